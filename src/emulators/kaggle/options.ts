@@ -1,0 +1,60 @@
+import type { Clock } from '../../lib/clock.ts'
+
+/** Who may call, by user name. A user listed without `key` and without `token` cannot sign in. */
+export type EmulatedUsers = Readonly<
+  Record<string, { readonly key?: string; readonly token?: string }>
+>
+
+/** What the emulated Kaggle grants and how it behaves. */
+export interface KaggleSettings {
+  readonly weeklyHours: number
+  /** A running GPU session books so many hours less its age. */
+  readonly reservedHoursPerSession: number
+  readonly maxConcurrentGpu: number
+  readonly maxConcurrentCpu: number
+  /** The longest that any session may run, in seconds. */
+  readonly sessionCapSeconds: number
+  /** How long a session is QUEUED, and a data set not READY, in seconds. */
+  readonly queueSeconds: number
+  /** Added before every answer. */
+  readonly latencyMs: number
+  /** Speed of each connection, both ways; unlimited when left out. */
+  readonly bytesPerSecond?: number
+  /** Model sources that may be attached, `owner/model/framework/variation/version`; others are reported as invalid. */
+  readonly baseModels: readonly string[]
+  /** Any user with a 32-hex key, or a `KGAT_` token, when left out. */
+  readonly users?: EmulatedUsers
+}
+
+export interface KaggleEmulatorOptions extends Partial<KaggleSettings> {
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /** 0 (the default): the port of the last time when it is free, else any free one. */
+  readonly port?: number
+  /** Sessions, notebooks and the bookkeeping live here; one process at a time. */
+  readonly stateDir: string
+  /** Same seed, same kernel numbers and queue times. */
+  readonly seed?: number
+  /** Default `python3`, as found on the path. */
+  readonly pythonPath?: string
+  /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
+  readonly runnerPath: string
+  readonly clock: Clock
+  /** What `x-emulator-token` must say; a random one when left out. */
+  readonly adminToken?: string
+  /** The emulator ends itself and its sessions when nobody claimed it for so long; never, when left out. */
+  readonly claimSeconds?: number
+  /** Called once when `claimSeconds` have passed, after everything is closed. */
+  readonly onAbandoned?: () => void
+}
+
+export const defaultSettings: KaggleSettings = {
+  weeklyHours: 30,
+  reservedHoursPerSession: 12,
+  maxConcurrentGpu: 2,
+  maxConcurrentCpu: 5,
+  sessionCapSeconds: 12 * 3600,
+  queueSeconds: 1,
+  latencyMs: 0,
+  baseModels: [],
+}

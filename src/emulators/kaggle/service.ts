@@ -1,0 +1,209 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { addSeconds, iso } from '../../lib/clock.ts'
+import { messageOf } from '../../lib/errors.ts'
+import { newSecret, sameSecret } from '../../lib/random.ts'
+import { createFaults, Fault } from '../faults.ts'
+import { adminAnswer, type KaggleAdmin } from './admin.ts'
+import { journeyOf, sendJson, sendObstacle } from './answer.ts'
+import { createDoorkeeper } from './auth.ts'
+import { createBlobs } from './blobs.ts'
+import { createDatasets } from './datasets.ts'
+import { createKernels } from './kernels.ts'
+import { sessionPaths } from './launch.ts'
+import { defaultSettings, type KaggleEmulatorOptions, type KaggleSettings } from './options.ts'
+import { createOutput } from './output.ts'
+import { createPreemptions } from './preemptions.ts'
+import { gpuSeconds } from './quota.ts'
+import { readJson, readObject } from './request-body.ts'
+import { createRequests, type Recording } from './requests.ts'
+import { nameOf, type Route, routeOf } from './routes.ts'
+import { createSessions } from './sessions.ts'
+import type { Session, StateFile } from './state.ts'
+import { type Call, notModelled, ServiceError, textField } from './wire.ts'
+
+interface Ground {
+  readonly file: StateFile
+  readonly url: string
+  readonly pythonPath: string
+}
+
+/** Joins the parts and decides which of them answers a request. */
+export function createService(
+  options: KaggleEmulatorOptions,
+  { file, url: address, pythonPath }: Ground,
+) {
+  const settings: KaggleSettings = { ...defaultSettings, ...options }
+  const adminToken = options.adminToken ?? newSecret('emu')
+  const now = (): Date => addSeconds(options.clock.now(), file.state.clockOffsetSeconds)
+  const url = (): string => address
+  const { bytesPerSecond } = settings
+  const faults = createFaults()
+  const requests = createRequests()
+  const preemptions = createPreemptions(file)
+  const doorkeeper = createDoorkeeper(settings.users)
+  const datasets = createDatasets({ file, settings, now, url })
+  const sessions = createSessions({
+    file,
+    settings,
+    now,
+    pythonPath,
+    runnerPath: options.runnerPath,
+    preemptions,
+    mountsOf: datasets.mountsOf,
+  })
+  const kernels = createKernels({ file, settings, sessions, now, url })
+  const output = createOutput({ file, kernels, sessions, url })
+  const blobs = createBlobs({ file, url, bytesPerSecond })
+  let claimedAt = options.clock.monotonicMs()
+
+  const view = (session: Session) => ({
+    owner: session.owner,
+    slug: session.slug,
+    version: session.version,
+    gpu: session.gpu,
+    state: session.state,
+    failureMessage: session.failureMessage,
+    pid: session.pid,
+    queuedAt: session.queuedAt,
+    startedAt: session.startedAt,
+    endedAt: session.endedAt,
+    gpuSeconds: gpuSeconds(session, new Date(0), now()),
+    limitSeconds: session.limitSeconds,
+    logPath: sessionPaths(file.sessionDir(session.id)).log,
+  })
+
+  const admin: KaggleAdmin = {
+    addFaults: (...added) => {
+      for (const fault of added) faults.add(Fault.parse(fault))
+    },
+    clearFaults: faults.clear,
+    advanceClock: (seconds) => {
+      file.state.clockOffsetSeconds += seconds
+      file.save()
+    },
+    preempt: (order) => preemptions.order(order, now()),
+    reset: () => {
+      sessions.endAll('The emulator was reset.')
+      faults.clear()
+      requests.clear()
+      file.clear()
+    },
+    requests: requests.list,
+    state: () => ({
+      now: iso(now()),
+      faults: faults.list(),
+      sessions: file.state.sessions.map(view),
+    }),
+    claim: () => {
+      claimedAt = options.clock.monotonicMs()
+    },
+  }
+
+  const calls: Readonly<Record<string, (call: Call) => Record<string, unknown>>> = {
+    SaveKernel: kernels.save,
+    GetKernel: kernels.get,
+    DeleteKernel: kernels.remove,
+    GetKernelSessionStatus: kernels.status,
+    ListKernelSessionOutput: output.list,
+    GetAcceleratorQuotaStatistics: kernels.quota,
+    StartBlobUpload: blobs.start,
+    CreateDataset: datasets.create,
+    CreateDatasetVersion: datasets.createVersion,
+    GetDatasetStatus: datasets.status,
+    GetDataset: datasets.get,
+    ListDatasetFiles: datasets.listFiles,
+  }
+
+  const introspect = (fields: Call['fields']): Record<string, unknown> => {
+    const username = doorkeeper.userOfToken(textField({ fields }, 'token'))
+    if (username === null) return { active: false }
+    return { active: true, username, userId: 1, clientId: '', scope: '' }
+  }
+
+  const answerAdmin = async (name: string, request: IncomingMessage, response: ServerResponse) => {
+    const token = request.headers['x-emulator-token']
+    if (typeof token !== 'string' || !sameSecret(token, adminToken))
+      throw new ServiceError(401, 'x-emulator-token is missing or wrong')
+    const body = await readJson(request, undefined)
+    await sendJson(response, 200, adminAnswer(admin, request.method ?? 'GET', name, body))
+  }
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { method = 'GET', url: target = '/' } = request
+    const route = routeOf(method, target)
+    if (route?.kind === 'admin') return await answerAdmin(route.name, request, response)
+    const name = route === null ? '' : nameOf(route)
+    const recording = requests.record(name, method, target, request.headers)
+    if (route === null) throw notModelled(`${method} ${target}`)
+    if (settings.latencyMs > 0) await delay(settings.latencyMs)
+    const fault = faults.take(name)
+    if (fault && (await sendObstacle(fault, request, response))) return
+    await serve(route, { request, response, fault, recording })
+  }
+
+  const serve = async (
+    route: Exclude<Route, { kind: 'admin' }>,
+    { request, response, fault, recording }: Exchange,
+  ): Promise<void> => {
+    const journey = journeyOf(fault, bytesPerSecond, 0)
+    if (route.kind === 'blob') {
+      const cutAfter = fault?.kind === 'cut' ? (fault.afterBytes ?? 1) : undefined
+      return await blobs.put(route.token, request, response, cutAfter)
+    }
+    if (route.kind === 'output-file') return await output.sendFile(route.key, response, journey)
+
+    const body = await readObject(request, bytesPerSecond)
+    recording.body(body)
+    const fields = { ...route.fields, ...body }
+    if (route.kind === 'call' && route.rpc === 'IntrospectToken')
+      return await sendJson(response, 200, introspect(fields), fault, bytesPerSecond)
+    const call: Call = { user: doorkeeper.userOf(request.headers.authorization), fields }
+    if (route.kind === 'logs') return await output.stream(call, response, journey)
+    const perform = calls[route.rpc]
+    if (!perform) throw notModelled(`the call ${route.rpc}`)
+    const result = perform(call)
+    if (fault?.kind === 'started_but_cut') request.socket.destroy()
+    else await sendJson(response, 200, result, fault, bytesPerSecond)
+  }
+
+  let watch: NodeJS.Timeout | undefined
+  return {
+    admin,
+    adminToken,
+    handle: (request: IncomingMessage, response: ServerResponse): void => {
+      answer(request, response).catch((error: unknown) => refuse(response, error))
+    },
+    stop: (keepSessions: boolean): void => {
+      clearInterval(watch)
+      sessions.stop()
+      if (!keepSessions) sessions.endAll('The emulator was stopped.')
+    },
+    whenAbandoned: (leave: () => void): void => {
+      const { claimSeconds } = options
+      if (claimSeconds === undefined) return
+      const check = () => {
+        if (options.clock.monotonicMs() - claimedAt >= claimSeconds * 1000) leave()
+      }
+      watch = setInterval(check, Math.min(1000, claimSeconds * 100))
+    },
+  }
+}
+
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly fault: Fault | undefined
+  readonly recording: Recording
+}
+
+/** Turns what was thrown into the service's error envelope; a caller that is gone gets nothing. */
+function refuse(response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  const status = error instanceof ServiceError ? error.status : 500
+  const body = JSON.stringify({ code: status, message: messageOf(error) })
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(body)
+}

@@ -1,0 +1,84 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../lib/clock.ts'
+import { iso } from '../lib/clock.ts'
+import { writeJsonFile } from './json-file.ts'
+import type { KaggleEmulatorOptions } from './kaggle/options.ts'
+import { startKaggleEmulator } from './kaggle/server.ts'
+import { processStartedAt } from './processes.ts'
+
+export interface ServeOptions {
+  readonly stateDir: string
+  readonly runnerPath: string
+  readonly clock: Clock
+  /** One line of JSON in place of a sentence. */
+  readonly json: boolean
+  /** Takes the one line, with its newline. */
+  readonly write: (line: string) => void
+  readonly host?: string
+  readonly pythonPath?: string
+  /** Everything ends when nobody claimed it for so long; never, when left out. */
+  readonly claimSeconds?: number
+  readonly kaggle?: Omit<
+    KaggleEmulatorOptions,
+    'stateDir' | 'runnerPath' | 'clock' | 'claimSeconds' | 'onAbandoned'
+  >
+  /** Ends the serving, as SIGTERM and SIGINT do. */
+  readonly signal?: AbortSignal
+}
+
+/** What `emulators.json` in the state folder says while they serve. Only its owner may read it. */
+export interface EmulatorsFile {
+  readonly pid: number
+  /** The system's own word for when that process began: with the pid it names one process. */
+  readonly startTime: string | null
+  readonly startedAt: string
+  readonly urls: { readonly kaggle: string }
+  /** For the header `x-emulator-token`. */
+  readonly adminToken: string
+}
+
+export const emulatorsFilePath = (stateDir: string): string => join(stateDir, 'emulators.json')
+
+/**
+ * Serves all emulators until a signal, an abort or the lack of a claim, and ends their sessions with them. Says where they
+ * are in one line as soon as they answer. Throws `conflict` when another process serves from the same folder.
+ */
+export async function serveEmulators(options: ServeOptions): Promise<void> {
+  const { stateDir, runnerPath, clock, host, pythonPath, claimSeconds } = options
+  const ending = Promise.withResolvers<void>()
+  const leave = (): void => ending.resolve()
+  const kaggle = await startKaggleEmulator({
+    ...options.kaggle,
+    stateDir,
+    runnerPath,
+    clock,
+    ...(host === undefined ? {} : { host }),
+    ...(pythonPath === undefined ? {} : { pythonPath }),
+    ...(claimSeconds === undefined ? {} : { claimSeconds }),
+    onAbandoned: leave,
+  })
+  process.once('SIGTERM', leave).once('SIGINT', leave)
+  options.signal?.addEventListener('abort', leave, { once: true })
+  try {
+    const found: EmulatorsFile = {
+      pid: process.pid,
+      startTime: processStartedAt(process.pid),
+      startedAt: iso(clock.now()),
+      urls: { kaggle: kaggle.url },
+      adminToken: kaggle.adminToken,
+    }
+    writeJsonFile(emulatorsFilePath(stateDir), found)
+    options.write(
+      options.json
+        ? `${JSON.stringify(found.urls)}\n`
+        : `Kaggle (emulated) at ${kaggle.url}: it runs what is pushed to it. Ctrl-C ends it.\n`,
+    )
+    if (options.signal?.aborted) leave()
+    await ending.promise
+  } finally {
+    process.off('SIGTERM', leave).off('SIGINT', leave)
+    rmSync(emulatorsFilePath(stateDir), { force: true })
+    await kaggle.close()
+  }
+}
