@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
+import * as wire from './schemas.ts'
+
+/** How the kinds of error travel as HTTP statuses, both ways. */
+export const statusOf: Readonly<Record<ErrorKind, number>> = {
+  invalid: 400,
+  unauthorized: 401,
+  'not-allowed': 403,
+  'not-found': 404,
+  conflict: 409,
+  unavailable: 503,
+  'disk-full': 507,
+  internal: 500,
+}
+
+const kindOf = (status: number): ErrorKind => {
+  const known = Object.entries(statusOf).find(([, code]) => code === status)
+  if (known) return known[0] as ErrorKind // the keys of statusOf are the kinds
+  if (status === 422) return 'invalid'
+  return status >= 500 ? 'unavailable' : 'invalid'
+}
+
+export interface ClientOptions {
+  readonly url: string
+  readonly token: string
+}
+
+/**
+ * A typed client of the service's `/v1` API.
+ * Each call throws AppError with the kind, code and next step of the service's problem document; `unavailable`
+ * (`service_unreachable`) when nothing answers at the address.
+ */
+export function rodizioClient({ url, token }: ClientOptions) {
+  const base = url.replace(/\/$/, '')
+
+  async function send(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { authorization: `Bearer ${token}`, ...init.headers }
+    const response = await fetch(base + path, { ...init, headers }).catch((cause: unknown) => {
+      throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
+        code: 'service_unreachable',
+        next: 'Start it with: rodizio up (or set RODIZIO_URL to where it runs)',
+        cause,
+      })
+    })
+    if (response.ok) return response
+    throw problemOf(response.status, await response.text().catch(messageOf))
+  }
+
+  const read = async <T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> =>
+    parse(schema, await (await send(path)).json())
+
+  const post = async <T extends z.ZodType>(
+    path: string,
+    body: unknown,
+    schema: T,
+    idempotencyKey?: string,
+  ): Promise<z.output<T>> => {
+    const headers: Record<string, string> = { 'content-type': 'application/json' }
+    if (idempotencyKey) headers['idempotency-key'] = idempotencyKey
+    const response = await send(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    return parse(schema, await response.json())
+  }
+
+  const all = async <T extends z.ZodType>(path: string, item: T): Promise<z.output<T>[]> => {
+    const items: z.output<T>[] = []
+    let next: string | null = ''
+    while (next !== null) {
+      const more: string = next === '' ? '' : `${path.includes('?') ? '&' : '?'}cursor=${next}`
+      const answer: { items: z.output<T>[]; next: string | null } = await read(
+        path + more,
+        wire.page(item),
+      )
+      items.push(...answer.items)
+      next = answer.next
+    }
+    return items
+  }
+  const at = encodeURIComponent
+
+  return {
+    base,
+    token,
+    health: () => read('/health', wire.Health),
+    datasets: () => all('/v1/datasets', wire.Dataset),
+    dataset: (name: string) => read(`/v1/datasets/${at(name)}`, wire.Dataset),
+    runs: () => all('/v1/runs', wire.RunSummary),
+    run: (name: string) => read(`/v1/runs/${at(name)}`, wire.Run),
+    startRun: (run: wire.NewRun, idempotencyKey?: string) =>
+      post('/v1/runs', run, wire.RunSummary, idempotencyKey),
+    stopRun: (name: string) => post(`/v1/runs/${at(name)}/stop`, {}, wire.StopAnswer),
+    events: (name: string, after: number) =>
+      all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
+    sessions: (open: boolean) => all(`/v1/sessions${open ? '?open=true' : ''}`, wire.Session),
+    accounts: () => all('/v1/accounts', wire.Account),
+    addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),
+    testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
+    budget: () => all('/v1/budget', wire.Budget),
+  }
+}
+
+export type RodizioClient = ReturnType<typeof rodizioClient>
+
+/** The error behind a problem document; one that is none becomes a sentence with its status. */
+export function problemOf(status: number, body: string): AppError {
+  let json: unknown
+  try {
+    json = JSON.parse(body)
+  } catch {
+    json = undefined // an answer from something that is not our service
+  }
+  const problem = wire.Problem.safeParse(json)
+  if (!problem.success) return new AppError(kindOf(status), `the service answered ${status}`)
+  const { detail, code, next } = problem.data
+  return new AppError(kindOf(status), detail, next === undefined ? { code } : { code, next })
+}
+
+function parse<T extends z.ZodType>(schema: T, json: unknown): z.output<T> {
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new AppError('unavailable', `the service gave an unexpected answer: ${z.prettifyError(parsed.error)}`, {
+    next: 'Use the same version of Rodízio for the command and the service',
+  })
+}

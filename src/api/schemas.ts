@@ -1,0 +1,228 @@
+import { z } from 'zod'
+
+const Time = z.iso.datetime()
+const Name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, '1 to 40 of A–Z, a–z, 0–9, dot, underscore, hyphen')
+
+export const page = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next: z.string().nullable() })
+
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: z.string(),
+  detail: z.string(),
+  next: z.string().optional(),
+})
+export type Problem = z.infer<typeof Problem>
+
+export const Health = z.object({
+  status: z.literal('ok'),
+  version: z.string(),
+  features: z.array(z.string()),
+  nodesUp: z.number(),
+  emulated: z.array(z.string()).describe('outside services that are local stand-ins here'),
+})
+export type Health = z.infer<typeof Health>
+
+const SplitPart = z.object({ rows: z.number(), bytes: z.number(), sha256: z.string() })
+export const Dataset = z.object({
+  name: z.string(),
+  version: z.string(),
+  importedAt: Time,
+  rejected: z.number().describe('lines set aside in that import'),
+  train: SplitPart,
+  validation: SplitPart,
+})
+export type Dataset = z.infer<typeof Dataset>
+
+export const ImportQuery = z.object({
+  name: Name,
+  strict: z.enum(['true', 'false']).default('false').describe('import nothing when one line is bad'),
+})
+export const ImportResult = z.object({
+  dataset: Dataset,
+  rejects: z
+    .array(z.object({ line: z.number(), reason: z.string() }))
+    .describe('the first twenty bad lines'),
+  rejectsPath: z.string().nullable().describe('file on the machine of the service'),
+})
+export type ImportResult = z.infer<typeof ImportResult>
+
+export const NewRun = z.strictObject({
+  name: Name.optional(),
+  dataset: z.string().describe('name or version of a data set'),
+  engine: z.enum(['dry', 'trl']).default('dry'),
+  steps: z.number().int().min(1).max(1_000_000),
+  seed: z.number().int().min(0).max(2_147_483_647).default(7),
+  plan: z.record(z.string(), z.unknown()).default({}).describe('plan fields other than the default'),
+  options: z
+    .strictObject({
+      saveSeconds: z.number().positive(),
+      saveSteps: z.number().int().min(1),
+      logSteps: z.number().int().min(1),
+      stepSeconds: z.number().min(0),
+      keepLocal: z.number().int().min(1),
+      heartbeatSeconds: z.number().min(0.2).max(600),
+      sessionSeconds: z.number().min(5).nullable(),
+      minSessionSeconds: z.number().min(1),
+    })
+    .partial()
+    .default({}),
+  dryRun: z.boolean().default(false),
+})
+export type NewRun = z.input<typeof NewRun>
+
+export const Session = z.object({
+  id: z.string(),
+  runId: z.string(),
+  generation: z.number(),
+  account: z.string(),
+  provider: z.string(),
+  state: z.string(),
+  outcome: z.string().nullable(),
+  reason: z.string().nullable(),
+  fromStep: z.number(),
+  toStep: z.number(),
+  lastCheckpointStep: z.number().nullable(),
+  plannedSeconds: z.number(),
+  usedSeconds: z.number().nullable(),
+  startedAt: Time.nullable(),
+  heardAt: Time.nullable(),
+  deadlineAt: Time.nullable(),
+  endedAt: Time.nullable(),
+})
+export type Session = z.infer<typeof Session>
+
+export const Checkpoint = z.object({
+  step: z.number(),
+  generation: z.number(),
+  state: z.enum(['committed', 'pruned', 'damaged']),
+  bytes: z.number(),
+  sha256: z.string().describe('of the manifest, which names every file by its own hash'),
+  metrics: z.record(z.string(), z.unknown()),
+  committedAt: Time,
+})
+
+export const Artifact = z.object({
+  label: z.string().describe('`dry` is never an adapter'),
+  step: z.number(),
+  generation: z.number(),
+  bytes: z.number(),
+  sha256: z.string(),
+  metrics: z.record(z.string(), z.unknown()),
+  path: z.string(),
+  committedAt: Time,
+})
+
+export const RunSummary = z.object({
+  id: z.string(),
+  name: z.string(),
+  engine: z.string(),
+  state: z.enum(['queued', 'training', 'stopping', 'stopped', 'completed', 'failed']),
+  step: z.number(),
+  targetSteps: z.number(),
+  sessions: z.number(),
+  waiting: z.string().nullable(),
+  failure: z.string().nullable(),
+  datasetVersion: z.string(),
+  createdAt: Time,
+  endedAt: Time.nullable(),
+})
+export type RunSummary = z.infer<typeof RunSummary>
+
+export const Run = RunSummary.omit({ sessions: true }).extend({
+  plan: z.record(z.string(), z.unknown()),
+  options: z.record(z.string(), z.unknown()),
+  loss: z
+    .object({ first: z.number(), last: z.number(), best: z.number() })
+    .nullable()
+    .describe('training loss: mean of the first ten steps, of the last ten, and the lowest'),
+  losses: z
+    .array(z.object({ step: z.number(), generation: z.number(), loss: z.number() }))
+    .describe('at most 200 points over the whole run, of the newest generation for each step'),
+  sessions: z.array(Session),
+  checkpoints: z.array(Checkpoint),
+  artifact: Artifact.nullable(),
+})
+export type Run = z.infer<typeof Run>
+
+export const RunEvent = z.object({
+  id: z.number(),
+  at: Time,
+  kind: z.string(),
+  runId: z.string().nullable(),
+  sessionId: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+})
+export type RunEvent = z.infer<typeof RunEvent>
+
+export const StopAnswer = z.object({
+  run: z.string(),
+  state: z.string(),
+  message: z.string().describe('what will really happen, and when'),
+})
+export type StopAnswer = z.infer<typeof StopAnswer>
+
+export const NewAccount = z.strictObject({
+  name: Name,
+  owner: z.string().min(1).max(80),
+  provider: z.enum(['kaggle', 'colab', 'local']),
+  weeklyHours: z.number().positive().max(168).optional(),
+  maxSessionHours: z.number().positive().max(24).optional(),
+  username: z.string().min(1).max(80).optional(),
+  key: z.string().min(1).max(500).optional(),
+  token: z.string().min(1).max(500).optional(),
+  acceptRules: z.boolean().default(false),
+})
+export type NewAccount = z.input<typeof NewAccount>
+
+export const Account = z.object({
+  name: z.string(),
+  owner: z.string(),
+  provider: z.string(),
+  username: z.string(),
+  automation: z.enum(['api', 'person']),
+  emulated: z.boolean(),
+  weeklyHours: z.number(),
+  maxSessionHours: z.number(),
+  maxConcurrent: z.number(),
+  holdUntil: Time.nullable(),
+  holdReason: z.string().nullable(),
+})
+export type Account = z.infer<typeof Account>
+
+export const AccountTest = z.object({
+  account: z.string(),
+  ok: z.boolean(),
+  message: z.string(),
+  emulated: z.boolean(),
+})
+export type AccountTest = z.infer<typeof AccountTest>
+
+export const Budget = z.object({
+  account: z.string(),
+  provider: z.string(),
+  emulated: z.boolean(),
+  weekStart: Time,
+  resetsAt: Time,
+  weeklyHours: z.number(),
+  plannableHours: z.number().describe('the grant less the safety margin'),
+  usedHours: z.number().describe('settled in our book this week'),
+  reservedHours: z.number().describe('booked by sessions that have not ended'),
+  adjustedHours: z.number(),
+  leftHours: z.number().describe('what may still be planned by our book'),
+  providerReading: z
+    .object({
+      readAt: Time,
+      usedHours: z.number(),
+      reservedHours: z.number(),
+      allowedHours: z.number(),
+      refreshesAt: Time.nullable(),
+    })
+    .nullable()
+    .describe("the provider's own book, where it keeps one"),
+})
+export type Budget = z.infer<typeof Budget>

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+
+/** A flag as people write it in environments: on/off, true/false, yes/no, 1/0. */
+const flag = z
+  .enum(['on', 'off', 'true', 'false', 'yes', 'no', '1', '0'])
+  .transform((word) => word === 'on' || word === 'true' || word === 'yes' || word === '1')
+
+const port = z.coerce.number().int().min(0).max(65_535)
+const webAddress = z.url({ protocol: /^https?$/, hostname: /^.+$/ })
+
+/** One setting: how it is read, what it means, whether its value may be shown. */
+export interface Setting {
+  readonly schema: z.ZodType
+  readonly about: string
+  readonly secret?: true
+}
+
+const setting = <T extends z.ZodType>(schema: T, about: string) => ({ schema, about })
+const secret = <T extends z.ZodType>(schema: T, about: string) => ({
+  schema,
+  about,
+  secret: true as const,
+})
+
+/** Every setting there is, by the name under which the environment and the config file give it. */
+export const settings = {
+  RODIZIO_DATA_DIR: setting(z.string().min(1), 'Folder of the database, the artifacts and the tokens'),
+  RODIZIO_HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address the service listens on'),
+  RODIZIO_PORT: setting(port.default(8787), 'Port the service listens on; 0 takes a free one'),
+  RODIZIO_PUBLIC_URL: setting(
+    webAddress.optional(),
+    'Address under which notebooks elsewhere reach this service',
+  ),
+  RODIZIO_URL: setting(webAddress.optional(), 'Address of the service that the commands talk to'),
+  RODIZIO_TOKEN: secret(z.string().min(1).optional(), 'Token that the commands send to the service'),
+  RODIZIO_EMULATORS: setting(
+    z.enum(['auto', 'on', 'off']).default('auto'),
+    'Local stand-ins for outside services; auto starts them while no real account is known',
+  ),
+  RODIZIO_SAMPLE: setting(
+    flag.default(true),
+    'Whether a first start with emulators begins the sample run',
+  ),
+  RODIZIO_KAGGLE_URL: setting(
+    webAddress.default('https://api.kaggle.com'),
+    'Where the Kaggle API answers',
+  ),
+  RODIZIO_TICK_SECONDS: setting(
+    z.coerce.number().min(0.1).max(300).default(5),
+    'Pause between two looks at runs and sessions, in seconds',
+  ),
+  RODIZIO_LOG: setting(
+    z.enum(['text', 'json', 'silent']).default('text'),
+    'Log form on standard output: sentences for people or JSON lines for machines',
+  ),
+  RODIZIO_PYTHON: setting(
+    z.string().min(1).default('python3'),
+    'Python that runs notebooks on this machine',
+  ),
+  KAGGLE_USERNAME: setting(z.string().min(1).optional(), 'Kaggle user name, as its own tools read it'),
+  KAGGLE_KEY: secret(z.string().min(1).optional(), 'Kaggle API key that goes with the user name'),
+  KAGGLE_API_TOKEN: secret(z.string().min(1).optional(), 'Kaggle API token (KGAT_…)'),
+} satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof settings
+
+/** The settings as the program uses them: parsed, with defaults, each with where it came from. */
+export type Config = { readonly [K in SettingName]: z.output<(typeof settings)[K]['schema']> } & {
+  readonly sources: Readonly<Record<SettingName, Source>>
+  readonly file: string
+}
+
+export type Source = 'environment' | 'file' | 'default' | 'unset'

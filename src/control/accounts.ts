@@ -1,0 +1,104 @@
+import { AppError } from '../lib/errors.ts'
+import {
+  type Account,
+  type ProviderName,
+  providerDefaults,
+  providerRules,
+} from '../rotation/account.ts'
+
+/** What a Kaggle account proves itself with. */
+export type Credentials =
+  | { readonly kind: 'key'; readonly username: string; readonly key: string }
+  | { readonly kind: 'token'; readonly username: string; readonly token: string }
+
+export interface NewAccount {
+  readonly name: string
+  readonly owner: string
+  readonly provider: ProviderName
+  readonly weeklyHours?: number | undefined
+  readonly maxSessionHours?: number | undefined
+  readonly credentials?: Credentials | undefined
+  readonly acceptRules: boolean
+}
+
+/** What is remembered of accounts; secrets go in and out in clear and are sealed at rest. */
+export interface AccountRows {
+  all(): Promise<Account[]>
+  named(name: string): Promise<Account | undefined>
+  ofOwner(provider: ProviderName, owner: string, emulated: boolean): Promise<Account | undefined>
+  rulesAccepted(provider: ProviderName): Promise<boolean>
+  add(account: Account, credentials: Credentials | undefined): Promise<void>
+  /** New credentials of an account that stands, its hold lifted. */
+  renew(name: string, credentials: Credentials): Promise<void>
+  credentials(name: string): Promise<Credentials | undefined>
+}
+
+const refusal = (message: string, code: string, next: string) =>
+  new AppError('conflict', message, { code, next })
+
+/**
+ * Adds an account, or gives a known one new credentials.
+ * @throws AppError `not-allowed` (`rules_not_accepted`), `conflict` (`second_account`, `account_exists`), `invalid`
+ */
+export async function addAccount(
+  rows: AccountRows,
+  wanted: NewAccount,
+  emulated: boolean,
+): Promise<Account> {
+  const { name, provider, owner } = wanted
+  if (provider === 'colab') {
+    throw new AppError('invalid', 'Colab accounts cannot be added yet', {
+      code: 'provider_not_ready',
+      next: 'This version rotates over kaggle and local accounts',
+    })
+  }
+  if (!(await rows.rulesAccepted(provider)) && !wanted.acceptRules) {
+    throw new AppError('not-allowed', `the rules of ${provider} have not been accepted`, {
+      code: 'rules_not_accepted',
+      next: `${providerRules[provider]} Accept them with --accept-rules`,
+    })
+  }
+  if (provider === 'kaggle' && !wanted.credentials) {
+    throw new AppError('invalid', `account ${name}: no Kaggle credentials were given`, {
+      code: 'credentials_missing',
+      next: 'Set KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN, then run the same command again',
+    })
+  }
+  const known = await rows.named(name)
+  if (known) {
+    if (known.provider === provider && known.owner === owner && wanted.credentials) {
+      await rows.renew(name, wanted.credentials)
+      return known
+    }
+    throw refusal(
+      `there is an account named ${name} already`,
+      'account_exists',
+      'Choose another name; rodizio accounts list shows them',
+    )
+  }
+  const other = await rows.ofOwner(provider, owner, emulated)
+  if (other) {
+    throw refusal(
+      `${owner} already lends a ${provider} account (${other.name}); several accounts of one person at one provider break that provider's rules`,
+      'second_account',
+      'Use that one, or name the other person with --owner',
+    )
+  }
+  const defaults = providerDefaults[provider]
+  const account: Account = {
+    ...defaults,
+    name,
+    owner,
+    provider,
+    username: wanted.credentials?.username ?? name,
+    weeklySeconds: Math.round((wanted.weeklyHours ?? defaults.weeklySeconds / 3600) * 3600),
+    maxSessionSeconds: Math.round(
+      (wanted.maxSessionHours ?? defaults.maxSessionSeconds / 3600) * 3600,
+    ),
+    emulated: provider !== 'local' && emulated,
+    holdUntil: null,
+    holdReason: null,
+  }
+  await rows.add(account, wanted.credentials)
+  return account
+}

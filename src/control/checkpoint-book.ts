@@ -1,0 +1,81 @@
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
+import { type Checkpoint, checkpointPrefix, type FileEntry, Manifest } from '../artifacts/checkpoint.ts'
+import { prunable } from '../artifacts/retention.ts'
+import { sha256Hex } from '../lib/random.ts'
+
+/** What is remembered of checkpoints besides their bytes. */
+export interface CheckpointRows {
+  /** Committed ones, furthest first; of one step the newest generation first. */
+  committed(runId: string): Promise<Checkpoint[]>
+  all(runId: string): Promise<Checkpoint[]>
+  mark(checkpoint: Checkpoint, state: 'pruned' | 'damaged'): Promise<void>
+  /** Ids of runs that have any checkpoint. */
+  runs(): Promise<string[]>
+  /** Whether an upload of that folder may still be going on. */
+  isOpen(runId: string, step: number, generation: number): Promise<boolean>
+}
+
+const manifestMaxBytes = 1024 * 1024
+
+/** Checkpoints as rows and bytes together: which are whole, which may go. */
+export function checkpointBook(rows: CheckpointRows, artifacts: ArtifactStore) {
+  const prefixOf = ({ runId, step, generation }: Checkpoint) =>
+    checkpointPrefix(runId, step, generation)
+
+  async function manifestText(checkpoint: Checkpoint): Promise<string | undefined> {
+    const parts: Uint8Array[] = []
+    let size = 0
+    try {
+      for await (const part of await artifacts.read(`${prefixOf(checkpoint)}/manifest.json`)) {
+        size += part.byteLength
+        if (size > manifestMaxBytes) return undefined
+        parts.push(part)
+      }
+    } catch {
+      return undefined // gone or unreadable: damaged either way, which is what the caller asks
+    }
+    const text = Buffer.concat(parts).toString('utf8')
+    return sha256Hex(text) === checkpoint.manifestSha256 ? text : undefined
+  }
+
+  /** All files of a checkpoint, its manifest first, each verified byte by byte; undefined when one is not whole. */
+  async function wholeFiles(checkpoint: Checkpoint): Promise<FileEntry[] | undefined> {
+    const text = await manifestText(checkpoint)
+    if (text === undefined) return undefined
+    const manifest = Manifest.safeParse(JSON.parse(text))
+    if (!manifest.success) return undefined
+    for (const file of manifest.data.files) {
+      if (!(await artifacts.verify(`${prefixOf(checkpoint)}/${file.name}`, file))) return undefined
+    }
+    const bytes = Buffer.byteLength(text)
+    return [{ name: 'manifest.json', bytes, sha256: checkpoint.manifestSha256 }, ...manifest.data.files]
+  }
+
+  return {
+    committed: (runId: string) => rows.committed(runId),
+    all: (runId: string) => rows.all(runId),
+    wholeFiles,
+    markDamaged: (checkpoint: Checkpoint) => rows.mark(checkpoint, 'damaged'),
+    /** Lets old checkpoints of a run go, rows first: bytes that a crash leaves behind are swept at the next start. */
+    async prune(runId: string): Promise<void> {
+      for (const checkpoint of prunable(await rows.committed(runId))) {
+        await rows.mark(checkpoint, 'pruned')
+        await artifacts.remove(prefixOf(checkpoint))
+      }
+    },
+    /** Removes folders that no committed checkpoint and no open upload owns. */
+    async sweep(): Promise<void> {
+      for (const runId of await rows.runs()) {
+        const kept = new Set((await rows.committed(runId)).map((c) => `${c.step}-g${c.generation}`))
+        for (const name of await artifacts.list(`runs/${runId}/checkpoints`)) {
+          const [, step, generation] = /^(\d+)-g(\d+)$/.exec(name) ?? []
+          if (kept.has(name) || step === undefined || generation === undefined) continue
+          if (await rows.isOpen(runId, Number(step), Number(generation))) continue
+          await artifacts.remove(`runs/${runId}/checkpoints/${name}`)
+        }
+      }
+    },
+  }
+}
+
+export type CheckpointBook = ReturnType<typeof checkpointBook>

@@ -1,0 +1,107 @@
+import { Readable } from 'node:stream'
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
+import {
+  type ArtifactKind,
+  artifactPrefix,
+  checkpointPrefix,
+  type FileEntry,
+  readManifest,
+} from '../artifacts/checkpoint.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Admitted, SessionGate, Upload } from '../rotation/session-gate.ts'
+import type { CheckpointBook } from './checkpoint-book.ts'
+import type { OneTimeUrls } from './one-time-urls.ts'
+import type { SessionDesk } from './session-desk.ts'
+
+export interface UploadPorts {
+  readonly gate: SessionGate
+  readonly desk: SessionDesk
+  readonly artifacts: ArtifactStore
+  readonly checkpoints: CheckpointBook
+  readonly urls: OneTimeUrls
+}
+
+/** Checkpoints and artifacts on their way in: announced, sent file by file, made to exist by their manifest. */
+export function uploadDesk(ports: UploadPorts) {
+  const { gate, artifacts } = ports
+
+  return {
+    /** Announces files; gives a one-time URL for each that the store does not hold whole yet. */
+    async open(token: string, kind: ArtifactKind, step: number, files: readonly FileEntry[]) {
+      const { session, run } = await ports.desk.live(token)
+      if (step > run.targetSteps) {
+        throw new AppError('invalid', `step ${step} lies beyond the run's ${run.targetSteps}`)
+      }
+      const upload = await gate.openUpload({
+        sessionId: session.id,
+        runId: run.id,
+        generation: session.generation,
+        kind,
+        step,
+        files,
+      })
+      const prefix = prefixOf(upload, run.engine)
+      const missing: (FileEntry & { path: string })[] = []
+      for (const file of files) {
+        if (!(await artifacts.verify(`${prefix}/${file.name}`, file))) {
+          missing.push({ ...file, path: `store/${prefix}/${file.name}` })
+        }
+      }
+      const urls = await ports.urls.uploads(session.id, missing)
+      const byName = new Map(urls.map(({ file, url }) => [file.name, url]))
+      const answer = files.map(({ name }) => ({ name, url: byName.get(name) ?? null }))
+      return { uploadId: upload.id, files: answer }
+    },
+
+    /** Accepts the manifest: from here on the checkpoint exists. Accepting it again answers alike. */
+    async commit(token: string, uploadId: string, text: string, sha256: string) {
+      const admitted = await ports.desk.live(token)
+      const upload = await gate.upload(uploadId)
+      if (!upload || upload.sessionId !== admitted.session.id) {
+        throw new AppError('not-found', `there is no upload ${uploadId} of this session`)
+      }
+      await accept(admitted, upload, text, sha256)
+      await ports.checkpoints.prune(upload.runId)
+      return { step: upload.step, committed: true as const }
+    },
+  }
+
+  async function accept({ session, run }: Admitted, upload: Upload, text: string, sha256: string) {
+    const manifest = readManifest(text, sha256, {
+      kind: upload.kind,
+      runId: run.id,
+      sessionId: session.id,
+      generation: session.generation,
+      step: upload.step,
+      plan: run.plan,
+      files: upload.files,
+    })
+    const prefix = prefixOf(upload, run.engine)
+    for (const file of upload.files) {
+      if (await artifacts.verify(`${prefix}/${file.name}`, file)) continue
+      throw new AppError('invalid', `${file.name} has not arrived whole`, {
+        code: 'incomplete',
+        next: 'Announce the upload again and send what it gives URLs for',
+      })
+    }
+    const bytes = Buffer.from(text)
+    const body = Readable.from([bytes])
+    await artifacts.receive(`${prefix}/manifest.json`, body, { bytes: bytes.byteLength, sha256 })
+    await gate.commit(upload, {
+      manifestSha256: sha256,
+      bytes: upload.files.reduce((sum, file) => sum + file.bytes, 0),
+      label: labelOf(run.engine),
+      metrics: manifest.metrics,
+    })
+  }
+}
+
+/** What the engine `dry` makes is labelled so, whatever its notebook says: it can never be promoted or pulled. */
+const labelOf = (engine: string): string => (engine === 'dry' ? 'dry' : 'candidate')
+
+const prefixOf = (upload: Upload, engine: string): string =>
+  upload.kind === 'artifact'
+    ? artifactPrefix(upload.runId, labelOf(engine), upload.generation)
+    : checkpointPrefix(upload.runId, upload.step, upload.generation)
+
+export type UploadDesk = ReturnType<typeof uploadDesk>

@@ -1,0 +1,30 @@
+/** Something that happened to a run or an account, as the log, the API and `train show` tell it. */
+export type EventKind =
+  | 'run.started'
+  | 'run.waiting'
+  | 'run.stop_asked'
+  | 'run.stopped'
+  | 'run.completed'
+  | 'run.failed'
+  | 'session.planned'
+  | 'session.launched'
+  | 'session.enrolled'
+  | 'session.training'
+  | 'session.ended'
+  | 'checkpoint.committed'
+  | 'checkpoint.pruned'
+  | 'checkpoint.damaged'
+  | 'artifact.committed'
+  | 'account.added'
+  | 'account.held'
+  | 'zombie.fenced'
+
+export interface RotationEvent {
+  /** Dense and growing. */
+  readonly id: number
+  readonly at: Date
+  readonly kind: EventKind
+  readonly runId: string | null
+  readonly sessionId: string | null
+  readonly data: Readonly<Record<string, unknown>>
+}

@@ -1,0 +1,125 @@
+import type { Account } from './account.ts'
+import { splitByWeek, type Week, weekOf } from './week.ts'
+
+export type EntryKind = 'reserve' | 'settle' | 'release' | 'adjust'
+
+/** One line of an account's GPU-hour book. Seconds are whole; `release` is negative, `adjust` may be. */
+export interface LedgerEntry {
+  readonly id: string
+  readonly sessionId: string | null
+  readonly kind: EntryKind
+  readonly weekStart: Date
+  readonly account: string
+  readonly gpuSeconds: number
+  readonly note: string | null
+}
+
+/** What the provider's own books said at `readAt`, in seconds of GPU time. */
+export interface QuotaReading {
+  readonly account: string
+  readonly readAt: Date
+  readonly usedSeconds: number
+  readonly reservedSeconds: number
+  readonly allowedSeconds: number
+  readonly refreshesAt: Date | null
+}
+
+const entry = (
+  account: Account,
+  sessionId: string,
+  kind: EntryKind,
+  week: Week,
+  gpuSeconds: number,
+): LedgerEntry => ({
+  id: `${sessionId}:${kind}:${week.start.toISOString()}`,
+  sessionId,
+  kind,
+  weekStart: week.start,
+  account: account.name,
+  gpuSeconds,
+  note: null,
+})
+
+/** The reservation of a session planned from `from`: one row for each week it touches. */
+export const reserve = (account: Account, sessionId: string, from: Date, seconds: number): LedgerEntry[] =>
+  splitByWeek(account.reset, from, seconds).map(({ week, seconds: part }) =>
+    entry(account, sessionId, 'reserve', week, part),
+  )
+
+/** GPU time is booked by the started minute. */
+export const roundedToMinute = (seconds: number): number => Math.ceil(seconds / 60) * 60
+
+/**
+ * The end of a session: what was reserved is released, what was used is settled, in the weeks where it was used.
+ * Never settles more than was reserved plus the started minute.
+ */
+export function settle(
+  account: Account,
+  sessionId: string,
+  reserved: readonly LedgerEntry[],
+  from: Date,
+  usedSeconds: number,
+): LedgerEntry[] {
+  const released = reserved.map((row) => ({
+    ...row,
+    id: row.id.replace(':reserve:', ':release:'),
+    kind: 'release' as const,
+    gpuSeconds: -row.gpuSeconds,
+  }))
+  const used = splitByWeek(account.reset, from, roundedToMinute(usedSeconds)).map(
+    ({ week, seconds }) => entry(account, sessionId, 'settle', week, seconds),
+  )
+  return [...released, ...used]
+}
+
+/** What a week's rows add up to: charged (reserved and settled, less released) and adjustments apart. */
+export function totals(rows: readonly LedgerEntry[], weekStart: Date) {
+  let chargedSeconds = 0
+  let settledSeconds = 0
+  let reservedSeconds = 0
+  let adjustedSeconds = 0
+  for (const row of rows) {
+    if (row.weekStart.getTime() !== weekStart.getTime()) continue
+    if (row.kind === 'adjust') adjustedSeconds += row.gpuSeconds
+    else chargedSeconds += row.gpuSeconds
+    if (row.kind === 'settle') settledSeconds += row.gpuSeconds
+    if (row.kind === 'reserve' || row.kind === 'release') reservedSeconds += row.gpuSeconds
+  }
+  return { chargedSeconds, settledSeconds, reservedSeconds, adjustedSeconds }
+}
+
+/** Seconds of the week that may be planned at all: the grant less the safety margin. */
+export const plannableSeconds = (account: Account): number =>
+  Math.floor((account.weeklySeconds * (100 - account.marginPercent)) / 100)
+
+/** What is left of a week by our own book. Adjustments are signed: positive gives, negative takes. */
+export function balanceSeconds(account: Account, rows: readonly LedgerEntry[], weekStart: Date): number {
+  const { chargedSeconds, adjustedSeconds } = totals(rows, weekStart)
+  return plannableSeconds(account) + adjustedSeconds - chargedSeconds
+}
+
+/**
+ * The longest session, in seconds, that an account may start at `now`: by its own limit, by our book in every week that the
+ * session would touch, and by the provider's book where there is one.
+ * @param unseenSeconds reservations of ours that the provider's reading does not show yet
+ */
+export function grantedSeconds(
+  account: Account,
+  rows: readonly LedgerEntry[],
+  reading: QuotaReading | null,
+  unseenSeconds: number,
+  now: Date,
+): number {
+  const week = weekOf(account.reset, now)
+  const untilReset = Math.ceil((week.end.getTime() - now.getTime()) / 1000)
+  const thisWeek = balanceSeconds(account, rows, week.start)
+  const nextWeek = balanceSeconds(account, rows, week.end)
+  const own = thisWeek < untilReset ? thisWeek : untilReset + Math.max(0, nextWeek)
+  const fresh = reading && (!reading.refreshesAt || reading.refreshesAt > now) ? reading : null
+  const theirs = fresh
+    ? fresh.allowedSeconds - fresh.usedSeconds - fresh.reservedSeconds - unseenSeconds
+    : Number.POSITIVE_INFINITY
+  // Bookings are by the started minute, so a grant that is no whole minute would settle above it.
+  const seconds = Math.min(account.maxSessionSeconds, own, theirs)
+  return Math.max(0, Math.floor(seconds / 60) * 60)
+}

@@ -1,0 +1,56 @@
+/** `queued` waits for its first session, `training` has or seeks one, `stopping` lets the last one finish. */
+export type RunState = 'queued' | 'training' | 'stopping' | 'stopped' | 'completed' | 'failed'
+
+/** How the sessions of a run behave; none of it changes what is learned. */
+export interface RunOptions {
+  /** A checkpoint at least this often, by the wall clock. */
+  readonly saveSeconds: number
+  readonly saveSteps: number
+  readonly logSteps: number
+  /** A step takes at least this long: only for watching a rotation with the engine `dry`. */
+  readonly stepSeconds: number
+  readonly keepLocal: number
+  readonly heartbeatSeconds: number
+  /** The longest session of this run; the account's own limit when null. */
+  readonly sessionSeconds: number | null
+  /** A shorter session is not worth its start-up. */
+  readonly minSessionSeconds: number
+}
+
+/** One training job; lives across many sessions. */
+export interface Run {
+  readonly id: string
+  readonly name: string
+  readonly engine: string
+  readonly state: RunState
+  readonly stopAsked: boolean
+  readonly datasetVersion: string
+  /** What a checkpoint must agree with to be resumed; the notebooks' business, carried unread. */
+  readonly plan: Readonly<Record<string, unknown>>
+  readonly options: RunOptions
+  readonly targetSteps: number
+  readonly step: number
+  readonly generation: number
+  /** Sessions in a row that brought no new checkpoint. */
+  readonly failures: number
+  readonly failure: string | null
+  readonly waiting: string | null
+  readonly sample: boolean
+  readonly createdAt: Date
+  readonly endedAt: Date | null
+}
+
+export const isOpen = (run: Run): boolean =>
+  run.state === 'queued' || run.state === 'training' || run.state === 'stopping'
+
+/** Defaults for a run on real GPUs: heartbeat 60 s, a checkpoint every 15 minutes or 500 steps. */
+export const defaultOptions: RunOptions = {
+  saveSeconds: 900,
+  saveSteps: 500,
+  logSteps: 1,
+  stepSeconds: 0,
+  keepLocal: 2,
+  heartbeatSeconds: 60,
+  sessionSeconds: null,
+  minSessionSeconds: 600,
+}

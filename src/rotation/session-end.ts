@@ -1,0 +1,65 @@
+import type { Run, RunState } from './run.ts'
+import type { Outcome, Session } from './session.ts'
+
+/** What a failed session says of itself; a table of causes and what each leads to stands in docs/failures.md. */
+export interface Failure {
+  readonly class:
+    | 'bad_dataset'
+    | 'out_of_memory'
+    | 'no_gpu'
+    | 'dead_gpu'
+    | 'refused_plan'
+    | 'damaged_checkpoint'
+    | 'notebook_bug'
+  readonly message: string
+  readonly line: number | null
+}
+
+export interface SessionEnd {
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly failure: Failure | null
+  readonly logTail: string | null
+  /** The account gets no new session before this time. */
+  readonly holdUntil: Date | null
+}
+
+export interface RunChange {
+  readonly state: RunState
+  readonly failures: number
+  readonly failure: string | null
+}
+
+/** A run gives up after so many sessions in a row whose notebook failed. */
+const maxFailedInARow = 2
+/** … and after so many in a row that ended, for whatever cause, without a new checkpoint. */
+const maxFruitlessInARow = 5
+
+/**
+ * What becomes of the run when one of its sessions ends. Pure.
+ * @param progressed whether the session committed a checkpoint beyond where it began
+ * @param artifactCommitted whether the finished artifact is in the store
+ */
+export function afterSession(
+  run: Run,
+  session: Session,
+  end: SessionEnd,
+  progressed: boolean,
+  artifactCommitted: boolean,
+): RunChange {
+  if (artifactCommitted) return { state: 'completed', failures: 0, failure: null }
+  // A session that never started says nothing about the run.
+  const failures = end.outcome === 'cancelled' ? run.failures : progressed ? 0 : run.failures + 1
+  if (run.stopAsked) return { state: 'stopped', failures, failure: null }
+  const fatal = end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')
+  const worn =
+    (end.outcome === 'failed' && end.failure?.class !== 'no_gpu' && failures >= maxFailedInARow) ||
+    failures >= maxFruitlessInARow
+  if (fatal || worn) {
+    const tail = end.logTail ? `\n${end.logTail.trim().split('\n').slice(-8).join('\n')}` : ''
+    const why = end.failure?.message ?? end.reason
+    const count = fatal ? '' : ` (${failures} sessions in a row without a new checkpoint)`
+    return { state: 'failed', failures, failure: `${why}${count}; session ${session.generation}${tail}` }
+  }
+  return { state: 'training', failures, failure: null }
+}

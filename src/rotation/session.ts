@@ -1,0 +1,65 @@
+import type { ProviderName } from './account.ts'
+
+export type SessionState =
+  | 'planned'
+  | 'launching'
+  | 'awaiting_person'
+  | 'starting'
+  | 'running'
+  | 'stopping'
+  | 'ended'
+
+export type Outcome =
+  | 'finished'
+  | 'budget'
+  | 'limit'
+  | 'preempted'
+  | 'lost'
+  | 'failed'
+  | 'cancelled'
+  | 'superseded'
+  | 'expired'
+
+/** One bounded stay of a run on an account's GPU. */
+export interface Session {
+  readonly id: string
+  readonly runId: string
+  readonly generation: number
+  /** The provider's name for it, made from run and generation: a launch whose answer was lost is found again by it. */
+  readonly name: string
+  readonly account: string
+  readonly provider: ProviderName
+  readonly state: SessionState
+  readonly outcome: Outcome | null
+  readonly reason: string | null
+  readonly handle: string | null
+  readonly plannedSeconds: number
+  readonly heartbeatSeconds: number
+  readonly fromStep: number
+  readonly toStep: number
+  readonly lastCheckpointStep: number | null
+  readonly createdAt: Date
+  readonly launchedAt: Date | null
+  readonly enrolledAt: Date | null
+  readonly heardAt: Date | null
+  readonly checkedAt: Date | null
+  readonly deadlineAt: Date | null
+  readonly endedAt: Date | null
+  readonly usedSeconds: number | null
+  readonly logTail: string | null
+}
+
+/** The name under which a provider knows the session: at most 45 characters, the same each time it is asked for. */
+export function sessionName(runId: string, runName: string, generation: number): string {
+  const slug = runName
+    .normalize('NFD')
+    .replaceAll(/[^a-zA-Z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+    .toLowerCase()
+    .slice(0, 20)
+    .replace(/-$/, '')
+  return ['rodizio', slug, runId.slice(-6), `g${generation}`].filter((part) => part !== '').join('-')
+}
+
+/** Lost means three missed heartbeats: seconds without a sign of life after which the provider is asked. */
+export const silenceSeconds = (session: Session): number => 3 * session.heartbeatSeconds

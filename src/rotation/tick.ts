@@ -1,0 +1,296 @@
+import type { Account } from './account.ts'
+import { type Choice, chooseAccount, type Standing } from './choose-account.ts'
+import { grantedSeconds, type QuotaReading, reserve, roundedToMinute } from './ledger.ts'
+import type { RotationStore } from './rotation-store.ts'
+import type { Run } from './run.ts'
+import { type Session, sessionName, silenceSeconds } from './session.ts'
+import type { SessionEnd } from './session-end.ts'
+import type { Observed, SessionProvider } from './session-provider.ts'
+import { weekOf } from './week.ts'
+
+export interface TickPorts {
+  readonly store: RotationStore
+  readonly providers: ReadonlyMap<string, SessionProvider>
+  /** The notebook of a session, with a ticket in it; only the ticket's hash is kept. */
+  readonly renderNotebook: (run: Run, session: Session, ticket: string) => Promise<string>
+  readonly newTicket: () => { readonly ticket: string; readonly hash: string }
+  readonly newSessionId: () => string
+  readonly now: () => Date
+  /** Trouble that concerns one run or session: told, and the others go on. */
+  readonly trouble: (error: unknown, about: { runId?: string; sessionId?: string }) => void
+  /** Accounts made for the emulators are used only beside them, real ones only without. */
+  readonly emulated: boolean
+  /** How old a reading of the provider's books may be, in seconds. */
+  readonly quotaMaxAgeSeconds: number
+}
+
+/** After a launch whose answer was lost, the provider gets so long to show the session. */
+const launchAppearsWithinSeconds = 20
+/** A quiet session is asked about at its provider no more often than this. */
+const askEverySeconds = 15
+const secondsBetween = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1000
+
+/**
+ * One look at the world: every open session is compared with what its provider says, every open run without a session gets
+ * one. Level-triggered: nothing depends on an earlier tick, and a tick cut short anywhere is made good by the next.
+ */
+export async function tick(ports: TickPorts): Promise<void> {
+  const accounts = new Map((await ports.store.accounts()).map((account) => [account.name, account]))
+  const runs = new Map((await ports.store.openRuns()).map((run) => [run.id, run]))
+  for (const session of await ports.store.openSessions()) {
+    const account = accounts.get(session.account)
+    const run = runs.get(session.runId)
+    const provider = ports.providers.get(session.provider)
+    if (!account || !provider) continue
+    try {
+      await followSession(ports, session, run, account, provider)
+    } catch (error) {
+      ports.trouble(error, { runId: session.runId, sessionId: session.id })
+    }
+  }
+  const live = await ports.store.openSessions()
+  const busy = new Set(live.map((session) => session.runId))
+  for (const run of await ports.store.openRuns()) {
+    if (busy.has(run.id)) continue
+    try {
+      await seekSession(ports, run, [...accounts.values()], live)
+    } catch (error) {
+      ports.trouble(error, { runId: run.id })
+    }
+  }
+}
+
+const end = (outcome: SessionEnd['outcome'], reason: string, more: Partial<SessionEnd> = {}): SessionEnd => ({
+  outcome,
+  reason,
+  failure: null,
+  logTail: null,
+  holdUntil: null,
+  ...more,
+})
+
+async function followSession(
+  ports: TickPorts,
+  session: Session,
+  run: Run | undefined,
+  account: Account,
+  provider: SessionProvider,
+): Promise<void> {
+  const now = ports.now()
+  const overdue = session.deadlineAt
+    ? secondsBetween(session.deadlineAt, now) > silenceSeconds(session)
+    : false
+  if (!overdue && (session.state === 'planned' || session.state === 'launching')) {
+    if (run) await launch(ports, session, run, account, provider)
+    return
+  }
+  const since = session.heardAt ?? session.launchedAt ?? session.createdAt
+  const silent = secondsBetween(since, now)
+  const enrolling = session.state === 'starting' && session.enrolledAt === null
+  if (!enrolling && !overdue && silent <= silenceSeconds(session)) return
+  const asked = secondsBetween(session.checkedAt ?? session.createdAt, now)
+  if (asked >= 0 && asked < Math.min(askEverySeconds, session.heartbeatSeconds / 2)) return
+
+  const seen = await provider.observe(account, session.name, session.handle)
+  await ports.store.markChecked(session.id)
+  await concludeSession(ports, session, account, provider, seen, overdue)
+}
+
+async function concludeSession(
+  ports: TickPorts,
+  session: Session,
+  account: Account,
+  provider: SessionProvider,
+  seen: Observed,
+  overdue: boolean,
+): Promise<void> {
+  if (overdue) {
+    // The provider's own cap has passed too: what still runs there is a zombie, fenced off from here on.
+    await provider.kill(account, session.name)
+    await ports.store.endSession(session.id, end('lost', 'silent past its deadline'))
+    return
+  }
+  if (seen.kind === 'unknown' || seen.kind === 'queued' || seen.kind === 'running') return
+  const logTail = await provider.logTail(account, session.name)
+  // The notebook's own report may have arrived while the provider was asked: the first end counts.
+  if (session.enrolledAt === null) {
+    const what = seen.kind === 'ended' ? 'ended before it reached this service' : 'is not there'
+    const message = (seen.kind === 'ended' && seen.message) || `the session ${what}`
+    const failure = { class: 'notebook_bug' as const, message, line: null }
+    await ports.store.endSession(session.id, end('failed', message, { failure, logTail }))
+    return
+  }
+  const silent = 'three heartbeats missed'
+  if (seen.kind === 'ended' && seen.failed) {
+    const why = seen.message ? `${silent}; ${provider.name} says: ${seen.message}` : silent
+    await ports.store.endSession(session.id, end('preempted', why, { logTail }))
+    return
+  }
+  await ports.store.endSession(
+    session.id,
+    end('lost', `${silent}, and ${provider.name} no longer runs it`, { logTail }),
+  )
+}
+
+async function launch(
+  ports: TickPorts,
+  session: Session,
+  run: Run,
+  account: Account,
+  provider: SessionProvider,
+): Promise<void> {
+  const { store } = ports
+  if (run.stopAsked) {
+    const seen = await provider.observe(account, session.name, session.handle)
+    if (seen.kind === 'absent' || session.state === 'planned') {
+      await store.endSession(session.id, end('cancelled', 'the run was stopped before it started'))
+      return
+    }
+  }
+  // Status first, then push: a second push would start a second session.
+  const seen = await provider.observe(account, session.name, session.handle)
+  await store.markChecked(session.id)
+  if (seen.kind === 'queued' || seen.kind === 'running') {
+    await store.markStarted(session.id, seen.handle)
+    return
+  }
+  if (seen.kind === 'ended') {
+    await store.markStarted(session.id, session.name)
+    return
+  }
+  if (seen.kind === 'unknown') {
+    await giveUpLaunch(ports, session, `${provider.name} cannot be asked: ${seen.reason}`)
+    return
+  }
+  const launched = session.launchedAt
+  if (launched && secondsBetween(launched, ports.now()) < launchAppearsWithinSeconds) return
+
+  const { ticket, hash } = ports.newTicket()
+  const notebook = await ports.renderNotebook(run, session, ticket)
+  await store.markLaunching(session.id, hash)
+  const result = await provider.launch({
+    account,
+    name: session.name,
+    notebook,
+    timeoutSeconds: session.plannedSeconds,
+  })
+  if (result.kind === 'started') {
+    await store.markStarted(session.id, result.handle)
+    return
+  }
+  if (result.kind === 'refused') {
+    await store.endSession(
+      session.id,
+      end('cancelled', `${provider.name} did not start it: ${result.reason}`, {
+        holdUntil: result.retryAt,
+      }),
+    )
+  }
+}
+
+/** A provider that cannot even be asked keeps the booking until it can: the session may be running there. */
+async function giveUpLaunch(
+  ports: TickPorts,
+  session: Session,
+  reason: string,
+): Promise<void> {
+  if (session.state !== 'planned') return
+  // Nothing was ever sent: the hours go back, and another account may be tried.
+  const holdUntil = new Date(ports.now().getTime() + 60_000)
+  await ports.store.endSession(session.id, end('cancelled', reason, { holdUntil }))
+}
+
+async function seekSession(
+  ports: TickPorts,
+  run: Run,
+  accounts: readonly Account[],
+  live: readonly Session[],
+): Promise<void> {
+  const { store } = ports
+  if (run.stopAsked) {
+    await store.settleStop(run.id)
+    return
+  }
+  const usable = accounts.filter(
+    (account) =>
+      account.automation === 'api' &&
+      ports.providers.has(account.provider) &&
+      (account.provider === 'local' || account.emulated === ports.emulated),
+  )
+  const lastGenerations = await store.lastGenerations(run.id)
+  const rota: Standing[] = []
+  for (const account of usable) {
+    rota.push(await standing(ports, account, live, lastGenerations.get(account.name) ?? 0))
+  }
+  const now = ports.now()
+  const wanted = run.options.sessionSeconds ?? Number.POSITIVE_INFINITY
+  const choice = chooseAccount(rota, wanted, Math.min(wanted, run.options.minSessionSeconds), now)
+  if (choice.kind !== 'start') {
+    await store.setWaiting(run.id, waitingFor(choice))
+    return
+  }
+  const sessionId = ports.newSessionId()
+  const generation = run.generation + 1
+  const planned = await store.planSession({
+    id: sessionId,
+    runId: run.id,
+    generation,
+    name: sessionName(run.id, run.name, generation),
+    account: choice.account,
+    plannedSeconds: choice.seconds,
+    heartbeatSeconds: run.options.heartbeatSeconds,
+    fromStep: await store.resumeStep(run.id),
+    reservation: reserve(choice.account, sessionId, now, roundedToMinute(choice.seconds)),
+  })
+  const provider = ports.providers.get(choice.account.provider)
+  const session = (await store.openSessions()).find(({ id }) => id === sessionId)
+  if (!planned || !session || !provider) return
+  await store.setWaiting(run.id, null)
+  await launch(ports, session, { ...run, generation }, choice.account, provider)
+}
+
+function waitingFor(choice: Exclude<Choice, { kind: 'start' }>): string {
+  return choice.kind === 'wait'
+    ? `${choice.why}; next look ${choice.until.toISOString()}`
+    : 'no account can run it: add one with rodizio accounts add'
+}
+
+async function standing(
+  ports: TickPorts,
+  account: Account,
+  live: readonly Session[],
+  lastGeneration: number,
+): Promise<Standing> {
+  const now = ports.now()
+  const week = weekOf(account.reset, now)
+  const mine = live.filter((session) => session.account === account.name)
+  const rows = await ports.store.ledgerRows(account.name, week.start)
+  const reading = await freshReading(ports, account)
+  const unseen = mine
+    .filter((session) => reading && session.createdAt > reading.readAt)
+    .reduce((sum, session) => sum + session.plannedSeconds, 0)
+  return {
+    account,
+    grantedSeconds: grantedSeconds(account, rows, reading, unseen, now),
+    resetsAt: reading?.refreshesAt && reading.refreshesAt > now ? reading.refreshesAt : week.end,
+    liveSessions: mine.length,
+    lastGeneration,
+  }
+}
+
+/** The provider's books, read again when ours of them is old; the old reading while it cannot be asked. */
+async function freshReading(ports: TickPorts, account: Account): Promise<QuotaReading | null> {
+  const known = await ports.store.quotaReading(account.name)
+  const age = known ? secondsBetween(known.readAt, ports.now()) : Number.POSITIVE_INFINITY
+  if (age >= 0 && age < ports.quotaMaxAgeSeconds) return known
+  if (account.holdUntil && account.holdUntil > ports.now()) return known
+  try {
+    const reading = await ports.providers.get(account.provider)?.quota(account)
+    if (!reading) return known
+    await ports.store.saveQuotaReading(reading)
+    return reading
+  } catch (error) {
+    ports.trouble(error, {})
+    return known
+  }
+}

@@ -1,0 +1,85 @@
+/** When an account's week begins: weekday 0 is Sunday, hour and weekday in the zone's own wall time. */
+export interface WeekReset {
+  readonly weekday: number
+  readonly hour: number
+  readonly zone: string
+}
+
+export interface Week {
+  readonly start: Date
+  readonly end: Date
+}
+
+const dayMs = 86_400_000
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+/** Milliseconds by which the zone's wall time is ahead of UTC at that instant. */
+function zoneOffsetMs(zone: string, at: Date): number {
+  if (zone === 'UTC') return 0
+  let format = formats.get(zone)
+  if (!format) {
+    format = new Intl.DateTimeFormat('en-US', {
+      timeZone: zone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    })
+    formats.set(zone, format)
+  }
+  const part = new Map(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]))
+  const get = (name: Intl.DateTimeFormatPartTypes): number => part.get(name) ?? 0
+  const wall = Date.UTC(
+    get('year'),
+    get('month') - 1,
+    get('day'),
+    get('hour'),
+    get('minute'),
+    get('second'),
+  )
+  return wall - Math.floor(at.getTime() / 1000) * 1000
+}
+
+/** The instant at which the zone's clocks show that wall time; in a gap, the instant after it. */
+function instantOf(zone: string, wallMs: number): Date {
+  const guess = new Date(wallMs - zoneOffsetMs(zone, new Date(wallMs)))
+  return new Date(wallMs - zoneOffsetMs(zone, guess))
+}
+
+/** The week of the account in which `at` lies: 167, 168 or 169 hours, as summer time has it. */
+export function weekOf(reset: WeekReset, at: Date): Week {
+  const wall = new Date(at.getTime() + zoneOffsetMs(reset.zone, at))
+  const back = (wall.getUTCDay() - reset.weekday + 7) % 7
+  let startWall =
+    Date.UTC(wall.getUTCFullYear(), wall.getUTCMonth(), wall.getUTCDate()) -
+    back * dayMs +
+    reset.hour * 3_600_000
+  if (instantOf(reset.zone, startWall) > at) startWall -= 7 * dayMs
+  return {
+    start: instantOf(reset.zone, startWall),
+    end: instantOf(reset.zone, startWall + 7 * dayMs),
+  }
+}
+
+/** Seconds of [from, to) that fall into each of the account's weeks, in order; whole seconds that sum to the whole. */
+export function splitByWeek(
+  reset: WeekReset,
+  from: Date,
+  seconds: number,
+): { readonly week: Week; readonly seconds: number }[] {
+  const parts: { week: Week; seconds: number }[] = []
+  let at = from
+  let left = seconds
+  while (left > 0) {
+    const week = weekOf(reset, at)
+    const untilReset = Math.ceil((week.end.getTime() - at.getTime()) / 1000)
+    const part = Math.min(left, untilReset)
+    parts.push({ week, seconds: part })
+    left -= part
+    at = week.end
+  }
+  return parts
+}

@@ -1,0 +1,108 @@
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { AppError, messageOf, systemCode } from '../lib/errors.ts'
+
+/** Where things stand inside the data folder. */
+export interface DataFolder {
+  readonly root: string
+  readonly database: string
+  readonly store: string
+  readonly datasets: string
+  readonly local: string
+  readonly emulators: string
+  /** Releases the folder for the next service; the lock is also free at once when the process dies. */
+  release(): void
+}
+
+/** The parts of a data folder, without taking or making it. */
+export const folderLayout = (root: string) => ({
+  root,
+  database: join(root, 'rodizio.db'),
+  store: join(root, 'store'),
+  datasets: join(root, 'datasets'),
+  local: join(root, 'local'),
+  emulators: join(root, 'emulators'),
+  service: join(root, 'service.json'),
+  token: join(root, 'token'),
+  secretKey: join(root, 'secret.key'),
+})
+
+/**
+ * Makes the data folder (mode 0700) and takes it for this process alone.
+ * @throws AppError `conflict` when another service holds it, `disk-full`, or `invalid` when it cannot be written
+ */
+export function takeDataFolder(root: string): DataFolder {
+  const layout = folderLayout(root)
+  try {
+    for (const folder of [root, layout.store, layout.datasets, layout.local, layout.emulators]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+    }
+    chmodSync(root, 0o700)
+  } catch (error) {
+    if (systemCode(error) === 'ENOSPC') throw diskFull(root, error)
+    throw new AppError('invalid', `cannot write the data folder ${root}: ${messageOf(error)}`, {
+      next: 'Set RODIZIO_DATA_DIR to a folder that this user may write',
+      cause: error,
+    })
+  }
+  const lock = takeLock(root)
+  return { ...layout, release: () => lock.close() }
+}
+
+/** A SQLite file held exclusively: refused to a second process, and free at once after `kill -9`. */
+function takeLock(root: string): Sqlite.Database {
+  const lock = new Sqlite(join(root, 'lock.db'), { timeout: 0 })
+  try {
+    lock.pragma('locking_mode = exclusive')
+    lock.exec('begin exclusive')
+    return lock
+  } catch (error) {
+    lock.close()
+    if (systemCode(error) === 'SQLITE_FULL') throw diskFull(root, error)
+    throw new AppError('conflict', `another Rodízio service works on ${root}${holder(root)}`, {
+      code: 'folder_taken',
+      next: 'Use that one (rodizio status), stop it (rodizio down), or set RODIZIO_DATA_DIR to another folder',
+      cause: error,
+    })
+  }
+}
+
+function holder(root: string): string {
+  const service = readServiceFile(root)
+  return service ? ` (pid ${service.pid}, ${service.url})` : ''
+}
+
+const diskFull = (root: string, cause: unknown) =>
+  new AppError('disk-full', `the disk that holds ${root} is full`, {
+    code: 'disk_full',
+    next: 'Free space there, then start again',
+    cause,
+  })
+
+/** What a running service leaves for the commands on the same machine. */
+export interface ServiceFile {
+  readonly pid: number
+  readonly url: string
+  readonly startedAt: string
+}
+
+export function writeServiceFile(root: string, service: ServiceFile): void {
+  writeFileSync(folderLayout(root).service, `${JSON.stringify(service)}\n`, { mode: 0o600 })
+}
+
+export function removeServiceFile(root: string): void {
+  rmSync(folderLayout(root).service, { force: true })
+}
+
+/** What the last service left, or undefined where none did; a dead service's file may still stand. */
+export function readServiceFile(root: string): ServiceFile | undefined {
+  try {
+    const read: unknown = JSON.parse(readFileSync(folderLayout(root).service, 'utf8'))
+    if (typeof read !== 'object' || read === null) return undefined
+    if (!('pid' in read) || !('url' in read) || !('startedAt' in read)) return undefined
+    return { pid: Number(read.pid), url: String(read.url), startedAt: String(read.startedAt) }
+  } catch {
+    return undefined // no service has run here, or the file was being written when its writer died
+  }
+}
