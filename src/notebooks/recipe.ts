@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { Engine, Plan } from './plan.ts'
+
+export const NotebookProvider = z.enum(['kaggle', 'colab', 'local'])
+export type NotebookProvider = z.infer<typeof NotebookProvider>
+
+/** What the first cell tells a person before any hour is spent; each a short text. */
+export const Predictions = z.strictObject({
+  uses: z.string(),
+  memory: z.string(),
+  speed: z.string(),
+  hours: z.string(),
+  sessions: z.string(),
+  source: z.string(), // where the figures come from, or why there are none
+})
+export type Predictions = z.infer<typeof Predictions>
+
+/** What a notebook is made from. */
+export const Recipe = z
+  .strictObject({
+    kind: z.literal('train'),
+    provider: NotebookProvider,
+    engine: Engine,
+    // Also the title and the slug at Kaggle, which must say the same, so that a lost launch is found.
+    name: z.string().regex(/^[a-z0-9](?:-?[a-z0-9]){4,48}$/),
+    run: z.strictObject({ id: z.string().min(1), name: z.string().min(1) }),
+    generation: z.int().min(1),
+    plan: Plan,
+    predictions: Predictions,
+    controlUrl: z.url({ protocol: /^https?$/ }),
+    ticket: z.string().min(1),
+  })
+  .refine((recipe) => recipe.plan.engine === recipe.engine, {
+    path: ['plan', 'engine'],
+    message: 'the plan is of another engine',
+  })
+export type Recipe = z.infer<typeof Recipe>

@@ -1,0 +1,5 @@
+# The training program: a process of its own, so that a stop, a crash and the GPU stay manageable.
+from pathlib import Path
+
+# write: harness.py = engines/harness.py
+# write: train.py = engine/train.py

@@ -1,0 +1,8 @@
+# Plain literals only: a tool may put its own values after this cell.
+CONTROL_URL = ''  # the service that made this notebook
+TICKET = ''  # good for one session, and worth nothing after it
+RUN = ''
+SESSION_NAME = ''
+GENERATION = 0
+PROVIDER = ''
+ENGINE = ''
