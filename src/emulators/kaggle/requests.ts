@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { sha256Hex } from '../../lib/random.ts'
 
 const KEPT = 2000
 
@@ -41,12 +42,15 @@ export function createRequests(): Requests {
   }
 }
 
-/** Of an authorization only its scheme stays. */
+/** Of an authorization its scheme stays, and a mark by which two of them can be told apart. */
 function masked(headers: IncomingHttpHeaders): Record<string, string> {
   const lines = Object.entries(headers).map(([name, value]) => {
     const text = Array.isArray(value) ? value.join(', ') : (value ?? '')
     const isSecret = name === 'authorization' || name === 'proxy-authorization' || name === 'cookie'
-    return [name, isSecret ? `${text.split(' ')[0]} ***` : text] as const
+    return [
+      name,
+      isSecret ? `${text.split(' ')[0]} #${sha256Hex(text).slice(0, 8)}` : text,
+    ] as const
   })
   return Object.fromEntries(lines)
 }

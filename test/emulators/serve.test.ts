@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { processStartedAt } from '../../src/emulators/processes.ts'
+import { type EmulatorsFile, emulatorsFilePath, serveEmulators } from '../../src/emulators/serve.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { FOREVER, notebook, push, runnerPath, temporaryFolder, until } from './kaggle-fixture.ts'
+
+const SERVE = `
+  const { serveEmulators } = await import('${join(import.meta.dirname, '../../src/emulators/serve.ts')}')
+  const { systemClock } = await import('${join(import.meta.dirname, '../../src/lib/clock.ts')}')
+  const [stateDir, runnerPath] = process.argv.slice(1)
+  const write = (line) => process.stdout.write(line)
+  await serveEmulators({ stateDir, runnerPath, clock: systemClock, json: true, write })
+`
+
+const start = (stateDir: string): ChildProcess =>
+  spawn(process.execPath, ['--input-type=module', '-e', SERVE, stateDir, runnerPath], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+
+const found = (stateDir: string): Promise<EmulatorsFile> =>
+  until('emulators.json', () => {
+    const path = emulatorsFilePath(stateDir)
+    return existsSync(path) && JSON.parse(readFileSync(path, 'utf8'))
+  })
+
+const stateOf = async ({ urls, adminToken }: EmulatorsFile) => {
+  const headers = { 'x-emulator-token': adminToken }
+  const response = await fetch(`${urls.kaggle}/_emulator/state`, { headers })
+  return (await response.json()) as { sessions: { state: string; pid: number }[] }
+}
+
+it('says where it is in one line, leaves word for its owner alone, and cleans up', async () => {
+  using folder = temporaryFolder()
+  const lines: string[] = []
+  const ending = new AbortController()
+  const served = serveEmulators({
+    stateDir: folder.path,
+    runnerPath,
+    clock: systemClock,
+    json: true,
+    write: (line) => lines.push(line),
+    signal: ending.signal,
+  })
+  const file = await found(folder.path)
+  expect(lines).toEqual([`${JSON.stringify({ kaggle: file.urls.kaggle })}\n`])
+  expect(statSync(emulatorsFilePath(folder.path)).mode & 0o777).toBe(0o600)
+  expect(file).toMatchObject({ pid: process.pid, startTime: processStartedAt(process.pid) })
+  expect((await stateOf(file)).sessions).toEqual([])
+
+  const again = {
+    stateDir: folder.path,
+    runnerPath,
+    clock: systemClock,
+    json: true,
+    write: () => undefined,
+  }
+  await expect(serveEmulators(again)).rejects.toMatchObject({
+    kind: 'conflict',
+    code: 'emulator_running',
+    next: expect.any(String),
+  })
+  expect(existsSync(emulatorsFilePath(folder.path))).toBe(true)
+  ending.abort()
+  await served
+  expect(existsSync(emulatorsFilePath(folder.path))).toBe(false)
+})
+
+it('outlives a kill: the next process finds the session that goes on, and a signal ends both', async () => {
+  using folder = temporaryFolder()
+  const first = start(folder.path)
+  const before = await found(folder.path)
+  await push({ url: before.urls.kaggle }, 'survivor', notebook(FOREVER))
+  const session = await until('a running session', async () => {
+    const [newest] = (await stateOf(before)).sessions
+    return newest?.state === 'RUNNING' && newest
+  })
+  first.kill('SIGKILL')
+  await until('its death', () => first.signalCode !== null)
+
+  const second = start(folder.path)
+  const after = await until('the second', async () => {
+    const file = await found(folder.path)
+    return file.pid !== before.pid && file
+  })
+  expect(after.urls).toEqual(before.urls)
+  expect((await stateOf(after)).sessions).toMatchObject([{ state: 'RUNNING', pid: session.pid }])
+  second.kill('SIGTERM')
+  await until('its end', () => second.exitCode !== null)
+  expect(second.exitCode).toBe(0)
+  expect(processStartedAt(session.pid)).toBeNull()
+  expect(existsSync(emulatorsFilePath(folder.path))).toBe(false)
+})
