@@ -27,7 +27,7 @@ const Notebook = z.looseObject({
 // A `%` that goes on with an expression has a space or a bracket after it.
 const magic =
   /^\s*(?:%%?[A-Za-z]|![\w./])|^\s*[A-Za-z_][\w.]*\s*=\s*(?:%[A-Za-z]|!)|\bget_ipython\b|\bgoogle\.colab\b/m
-const embedded = /r'''[^]*?'''/g // programs written to files: only the cell's own lines are at stake
+const embedded = /r'''[\s\S]*?'''/g // programs written to files: only the cell's own lines are at stake
 const secret =
   /\b(?:hf_[A-Za-z0-9]{20,}|KGAT_\w{10,}|rzs_\w{10,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w-]{20,})|-----BEGIN [A-Z ]*PRIVATE KEY-----/
 const ticket = /\brzt_[\w-]{10,}/

@@ -333,6 +333,7 @@ class Session:
             return
         self._reported = True
         self._stop_ends_it = False
+        self.heart.close()
         body = {'outcome': outcome, 'step': self.step, 'lastCheckpointStep': self.last_checkpoint,
                 'failure': failure, 'logTail': self.log.tail()}
         try:

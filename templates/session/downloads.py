@@ -7,14 +7,11 @@ import urllib.request
 from .wire import TRANSFER_SECONDS, TROUBLE, LONGEST_WAIT, Refused
 
 WHOLE_TRIES = 3  # of a file that came whole and wrong
+SPENT = (401, 403, 404, 409, 410)  # the address is no good any more; a fresh one may be
 
 
 class Damaged(Exception):
     """A file keeps coming with another hash than the one promised."""
-
-
-class Moved(Exception):
-    """The address is spent; the work order has a fresh one."""
 
 
 def download(wire, file, target, fresh_url):
@@ -34,7 +31,7 @@ def download(wire, file, target, fresh_url):
             if before < file['bytes'] or not part.exists():
                 _fetch(wire, url, part, file['bytes'])
         except Refused as refused:
-            if refused.status in (401, 403, 404, 410) and moved < 5:
+            if refused.status in SPENT and moved < 5:
                 moved += 1
                 url = fresh_url()
             elif refused.status == 416:

@@ -80,5 +80,7 @@ class Heartbeat:
         return None
 
     def _fence(self, reason):
+        if self._closed:  # the report is out, and a session that has ended is fenced
+            return
         self._closed = True
         self.on_fenced(str(reason))
