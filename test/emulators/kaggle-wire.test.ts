@@ -73,6 +73,7 @@ it('tells whose a token is', async () => {
 it.each([
   ['an unknown kernel', 'GetKernelSessionStatus', { userName: 'ana', kernelSlug: 'nowhere' }, 403],
   ['another method', 'ListKernels', {}, 501],
+  ['a method that every object has', 'constructor', {}, 501],
   ['a session number, which no call ever told', 'CancelKernelSession', { kernelSessionId: 1 }, 501],
   [
     'an interactive session',
@@ -192,7 +193,7 @@ it('streams the log of a running session to its end, and answers a finished one 
   await push(emulator, 'streamed', notebook(source))
   const url = `${emulator.url}/api/v1/kernels/logs/stream/ana/streamed`
   const live = await fetch(url, { headers: { authorization: basic('ana') } })
-  expect(live.headers.get('content-type')).toBe('text/event-stream')
+  expect(live.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
   const events = (await live.text()).split('\n\n').filter((event) => event !== '')
   expect(events.at(-1)).toBe('data: END_OF_LOG')
   const lines = events.slice(0, -1).map((event) => JSON.parse(event.slice('data: '.length)).data)

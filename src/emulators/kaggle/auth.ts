@@ -26,7 +26,7 @@ export function createDoorkeeper(users: EmulatedUsers | undefined): Doorkeeper {
     const [, user, key] = /^([^:]+):(.*)$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
     if (user === undefined || key === undefined || !KEY.test(key)) return null
     if (!users) return user
-    const expected = users[user]?.key
+    const expected = Object.hasOwn(users, user) ? users[user]?.key : undefined
     return expected !== undefined && sameSecret(expected, key) ? user : null
   }
 

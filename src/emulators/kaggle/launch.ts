@@ -29,16 +29,21 @@ export interface Launch {
   readonly runnerPath: string
 }
 
+const interpreters = new Map<string, string>()
+
 /**
  * The interpreter behind a name: `python3` may be a shim that costs time at each start.
  * Throws `unavailable` (`python_missing`) when it does not run.
  */
 export function resolvePython(name: string): string {
+  const known = interpreters.get(name)
+  if (known !== undefined) return known
   try {
     const path = execFileSync(name, ['-c', 'import sys; print(sys.executable)'], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     })
+    interpreters.set(name, path.trim())
     return path.trim()
   } catch (cause) {
     throw new AppError('unavailable', `${name} does not run, and notebooks need it`, {

@@ -75,7 +75,10 @@ export function createOutput({ file, kernels, sessions, url }: OutputOptions) {
       response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length })
       return await deliver(response, [body], journey)
     }
-    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+    })
     response.flushHeaders()
     await deliver(response, follow(session, response), journey)
   }

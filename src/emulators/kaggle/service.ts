@@ -100,20 +100,22 @@ export function createService(
     },
   }
 
-  const calls: Readonly<Record<string, (call: Call) => Record<string, unknown>>> = {
-    SaveKernel: kernels.save,
-    GetKernel: kernels.get,
-    DeleteKernel: kernels.remove,
-    GetKernelSessionStatus: kernels.status,
-    ListKernelSessionOutput: output.list,
-    GetAcceleratorQuotaStatistics: kernels.quota,
-    StartBlobUpload: blobs.start,
-    CreateDataset: datasets.create,
-    CreateDatasetVersion: datasets.createVersion,
-    GetDatasetStatus: datasets.status,
-    GetDataset: datasets.get,
-    ListDatasetFiles: datasets.listFiles,
-  }
+  const calls = new Map<string, (call: Call) => Record<string, unknown>>(
+    Object.entries({
+      SaveKernel: kernels.save,
+      GetKernel: kernels.get,
+      DeleteKernel: kernels.remove,
+      GetKernelSessionStatus: kernels.status,
+      ListKernelSessionOutput: output.list,
+      GetAcceleratorQuotaStatistics: kernels.quota,
+      StartBlobUpload: blobs.start,
+      CreateDataset: datasets.create,
+      CreateDatasetVersion: datasets.createVersion,
+      GetDatasetStatus: datasets.status,
+      GetDataset: datasets.get,
+      ListDatasetFiles: datasets.listFiles,
+    }),
+  )
 
   const introspect = (fields: Call['fields']): Record<string, unknown> => {
     const username = doorkeeper.userOfToken(textField({ fields }, 'token'))
@@ -160,7 +162,7 @@ export function createService(
       return await sendJson(response, 200, introspect(fields), fault, bytesPerSecond)
     const call: Call = { user: doorkeeper.userOf(request.headers.authorization), fields }
     if (route.kind === 'logs') return await output.stream(call, response, journey)
-    const perform = calls[route.rpc]
+    const perform = calls.get(route.rpc)
     if (!perform) throw notModelled(`the call ${route.rpc}`)
     const result = perform(call)
     if (fault?.kind === 'started_but_cut') request.socket.destroy()

@@ -10,7 +10,14 @@ export interface Trouble {
 }
 
 /** The connection never stood, so nothing was asked. */
-const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+const NEVER_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
 
 /** The answer of a push is gone: whether a session started is not known until its status is read. */
 const answerLost = (what: string, cause?: unknown): AppError =>

@@ -10,15 +10,15 @@ export type KaggleSessionState =
   | 'absent'
   | 'unknown'
 
-const STATES: Readonly<Record<string, KaggleSessionState>> = {
-  queued: 'queued',
-  running: 'running',
-  complete: 'complete',
-  error: 'error',
-  cancelrequested: 'cancel_requested',
-  cancelacknowledged: 'cancelled',
-  newscript: 'never_ran',
-}
+const STATES = new Map<string, KaggleSessionState>([
+  ['queued', 'queued'],
+  ['running', 'running'],
+  ['complete', 'complete'],
+  ['error', 'error'],
+  ['cancelrequested', 'cancel_requested'],
+  ['cancelacknowledged', 'cancelled'],
+  ['newscript', 'never_ran'],
+])
 
 /**
  * Reads a status in any of its spellings: `CANCEL_ACKNOWLEDGED`, `cancelAcknowledged`, `KernelWorkerStatus.RUNNING`.
@@ -27,7 +27,7 @@ const STATES: Readonly<Record<string, KaggleSessionState>> = {
 export function readStatus(text: string | null | undefined): KaggleSessionState {
   if (text === undefined || text === null) return 'queued'
   const word = text.trim().replace(/^KernelWorkerStatus\./i, '')
-  return STATES[word.replace(/[\s_-]/g, '').toLowerCase()] ?? 'unknown'
+  return STATES.get(word.replace(/[\s_-]/g, '').toLowerCase()) ?? 'unknown'
 }
 
 /** Whether a session in this state may still be using GPU time. An unknown state may. */
