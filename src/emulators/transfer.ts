@@ -54,7 +54,11 @@ export async function deliver(
 async function write(response: ServerResponse, bytes: Buffer): Promise<boolean> {
   if (response.destroyed) return false
   return await new Promise((resolve) => {
-    response.once('close', () => resolve(false))
-    response.write(bytes, (error) => resolve(error === undefined || error === null))
+    const gone = (): void => resolve(false)
+    response.once('close', gone)
+    response.write(bytes, (error) => {
+      response.off('close', gone)
+      resolve(error === undefined || error === null)
+    })
   })
 }

@@ -18,9 +18,9 @@ import {
 const QUOTA = 'kernels.KernelsApiService/GetAcceleratorQuotaStatistics'
 
 /** Sends a request line as it is, the way a client speaks to a proxy. */
-const raw = (port: number, path: string): Promise<number> =>
+const raw = (port: number, path: string, host = 'localhost'): Promise<number> =>
   new Promise((resolve, reject) => {
-    const headers = { authorization: basic('ana'), host: 'localhost' }
+    const headers = { authorization: basic('ana'), host }
     request({ port, host: '127.0.0.1', method: 'POST', path, headers }, (response) => {
       response.resume()
       resolve(response.statusCode ?? 0)
@@ -33,6 +33,13 @@ it('answers under both prefixes, to paths and to whole addresses', async () => {
   await using emulator = await freshEmulator()
   for (const path of [`/api/v1/${QUOTA}`, `/v1/${QUOTA}`, `http://localhost/api/v1/${QUOTA}`])
     expect(await raw(emulator.port, path)).toBe(200)
+})
+
+it('answers to its own names alone', async () => {
+  await using emulator = await freshEmulator()
+  const status = (host: string) => raw(emulator.port, `/v1/${QUOTA}`, host)
+  expect(await status(`127.0.0.1:${emulator.port}`)).toBe(200)
+  expect(await status('somewhere.example')).toBe(403)
 })
 
 it.each([
@@ -185,6 +192,19 @@ it('lists output page by page, each file readable without signing in, and a log'
     { stream_name: 'stdout', time: expect.any(Number), data: 'dois\n' },
   ])
   expect((await fetch(`${emulator.url}/_files/out_guessed`)).status).toBe(404)
+})
+
+it('gives back a large file whole', async () => {
+  await using emulator = await freshEmulator()
+  const source = 'open("large.bin", "wb").write(bytes(range(256)) * 8192)'
+  await push(emulator, 'large-file', notebook(source))
+  await reaches(emulator, 'large-file', 'COMPLETE')
+  const { body } = await kernelsCall(emulator, 'ListKernelSessionOutput', {
+    kernelSlug: 'large-file',
+  })
+  const { files } = body as { files: { url: string }[] }
+  const bytes = Buffer.from(await (await fetch(files[0]?.url ?? '')).arrayBuffer())
+  expect(bytes.equals(Buffer.alloc(2 ** 21, Buffer.from([...Array(256).keys()])))).toBe(true)
 })
 
 it('streams the log of a running session to its end, and answers a finished one with an array', async () => {

@@ -123,6 +123,13 @@ export function createService(
     return { active: true, username, userId: 1, clientId: '', scope: '' }
   }
 
+  /** Pushed code runs as us: a web page whose name was bent to this machine must not get in. */
+  const isOurName = (host: string | undefined): boolean => {
+    const name = (host ?? '').replace(/:\d+$/, '')
+    const known = ['localhost', '127.0.0.1', '[::1]', options.host]
+    return options.host === '0.0.0.0' || known.includes(name)
+  }
+
   const answerAdmin = async (name: string, request: IncomingMessage, response: ServerResponse) => {
     const token = request.headers['x-emulator-token']
     if (typeof token !== 'string' || !sameSecret(token, adminToken))
@@ -133,6 +140,7 @@ export function createService(
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = 'GET', url: target = '/' } = request
+    if (!isOurName(request.headers.host)) throw new ServiceError(403, 'Unknown host')
     const route = routeOf(method, target)
     if (route?.kind === 'admin') return await answerAdmin(route.name, request, response)
     const name = route === null ? '' : nameOf(route)
