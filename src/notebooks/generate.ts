@@ -121,14 +121,14 @@ function withParameters(template: string, recipe: Recipe): string {
 }
 
 /** A Python literal; control characters and everything beyond ASCII escaped, so that no text ends it. */
-const literal = (value: string | number): string =>
-  typeof value === 'number'
-    ? String(value)
-    : `'${value.replace(/[^ -~]|['\\]/g, (character) =>
-        character === "'" || character === '\\'
-          ? `\\${character}`
-          : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-      )}'`
+function literal(value: string | number): string {
+  if (typeof value === 'number') return String(value)
+  const escaped = value.replace(/[^ -~]|['\\]/gu, (character) => {
+    if (character === "'" || character === '\\') return `\\${character}`
+    return `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`
+  })
+  return `'${escaped}'`
+}
 
 function fill(template: string, recipe: Recipe): string {
   const values: Record<string, string> = {

@@ -38,6 +38,7 @@ class ControlPlane:
         self.beats = []
         self.report = None
         self.spent = set()
+        self.ranges = []  # the byte each download began at
         self.url_count = 0
 
     def __enter__(self):
@@ -174,6 +175,7 @@ class ControlPlane:
         if file in self.corrupt:
             content = content[:-1] + bytes([content[-1] ^ 1])
         start = int((request.headers.get('range') or 'bytes=0-')[6:-1])
+        self.ranges.append(start)
         request.send_response(206 if start else 200)
         request.send_header('content-length', str(len(content) - start))
         if start:

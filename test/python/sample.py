@@ -1,4 +1,5 @@
 """What the tests train on, and how they start things."""
+import hashlib
 import json
 import os
 import random
@@ -81,9 +82,14 @@ def lines_of(output, kind):
 
 
 def state_of(folder):
-    """The bytes of a checkpoint's files, the manifest left out."""
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())
-            if path.name != 'manifest.json'}
+    """The hash of each of a checkpoint's files, the manifest left out."""
+    return hashes_of({path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())
+                      if path.name != 'manifest.json'})
+
+
+def hashes_of(files):
+    """Hashes instead of bytes: where they differ, a test should fail at once and legibly."""
+    return {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
 
 
 def wait_for(condition, seconds=15.0):

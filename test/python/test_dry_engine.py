@@ -1,6 +1,7 @@
 import json
 import signal
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -60,6 +61,7 @@ class DryEngine(unittest.TestCase):
         for line in process.stdout:
             if line.startswith('RODIZIO_LOG') and '"step": 3,' in line:
                 break
+        time.sleep(0.15)  # into the step, past its first micro-step
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=10)[0].splitlines()
         end = lines_of(output, 'END')[0]
