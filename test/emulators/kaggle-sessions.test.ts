@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { processStartedAt } from '../../src/emulators/processes.ts'
 import {
@@ -160,7 +161,11 @@ it('takes a session whose process is gone for lost', async () => {
   await push(first, 'vanished', notebook(FOREVER))
   const { pid } = await reaches(first, 'vanished', 'RUNNING')
   await first.close({ keepSessions: true })
+  const books = join(folder.path, 'kaggle', 'state.json')
+  const left = readFileSync(books, 'utf8')
   process.kill(-(pid ?? 0), 'SIGKILL')
+  await until('its death', () => processStartedAt(pid ?? 0) === null)
+  expect(readFileSync(books, 'utf8')).toBe(left)
   await using second = await emulatorIn(folder.path)
   expect((await reaches(second, 'vanished', 'ERROR')).failureMessage).toMatch(/worker was lost/)
 })

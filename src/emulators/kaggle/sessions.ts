@@ -36,6 +36,10 @@ export function createSessions(options: SessionsOptions) {
   const { file, settings, now, preemptions } = options
   const watches = new Map<number, Watch>()
 
+  let stopped = false
+  /** After a stop the next emulator of this folder keeps the books. */
+  const isOurs = (session: Session): boolean => !stopped && isLive(session)
+
   const watchOf = (session: Session): Watch => {
     const known = watches.get(session.id)
     if (known) return known
@@ -102,10 +106,10 @@ export function createSessions(options: SessionsOptions) {
     }
     watchOf(session).child = child
     child.once('error', (error) => {
-      if (isLive(session)) finish(session, 'ERROR', messageOf(error))
+      if (isOurs(session)) finish(session, 'ERROR', messageOf(error))
     })
     child.once('exit', () => {
-      if (isLive(session)) settle(session, child.signalCode)
+      if (isOurs(session)) settle(session, child.signalCode)
     })
     session.pid = child.pid ?? null
     session.processStartedAt = child.pid === undefined ? null : processStartedAt(child.pid)
@@ -198,7 +202,10 @@ export function createSessions(options: SessionsOptions) {
       for (const session of live()) end(session, 'ERROR', message)
     },
     /** Stops looking; the processes themselves go on. */
-    stop: (): void => clearInterval(timer),
+    stop: (): void => {
+      stopped = true
+      clearInterval(timer)
+    },
   }
 }
 
