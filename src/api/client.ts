@@ -118,7 +118,11 @@ export function problemOf(status: number, body: string): AppError {
 function parse<T extends z.ZodType>(schema: T, json: unknown): z.output<T> {
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  throw new AppError('unavailable', `the service gave an unexpected answer: ${z.prettifyError(parsed.error)}`, {
-    next: 'Use the same version of Rodízio for the command and the service',
-  })
+  throw new AppError(
+    'unavailable',
+    `the service gave an unexpected answer: ${z.prettifyError(parsed.error)}`,
+    {
+      next: 'Use the same version of Rodízio for the command and the service',
+    },
+  )
 }

@@ -11,4 +11,7 @@ export function durationSeconds(text: string): number | undefined {
 }
 
 /** A positive number of seconds. */
-export const Seconds = z.number().positive().max(31 * 86_400)
+export const Seconds = z
+  .number()
+  .positive()
+  .max(31 * 86_400)

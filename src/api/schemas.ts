@@ -40,7 +40,10 @@ export type Dataset = z.infer<typeof Dataset>
 
 export const ImportQuery = z.object({
   name: Name,
-  strict: z.enum(['true', 'false']).default('false').describe('import nothing when one line is bad'),
+  strict: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('import nothing when one line is bad'),
 })
 export const ImportResult = z.object({
   dataset: Dataset,
@@ -55,9 +58,19 @@ export const NewRun = z.strictObject({
   name: Name.optional(),
   dataset: z.string().describe('name or version of a data set'),
   engine: z.enum(['dry', 'trl']).default('dry'),
-  steps: z.number().int().min(1).max(1_000_000),
+  steps: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('as many as epochs take when left out'),
+  epochs: z.number().positive().max(1000).default(1),
   seed: z.number().int().min(0).max(2_147_483_647).default(7),
-  plan: z.record(z.string(), z.unknown()).default({}).describe('plan fields other than the default'),
+  plan: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('plan fields other than the default'),
   options: z
     .strictObject({
       saveSeconds: z.number().positive(),

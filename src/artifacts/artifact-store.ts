@@ -22,7 +22,11 @@ export interface ArtifactStore {
    * Takes in one file; it stands under its key only when size and hash agree.
    * @throws AppError `invalid` (`hash_mismatch`) when they do not, `disk-full` (`disk_full`) when there is no room
    */
-  receive(key: string, body: AsyncIterable<Uint8Array>, expected: Omit<StoredFile, 'name'>): Promise<void>
+  receive(
+    key: string,
+    body: AsyncIterable<Uint8Array>,
+    expected: Omit<StoredFile, 'name'>,
+  ): Promise<void>
   /** Whether the whole file stands there, by size and hash: every byte is read. */
   verify(key: string, expected: Omit<StoredFile, 'name'>): Promise<boolean>
   /** The bytes of a file. @throws AppError `not-found` */

@@ -14,7 +14,9 @@ function editDistance(left: string, right: string): number {
   for (const [i, a] of [...left].entries()) {
     const next = [i + 1]
     for (const [j, b] of [...right].entries()) {
-      next.push(Math.min((row[j] ?? 0) + (a === b ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+      next.push(
+        Math.min((row[j] ?? 0) + (a === b ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1),
+      )
     }
     row = next
   }
@@ -38,14 +40,19 @@ function refuseUnknown(given: readonly string[], where: string): void {
  * @param root the folder of the installed project, whose `data` folder is the default data folder
  * @throws AppError `invalid` that names the setting, what was wrong and where it was given
  */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>, root: string): Config {
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  root: string,
+): Config {
   const known = (name: string) => !elsewhere.some((prefix) => name.startsWith(prefix))
   refuseUnknown(
     Object.keys(env).filter((name) => name.startsWith('RODIZIO_') && known(name)),
     'the environment',
   )
   const fallbackDir = join(root, 'data')
-  const file = resolve(env.RODIZIO_CONFIG ?? join(env.RODIZIO_DATA_DIR ?? fallbackDir, 'config.env'))
+  const file = resolve(
+    env.RODIZIO_CONFIG ?? join(env.RODIZIO_DATA_DIR ?? fallbackDir, 'config.env'),
+  )
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}
   if (env.RODIZIO_CONFIG && !existsSync(file)) {
     throw new AppError('invalid', `RODIZIO_CONFIG names ${file}, which does not exist`, {

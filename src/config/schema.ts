@@ -24,7 +24,10 @@ const secret = <T extends z.ZodType>(schema: T, about: string) => ({
 
 /** Every setting there is, by the name under which the environment and the config file give it. */
 export const settings = {
-  RODIZIO_DATA_DIR: setting(z.string().min(1), 'Folder of the database, the artifacts and the tokens'),
+  RODIZIO_DATA_DIR: setting(
+    z.string().min(1),
+    'Folder of the database, the artifacts and the tokens',
+  ),
   RODIZIO_HOST: setting(z.string().min(1).default('127.0.0.1'), 'Address the service listens on'),
   RODIZIO_PORT: setting(port.default(8787), 'Port the service listens on; 0 takes a free one'),
   RODIZIO_PUBLIC_URL: setting(
@@ -32,7 +35,10 @@ export const settings = {
     'Address under which notebooks elsewhere reach this service',
   ),
   RODIZIO_URL: setting(webAddress.optional(), 'Address of the service that the commands talk to'),
-  RODIZIO_TOKEN: secret(z.string().min(1).optional(), 'Token that the commands send to the service'),
+  RODIZIO_TOKEN: secret(
+    z.string().min(1).optional(),
+    'Token that the commands send to the service',
+  ),
   RODIZIO_EMULATORS: setting(
     z.enum(['auto', 'on', 'off']).default('auto'),
     'Local stand-ins for outside services; auto starts them while no real account is known',
@@ -57,7 +63,10 @@ export const settings = {
     z.string().min(1).default('python3'),
     'Python that runs notebooks on this machine',
   ),
-  KAGGLE_USERNAME: setting(z.string().min(1).optional(), 'Kaggle user name, as its own tools read it'),
+  KAGGLE_USERNAME: setting(
+    z.string().min(1).optional(),
+    'Kaggle user name, as its own tools read it',
+  ),
   KAGGLE_KEY: secret(z.string().min(1).optional(), 'Kaggle API key that goes with the user name'),
   KAGGLE_API_TOKEN: secret(z.string().min(1).optional(), 'Kaggle API token (KGAT_…)'),
 } satisfies Record<string, Setting>

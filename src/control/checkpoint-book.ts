@@ -1,5 +1,10 @@
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
-import { type Checkpoint, checkpointPrefix, type FileEntry, Manifest } from '../artifacts/checkpoint.ts'
+import {
+  type Checkpoint,
+  checkpointPrefix,
+  type FileEntry,
+  Manifest,
+} from '../artifacts/checkpoint.ts'
 import { prunable } from '../artifacts/retention.ts'
 import { sha256Hex } from '../lib/random.ts'
 
@@ -48,7 +53,10 @@ export function checkpointBook(rows: CheckpointRows, artifacts: ArtifactStore) {
       if (!(await artifacts.verify(`${prefixOf(checkpoint)}/${file.name}`, file))) return undefined
     }
     const bytes = Buffer.byteLength(text)
-    return [{ name: 'manifest.json', bytes, sha256: checkpoint.manifestSha256 }, ...manifest.data.files]
+    return [
+      { name: 'manifest.json', bytes, sha256: checkpoint.manifestSha256 },
+      ...manifest.data.files,
+    ]
   }
 
   return {

@@ -52,7 +52,8 @@ function roleTrouble(messages: readonly Message[]): string | undefined {
     if (content.trim() === '') return `messages.${index} (${role}) is empty`
     if (index < first) continue
     const wanted = (index - first) % 2 === 0 ? 'user' : 'assistant'
-    if (role !== wanted) return `messages.${index} is from ${role}, expected ${wanted}: roles must alternate`
+    if (role !== wanted)
+      return `messages.${index} is from ${role}, expected ${wanted}: roles must alternate`
   }
   if (messages.at(-1)?.role !== 'assistant') return 'the last message is not from the assistant'
   return undefined

@@ -3,7 +3,12 @@ export const maxLineBytes = 1024 * 1024
 
 export type Line =
   | { readonly kind: 'line'; readonly number: number; readonly bytes: Uint8Array }
-  | { readonly kind: 'too-long'; readonly number: number; readonly head: Uint8Array; readonly size: number }
+  | {
+      readonly kind: 'too-long'
+      readonly number: number
+      readonly head: Uint8Array
+      readonly size: number
+    }
 
 const newline = 0x0a
 const carriageReturn = 0x0d
@@ -31,7 +36,9 @@ export async function* lines(
     if (number === 1 && bom.every((byte, i) => bytes[i] === byte)) bytes = bytes.subarray(3)
     if (whole > cap) return { kind: 'too-long', number, head: bytes.subarray(0, 1024), size: whole }
     if (bytes.at(-1) === carriageReturn) bytes = bytes.subarray(0, -1)
-    return bytes.every((byte) => byte === 0x20 || byte === 0x09) ? undefined : { kind: 'line', number, bytes }
+    return bytes.every((byte) => byte === 0x20 || byte === 0x09)
+      ? undefined
+      : { kind: 'line', number, bytes }
   }
   const hold = (part: Uint8Array) => {
     size += part.byteLength

@@ -2,10 +2,10 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { iso } from '../lib/clock.ts'
+import { processStartedAt } from '../lib/processes.ts'
 import { writeJsonFile } from './json-file.ts'
 import type { KaggleEmulatorOptions } from './kaggle/options.ts'
 import { startKaggleEmulator } from './kaggle/server.ts'
-import { processStartedAt } from './processes.ts'
 
 export interface ServeOptions {
   readonly stateDir: string

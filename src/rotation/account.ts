@@ -36,7 +36,12 @@ export const providerDefaults: Readonly<
     ProviderName,
     Pick<
       Account,
-      'automation' | 'weeklySeconds' | 'reset' | 'maxSessionSeconds' | 'maxConcurrent' | 'marginPercent'
+      | 'automation'
+      | 'weeklySeconds'
+      | 'reset'
+      | 'maxSessionSeconds'
+      | 'maxConcurrent'
+      | 'marginPercent'
     >
   >
 > = {

@@ -45,9 +45,9 @@ export function chooseAccount(
     const seconds = Math.min(best.grantedSeconds, wantedSeconds)
     return { kind: 'start', account: best.account, seconds }
   }
-  const [next] = rota.map((standing) => obstacle(standing, minSeconds, now)).toSorted(
-    (a, b) => a.until.getTime() - b.until.getTime() || (a.why < b.why ? -1 : 1),
-  )
+  const [next] = rota
+    .map((standing) => obstacle(standing, minSeconds, now))
+    .toSorted((a, b) => a.until.getTime() - b.until.getTime() || (a.why < b.why ? -1 : 1))
   return next ? { kind: 'wait', ...next } : { kind: 'no-accounts' }
 }
 
@@ -59,5 +59,8 @@ function obstacle(standing: Standing, minSeconds: number, now: Date): { until: D
   if (grantedSeconds < minSeconds) {
     return { until: resetsAt, why: `${account.name}: this week's GPU hours are spent or booked` }
   }
-  return { until: new Date(now.getTime() + 60_000), why: `${account.name}: busy with another session` }
+  return {
+    until: new Date(now.getTime() + 60_000),
+    why: `${account.name}: busy with another session`,
+  }
 }

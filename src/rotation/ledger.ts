@@ -41,7 +41,12 @@ const entry = (
 })
 
 /** The reservation of a session planned from `from`: one row for each week it touches. */
-export const reserve = (account: Account, sessionId: string, from: Date, seconds: number): LedgerEntry[] =>
+export const reserve = (
+  account: Account,
+  sessionId: string,
+  from: Date,
+  seconds: number,
+): LedgerEntry[] =>
   splitByWeek(account.reset, from, seconds).map(({ week, seconds: part }) =>
     entry(account, sessionId, 'reserve', week, part),
   )
@@ -93,7 +98,11 @@ export const plannableSeconds = (account: Account): number =>
   Math.floor((account.weeklySeconds * (100 - account.marginPercent)) / 100)
 
 /** What is left of a week by our own book. Adjustments are signed: positive gives, negative takes. */
-export function balanceSeconds(account: Account, rows: readonly LedgerEntry[], weekStart: Date): number {
+export function balanceSeconds(
+  account: Account,
+  rows: readonly LedgerEntry[],
+  weekStart: Date,
+): number {
   const { chargedSeconds, adjustedSeconds } = totals(rows, weekStart)
   return plannableSeconds(account) + adjustedSeconds - chargedSeconds
 }

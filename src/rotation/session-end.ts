@@ -51,7 +51,8 @@ export function afterSession(
   // A session that never started says nothing about the run.
   const failures = end.outcome === 'cancelled' ? run.failures : progressed ? 0 : run.failures + 1
   if (run.stopAsked) return { state: 'stopped', failures, failure: null }
-  const fatal = end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')
+  const fatal =
+    end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')
   const worn =
     (end.outcome === 'failed' && end.failure?.class !== 'no_gpu' && failures >= maxFailedInARow) ||
     failures >= maxFruitlessInARow
@@ -59,7 +60,11 @@ export function afterSession(
     const tail = end.logTail ? `\n${end.logTail.trim().split('\n').slice(-8).join('\n')}` : ''
     const why = end.failure?.message ?? end.reason
     const count = fatal ? '' : ` (${failures} sessions in a row without a new checkpoint)`
-    return { state: 'failed', failures, failure: `${why}${count}; session ${session.generation}${tail}` }
+    return {
+      state: 'failed',
+      failures,
+      failure: `${why}${count}; session ${session.generation}${tail}`,
+    }
   }
   return { state: 'training', failures, failure: null }
 }

@@ -39,7 +39,11 @@ export interface Upload {
   readonly generation: number
   readonly kind: 'checkpoint' | 'artifact'
   readonly step: number
-  readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[]
+  readonly files: readonly {
+    readonly name: string
+    readonly bytes: number
+    readonly sha256: string
+  }[]
 }
 
 /** A one-time URL's other side: what may be sent or fetched with it. */

@@ -30,6 +30,8 @@ export type Observed =
 /** A kind of place where sessions run. No method throws for trouble that the provider itself makes. */
 export interface SessionProvider {
   readonly name: ProviderName
+  /** After a launch whose answer was lost, the session shows within so many seconds if it started. */
+  readonly appearsWithinSeconds: number
   launch(order: LaunchOrder): Promise<LaunchResult>
   observe(account: Account, name: string, handle: string | null): Promise<Observed>
   /** Ends a session by force where that is possible; false where only the notebook itself can stop. */

@@ -58,7 +58,9 @@ export function sessionName(runId: string, runName: string, generation: number):
     .toLowerCase()
     .slice(0, 20)
     .replace(/-$/, '')
-  return ['rodizio', slug, runId.slice(-6), `g${generation}`].filter((part) => part !== '').join('-')
+  return ['rodizio', slug, runId.slice(-6), `g${generation}`]
+    .filter((part) => part !== '')
+    .join('-')
 }
 
 /** Lost means three missed heartbeats: seconds without a sign of life after which the provider is asked. */

@@ -24,8 +24,9 @@ export interface TickPorts {
   readonly quotaMaxAgeSeconds: number
 }
 
-/** After a launch whose answer was lost, the provider gets so long to show the session. */
-const launchAppearsWithinSeconds = 20
+/** A launch that no answer confirms is tried again for so long, then another account has its turn. */
+const launchWithinSeconds = 120
+const launchHoldSeconds = 600
 /** A quiet session is asked about at its provider no more often than this. */
 const askEverySeconds = 15
 const secondsBetween = (from: Date, to: Date) => (to.getTime() - from.getTime()) / 1000
@@ -37,30 +38,45 @@ const secondsBetween = (from: Date, to: Date) => (to.getTime() - from.getTime())
 export async function tick(ports: TickPorts): Promise<void> {
   const accounts = new Map((await ports.store.accounts()).map((account) => [account.name, account]))
   const runs = new Map((await ports.store.openRuns()).map((run) => [run.id, run]))
-  for (const session of await ports.store.openSessions()) {
-    const account = accounts.get(session.account)
-    const run = runs.get(session.runId)
-    const provider = ports.providers.get(session.provider)
-    if (!account || !provider) continue
+  const guarded = async (
+    about: { runId: string; sessionId?: string },
+    work: () => Promise<void>,
+  ) => {
     try {
-      await followSession(ports, session, run, account, provider)
+      await work()
     } catch (error) {
-      ports.trouble(error, { runId: session.runId, sessionId: session.id })
+      ports.trouble(error, about)
     }
   }
-  const live = await ports.store.openSessions()
-  const busy = new Set(live.map((session) => session.runId))
+  // Side by side: a provider that hangs holds up its own sessions alone.
+  await Promise.all(
+    (await ports.store.openSessions()).map((session) => {
+      const account = accounts.get(session.account)
+      const provider = ports.providers.get(session.provider)
+      if (!account || !provider) return undefined
+      const about = { runId: session.runId, sessionId: session.id }
+      const run = runs.get(session.runId)
+      return guarded(about, () => followSession(ports, session, run, account, provider))
+    }),
+  )
+  const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
+  const launches: Promise<void>[] = []
   for (const run of await ports.store.openRuns()) {
     if (busy.has(run.id)) continue
-    try {
-      await seekSession(ports, run, [...accounts.values()], live)
-    } catch (error) {
-      ports.trouble(error, { runId: run.id })
-    }
+    // Planned one after the other, so that two runs never count on the same hours; launched side by side.
+    await guarded({ runId: run.id }, async () => {
+      const begin = await seekSession(ports, run, [...accounts.values()])
+      if (begin) launches.push(guarded({ runId: run.id }, begin))
+    })
   }
+  await Promise.all(launches)
 }
 
-const end = (outcome: SessionEnd['outcome'], reason: string, more: Partial<SessionEnd> = {}): SessionEnd => ({
+const end = (
+  outcome: SessionEnd['outcome'],
+  reason: string,
+  more: Partial<SessionEnd> = {},
+): SessionEnd => ({
   outcome,
   reason,
   failure: null,
@@ -163,7 +179,13 @@ async function launch(
     return
   }
   const launched = session.launchedAt
-  if (launched && secondsBetween(launched, ports.now()) < launchAppearsWithinSeconds) return
+  if (launched && secondsBetween(launched, ports.now()) < provider.appearsWithinSeconds) return
+  if (secondsBetween(session.createdAt, ports.now()) > launchWithinSeconds) {
+    const holdUntil = new Date(ports.now().getTime() + launchHoldSeconds * 1000)
+    const reason = `${provider.name} did not start it within ${launchWithinSeconds} s`
+    await store.endSession(session.id, end('cancelled', reason, { holdUntil }))
+    return
+  }
 
   const { ticket, hash } = ports.newTicket()
   const notebook = await ports.renderNotebook(run, session, ticket)
@@ -189,11 +211,7 @@ async function launch(
 }
 
 /** A provider that cannot even be asked keeps the booking until it can: the session may be running there. */
-async function giveUpLaunch(
-  ports: TickPorts,
-  session: Session,
-  reason: string,
-): Promise<void> {
+async function giveUpLaunch(ports: TickPorts, session: Session, reason: string): Promise<void> {
   if (session.state !== 'planned') return
   // Nothing was ever sent: the hours go back, and another account may be tried.
   const holdUntil = new Date(ports.now().getTime() + 60_000)
@@ -204,13 +222,13 @@ async function seekSession(
   ports: TickPorts,
   run: Run,
   accounts: readonly Account[],
-  live: readonly Session[],
-): Promise<void> {
+): Promise<(() => Promise<void>) | undefined> {
   const { store } = ports
   if (run.stopAsked) {
     await store.settleStop(run.id)
-    return
+    return undefined
   }
+  const live = await store.openSessions()
   const usable = accounts.filter(
     (account) =>
       account.automation === 'api' &&
@@ -227,7 +245,7 @@ async function seekSession(
   const choice = chooseAccount(rota, wanted, Math.min(wanted, run.options.minSessionSeconds), now)
   if (choice.kind !== 'start') {
     await store.setWaiting(run.id, waitingFor(choice))
-    return
+    return undefined
   }
   const sessionId = ports.newSessionId()
   const generation = run.generation + 1
@@ -244,9 +262,9 @@ async function seekSession(
   })
   const provider = ports.providers.get(choice.account.provider)
   const session = (await store.openSessions()).find(({ id }) => id === sessionId)
-  if (!planned || !session || !provider) return
+  if (!planned || !session || !provider) return undefined
   await store.setWaiting(run.id, null)
-  await launch(ports, session, { ...run, generation }, choice.account, provider)
+  return () => launch(ports, session, { ...run, generation }, choice.account, provider)
 }
 
 function waitingFor(choice: Exclude<Choice, { kind: 'start' }>): string {

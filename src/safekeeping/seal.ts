@@ -9,7 +9,10 @@ export function seal(key: Uint8Array, purpose: string, secret: string): string {
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
   cipher.setAAD(Buffer.from(purpose))
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
-  return [version, ...[nonce, cipher.getAuthTag(), sealed].map((b) => b.toString('base64url'))].join('.')
+  return [
+    version,
+    ...[nonce, cipher.getAuthTag(), sealed].map((b) => b.toString('base64url')),
+  ].join('.')
 }
 
 /** @throws AppError `internal` when the key is another one or the text was changed */
@@ -22,10 +25,14 @@ export function unseal(key: Uint8Array, purpose: string, sealed: string): string
     decipher.setAuthTag(tag)
     return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8')
   } catch (cause) {
-    throw new AppError('internal', `the stored secret of ${purpose} cannot be opened with this key`, {
-      code: 'sealed_with_another_key',
-      next: 'Put the right secret.key back into the data folder, or store the secret again',
-      cause,
-    })
+    throw new AppError(
+      'internal',
+      `the stored secret of ${purpose} cannot be opened with this key`,
+      {
+        code: 'sealed_with_another_key',
+        next: 'Put the right secret.key back into the data folder, or store the secret again',
+        cause,
+      },
+    )
   }
 }

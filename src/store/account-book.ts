@@ -6,7 +6,12 @@ import { insertEvent } from './event-rows.ts'
 
 /** Accounts in the database; credentials sealed with `key`. */
 export function accountBook(db: Database, key: Uint8Array, now: () => Date): AccountRows {
-  const writeCredentials = async (tx: Queries, name: string, credentials: Credentials, at: string) => {
+  const writeCredentials = async (
+    tx: Queries,
+    name: string,
+    credentials: Credentials,
+    at: string,
+  ) => {
     await tx.run(
       `insert into credentials (account, sealed, written_at) values ($1, $2, $3)
        on conflict (account) do update set sealed = excluded.sealed, written_at = excluded.written_at`,
@@ -28,7 +33,8 @@ export function accountBook(db: Database, key: Uint8Array, now: () => Date): Acc
       return row && toAccount(row)
     },
     rulesAccepted: async (provider) =>
-      (await db.first('select 1 as one from accepted_rules where provider = $1', provider)) !== undefined,
+      (await db.first('select 1 as one from accepted_rules where provider = $1', provider)) !==
+      undefined,
     add: (account, credentials) =>
       db.transaction(async (tx) => {
         const at = now().toISOString()

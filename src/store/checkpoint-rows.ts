@@ -25,9 +25,9 @@ export const checkpointRows = (db: Database, now: () => Date): CheckpointRows =>
       )
     ).map(toCheckpoint),
   all: async (runId) =>
-    (await db.all('select * from checkpoints where run_id = $1 order by step, generation', runId)).map(
-      toCheckpoint,
-    ),
+    (
+      await db.all('select * from checkpoints where run_id = $1 order by step, generation', runId)
+    ).map(toCheckpoint),
   mark: (checkpoint, state) =>
     db.transaction(async (tx) => {
       const { runId, step, generation, sessionId } = checkpoint

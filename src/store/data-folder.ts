@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { readServiceFile, type ServiceFile, serviceFilePath } from '../config/service-file.ts'
 import { AppError, messageOf, systemCode } from '../lib/errors.ts'
 
 /** Where things stand inside the data folder. */
@@ -23,8 +24,6 @@ export const folderLayout = (root: string) => ({
   datasets: join(root, 'datasets'),
   local: join(root, 'local'),
   emulators: join(root, 'emulators'),
-  service: join(root, 'service.json'),
-  token: join(root, 'token'),
   secretKey: join(root, 'secret.key'),
 })
 
@@ -80,29 +79,10 @@ const diskFull = (root: string, cause: unknown) =>
     cause,
   })
 
-/** What a running service leaves for the commands on the same machine. */
-export interface ServiceFile {
-  readonly pid: number
-  readonly url: string
-  readonly startedAt: string
-}
-
 export function writeServiceFile(root: string, service: ServiceFile): void {
-  writeFileSync(folderLayout(root).service, `${JSON.stringify(service)}\n`, { mode: 0o600 })
+  writeFileSync(serviceFilePath(root), `${JSON.stringify(service)}\n`, { mode: 0o600 })
 }
 
 export function removeServiceFile(root: string): void {
-  rmSync(folderLayout(root).service, { force: true })
-}
-
-/** What the last service left, or undefined where none did; a dead service's file may still stand. */
-export function readServiceFile(root: string): ServiceFile | undefined {
-  try {
-    const read: unknown = JSON.parse(readFileSync(folderLayout(root).service, 'utf8'))
-    if (typeof read !== 'object' || read === null) return undefined
-    if (!('pid' in read) || !('url' in read) || !('startedAt' in read)) return undefined
-    return { pid: Number(read.pid), url: String(read.url), startedAt: String(read.startedAt) }
-  } catch {
-    return undefined // no service has run here, or the file was being written when its writer died
-  }
+  rmSync(serviceFilePath(root), { force: true })
 }

@@ -1,6 +1,15 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatasetVersion, Reject, SplitFile, Staging } from '../datasets/import.ts'
 import { AppError, systemCode } from '../lib/errors.ts'
@@ -84,7 +93,9 @@ export function datasetFiles(root: string) {
             await rejects?.finish()
             const version = `ds_${sha256Hex(`${train.sha256} ${validation.sha256}`).slice(0, 20)}`
             const made: DatasetVersion = { version, train, validation }
-            await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(made)}\n`, { mode: 0o600 })
+            await writeFile(join(folder, 'manifest.json'), `${JSON.stringify(made)}\n`, {
+              mode: 0o600,
+            })
             await settleFolder(folder, join(root, version))
             return made
           } catch (error) {

@@ -1,11 +1,6 @@
+import type { NamedDataset } from '../control/reads.ts'
 import type { DatasetVersion } from '../datasets/import.ts'
 import { type Database, date, number, type Queries, type Row, text } from './database.ts'
-
-export interface NamedDataset extends DatasetVersion {
-  readonly name: string
-  readonly importedAt: Date
-  readonly rejected: number
-}
 
 const toNamed = (row: Row): NamedDataset => ({
   name: text(row, 'name'),

@@ -12,7 +12,11 @@ const toEntry = (row: Row): LedgerEntry => ({
 })
 
 /** Rows of the account's weeks from `from` on. */
-export const readLedger = async (db: Queries, account: string, from: Date): Promise<LedgerEntry[]> =>
+export const readLedger = async (
+  db: Queries,
+  account: string,
+  from: Date,
+): Promise<LedgerEntry[]> =>
   (
     await db.all(
       'select * from ledger_entries where account = $1 and week_start >= $2 order by written_at, id',

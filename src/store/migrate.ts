@@ -25,13 +25,19 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
       text(row, 'sha256'),
     ]),
   )
-  const files = readdirSync(folder).filter((name) => /^\d{4}_.+\.sql$/.test(name)).toSorted()
+  const files = readdirSync(folder)
+    .filter((name) => /^\d{4}_.+\.sql$/.test(name))
+    .toSorted()
   const newest = Math.max(0, ...applied.keys())
   if (newest > files.length) {
-    throw new AppError('internal', `the database is at form ${newest}, this program knows ${files.length}`, {
-      code: 'database_newer',
-      next: 'Start the newer version of Rodízio that wrote it, or restore an older backup',
-    })
+    throw new AppError(
+      'internal',
+      `the database is at form ${newest}, this program knows ${files.length}`,
+      {
+        code: 'database_newer',
+        next: 'Start the newer version of Rodízio that wrote it, or restore an older backup',
+      },
+    )
   }
   for (const name of files) {
     const sql = readFileSync(new URL(name, folder), 'utf8')

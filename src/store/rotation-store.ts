@@ -6,13 +6,7 @@ import { afterSession, type SessionEnd } from '../rotation/session-end.ts'
 import { readAccount, readAccounts, writeHold } from './account-rows.ts'
 import { type Database, number, type Queries } from './database.ts'
 import { insertEvent } from './event-rows.ts'
-import {
-  insertEntries,
-  readLedger,
-  readQuota,
-  readReservation,
-  writeQuota,
-} from './ledger-rows.ts'
+import { insertEntries, readLedger, readQuota, readReservation, writeQuota } from './ledger-rows.ts'
 import { readOpenRuns, readRun } from './run-rows.ts'
 import { readOpenSessions, readSession } from './session-rows.ts'
 
@@ -132,7 +126,8 @@ export async function furthestStep(db: Queries, runId: string): Promise<number> 
 
 async function planSession(tx: Queries, planned: PlannedSession, now: Date): Promise<boolean> {
   const run = await readRun(tx, planned.runId)
-  if (!run || !isOpen(run) || run.stopAsked || planned.generation !== run.generation + 1) return false
+  if (!run || !isOpen(run) || run.stopAsked || planned.generation !== run.generation + 1)
+    return false
   const live = await tx.first(
     'select 1 as one from sessions where run_id = $1 and ended_at is null',
     planned.runId,
@@ -214,7 +209,8 @@ export async function endSession(
   const artifact = await tx.first('select 1 as one from artifacts where run_id = $1', run.id)
   const progressed = (session.lastCheckpointStep ?? session.fromStep) > session.fromStep
   const change = afterSession(run, session, end, progressed, artifact !== undefined)
-  const over = change.state === 'completed' || change.state === 'failed' || change.state === 'stopped'
+  const over =
+    change.state === 'completed' || change.state === 'failed' || change.state === 'stopped'
   await tx.run(
     'update runs set state = $1, failures = $2, failure = $3, ended_at = $4, waiting = null where id = $5',
     change.state,
@@ -235,6 +231,7 @@ export async function endSession(
     checkpointStep: session.lastCheckpointStep ?? session.fromStep,
     lostSteps: end.outcome === 'finished' ? 0 : lostSteps,
     usedSeconds,
+    staged: run.sample && end.outcome === 'preempted',
   }
   await insertEvent(tx, { kind: 'session.ended', ...ref, data }, at)
   if (over) {

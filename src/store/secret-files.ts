@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readToken, tokenPath } from '../config/service-file.ts'
 import { newSecret } from '../lib/random.ts'
 import { folderLayout } from './data-folder.ts'
 
@@ -14,18 +15,10 @@ export function loadSecretKey(root: string): Uint8Array {
 
 /** The admin token that the commands on this machine send; `made` says whether this start made it. */
 export function loadAdminToken(root: string): { readonly token: string; readonly made: boolean } {
-  const file = folderLayout(root).token
-  const known = readAdminToken(root)
+  const file = tokenPath(root)
+  const known = readToken(root)
   if (known) return { token: known, made: false }
   const token = newSecret('rz')
   writeFileSync(file, `${token}\n`, { mode: 0o600, flush: true })
   return { token, made: true }
-}
-
-/** The token of the service on this machine, undefined where none has started yet. */
-export function readAdminToken(root: string): string | undefined {
-  const file = folderLayout(root).token
-  if (!existsSync(file)) return undefined
-  const token = readFileSync(file, 'utf8').trim()
-  return token === '' ? undefined : token
 }

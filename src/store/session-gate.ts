@@ -2,6 +2,7 @@ import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
+import type { SessionEnd } from '../rotation/session-end.ts'
 import {
   type Admitted,
   answerTo,
@@ -11,7 +12,6 @@ import {
   type Transfer,
   type Upload,
 } from '../rotation/session-gate.ts'
-import type { SessionEnd } from '../rotation/session-end.ts'
 import { type Database, number, type Queries, type Row, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
 import { about, deadline, endSession } from './rotation-store.ts'
@@ -201,7 +201,10 @@ async function heartbeat(tx: Queries, admitted: Admitted, beat: Heartbeat, now: 
     if (!told) await insertEvent(tx, { kind: 'zombie.fenced', ...ref, data }, at)
     return answerTo(session, run, false, now)
   }
-  const first = session.state !== 'stopping' && session.toStep === session.fromStep && beat.step > session.fromStep
+  const first =
+    session.state !== 'stopping' &&
+    session.toStep === session.fromStep &&
+    beat.step > session.fromStep
   await tx.run(
     'update sessions set heard_at = $1, to_step = $2, state = $3 where id = $4',
     at,
@@ -209,7 +212,11 @@ async function heartbeat(tx: Queries, admitted: Admitted, beat: Heartbeat, now: 
     run.stopAsked ? 'stopping' : 'running',
     session.id,
   )
-  await tx.run('update runs set step = $1 where id = $2', Math.max(beat.step, session.fromStep), run.id)
+  await tx.run(
+    'update runs set step = $1 where id = $2',
+    Math.max(beat.step, session.fromStep),
+    run.id,
+  )
   for (const [step, loss, learningRate] of beat.history) {
     await tx.run(
       `insert into metrics (run_id, step, generation, loss, learning_rate) values ($1, $2, $3, $4, $5)
@@ -222,7 +229,12 @@ async function heartbeat(tx: Queries, admitted: Admitted, beat: Heartbeat, now: 
     )
   }
   if (first) {
-    const data = { ...about(session), run: run.name, step: beat.step, loss: beat.history.at(-1)?.[1] ?? null }
+    const data = {
+      ...about(session),
+      run: run.name,
+      step: beat.step,
+      loss: beat.history.at(-1)?.[1] ?? null,
+    }
     const ref = { runId: run.id, sessionId: session.id }
     await insertEvent(tx, { kind: 'session.training', ...ref, data }, at)
   }
@@ -308,10 +320,14 @@ async function takeReport(
       run.targetSteps,
     )
     if (!artifact || !last) {
-      throw new AppError('invalid', 'a finished run has its last checkpoint and its artifact committed', {
-        code: 'incomplete',
-        next: 'Commit both, then report again',
-      })
+      throw new AppError(
+        'invalid',
+        'a finished run has its last checkpoint and its artifact committed',
+        {
+          code: 'incomplete',
+          next: 'Commit both, then report again',
+        },
+      )
     }
   }
   await tx.run(
@@ -331,7 +347,12 @@ function reportedEnd(report: Report, now: Date): SessionEnd {
     stopped: 'stopped as ordered',
     failed: failure?.message ?? 'the notebook failed',
   }
-  const outcomes = { finished: 'finished', limit: 'limit', stopped: 'cancelled', failed: 'failed' } as const
+  const outcomes = {
+    finished: 'finished',
+    limit: 'limit',
+    stopped: 'cancelled',
+    failed: 'failed',
+  } as const
   return {
     outcome: outcomes[report.outcome],
     reason: words[report.outcome],

@@ -50,4 +50,6 @@ export const readOpenSessions = async (db: Queries): Promise<Session[]> =>
 
 /** The sessions of a run, first to last. */
 export const readSessionsOf = async (db: Queries, runId: string): Promise<Session[]> =>
-  (await db.all('select * from sessions where run_id = $1 order by generation', runId)).map(toSession)
+  (await db.all('select * from sessions where run_id = $1 order by generation', runId)).map(
+    toSession,
+  )

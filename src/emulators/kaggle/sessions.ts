@@ -1,7 +1,12 @@
 import type { ChildProcess } from 'node:child_process'
 import { addSeconds, iso, secondsBetween } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { findProcess, isSameProcessAlive, killGroup, processStartedAt } from '../processes.ts'
+import {
+  findProcess,
+  isSameProcessAlive,
+  killGroup,
+  processStartedAt,
+} from '../../lib/processes.ts'
 import { launch, type Mount, readEnding, sessionPaths } from './launch.ts'
 import { toRunnable } from './notebook-text.ts'
 import type { KaggleSettings } from './options.ts'

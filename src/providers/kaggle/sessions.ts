@@ -14,8 +14,8 @@ export interface KaggleSessionsOptions {
   /** The client of an account. @throws AppError when its credentials cannot be had */
   readonly clientOf: (account: Account) => Promise<KaggleClient>
   readonly clock: Clock
-  /** False where sessions could not reach this service: then nothing is launched. */
-  readonly reachable: boolean
+  /** False while sessions could not reach this service: then nothing is launched. */
+  readonly reachable: () => boolean
 }
 
 const minute = 60
@@ -47,7 +47,7 @@ export function kaggleSessions({
     notebook,
     timeoutSeconds,
   }: LaunchOrder): Promise<LaunchResult> {
-    if (!reachable) {
+    if (!reachable()) {
       const reason = 'notebooks at Kaggle could not reach this service: set RODIZIO_PUBLIC_URL'
       return { kind: 'refused', reason, retryAt: after(60 * minute) }
     }

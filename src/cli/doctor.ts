@@ -1,0 +1,133 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Command } from 'commander'
+import { rodizioClient } from '../api/client.ts'
+import { readServiceFile, readToken } from '../config/service-file.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Context } from './context.ts'
+
+interface Check {
+  readonly name: string
+  readonly ok: boolean
+  readonly found: string
+  /** The fix in one line, where something is wrong. */
+  readonly fix: string | null
+}
+
+const good = (name: string, found: string): Check => ({ name, ok: true, found, fix: null })
+const bad = (name: string, found: string, fix: string): Check => ({ name, ok: false, found, fix })
+
+/** `rodizio doctor`: everything a rotation needs, each with its fix in one line. */
+export function doctorCommand(program: Command, context: Context): void {
+  program
+    .command('doctor')
+    .description('check configuration, python, disk, clock, service, accounts and reachability')
+    .addHelpText('after', '\nExample:\n  rodizio doctor --json')
+    .action(async () => {
+      const config = context.config()
+      const checks: Check[] = [
+        good('configuration', existsSync(config.file) ? config.file : 'defaults and environment'),
+        python(config.RODIZIO_PYTHON),
+        disk(config.RODIZIO_DATA_DIR),
+        ...(await serviceChecks(context)),
+      ]
+      const failed = checks.filter(({ ok }) => !ok)
+      context.answer({ ok: failed.length === 0, checks }, () =>
+        checks
+          .map(
+            ({ name, ok, found, fix }) =>
+              `${ok ? 'ok ' : 'BAD'}  ${name}: ${found}${fix ? `\n       ${fix}` : ''}`,
+          )
+          .join('\n'),
+      )
+      if (failed.length > 0) process.exitCode = 1
+    })
+}
+
+function python(name: string): Check {
+  try {
+    const version = execFileSync(name, ['--version'], { encoding: 'utf8' }).trim()
+    return good('python', `${name} is ${version}`)
+  } catch (error) {
+    return bad(
+      'python',
+      messageOf(error),
+      'Install Python 3, or set RODIZIO_PYTHON to the interpreter',
+    )
+  }
+}
+
+/** A checkpoint of a 7B adapter with its optimizer is about 250 MB; three are kept. */
+const wantedFreeBytes = 1_000_000_000
+
+function disk(folder: string): Check {
+  const place = existsSync(folder) ? folder : dirname(folder)
+  try {
+    const { bavail, bsize } = statfsSync(place)
+    const free = bavail * bsize
+    const found = `${(free / 1e9).toFixed(1)} GB free at ${place}`
+    return free > wantedFreeBytes
+      ? good('disk', found)
+      : bad('disk', found, 'Free space, or set RODIZIO_DATA_DIR to a larger disk')
+  } catch (error) {
+    return bad('disk', messageOf(error), 'Set RODIZIO_DATA_DIR to a folder on a disk that exists')
+  }
+}
+
+async function serviceChecks(context: Context): Promise<Check[]> {
+  const config = context.config()
+  const token = config.RODIZIO_TOKEN ?? readToken(config.RODIZIO_DATA_DIR)
+  const url = config.RODIZIO_URL ?? readServiceFile(config.RODIZIO_DATA_DIR)?.url
+  if (token === undefined || url === undefined) {
+    return [
+      bad(
+        'service',
+        `none has been started on ${config.RODIZIO_DATA_DIR}`,
+        'Start it with: rodizio up',
+      ),
+    ]
+  }
+  const client = rodizioClient({ url, token })
+  try {
+    const health = await client.health()
+    const checks = [good('service', `version ${health.version} at ${url}`)]
+    const accounts = await client.accounts()
+    if (accounts.length === 0)
+      checks.push(bad('accounts', 'none', 'Add one with: rodizio accounts add'))
+    for (const { name } of accounts) {
+      const { ok, message, emulated } = await client.testAccount(name)
+      const found = `${message}${emulated ? ' (emulated)' : ''}`
+      checks.push(
+        ok
+          ? good(`account ${name}`, found)
+          : bad(
+              `account ${name}`,
+              found,
+              `Renew its credentials: rodizio accounts add ${name} --provider kaggle`,
+            ),
+      )
+    }
+    const remote = accounts.some(({ provider, emulated }) => provider !== 'local' && !emulated)
+    if (remote) checks.push(await reachable(config.RODIZIO_PUBLIC_URL))
+    return checks
+  } catch (error) {
+    return [bad('service', messageOf(error), 'Start it with: rodizio up')]
+  }
+}
+
+async function reachable(publicUrl: string | undefined): Promise<Check> {
+  if (publicUrl === undefined) {
+    return bad(
+      'reachability',
+      'RODIZIO_PUBLIC_URL is not set: notebooks elsewhere cannot report here',
+      'Put the service behind HTTPS (Caddy on the VM) and set RODIZIO_PUBLIC_URL to that address',
+    )
+  }
+  try {
+    await rodizioClient({ url: publicUrl, token: '' }).health()
+    return good('reachability', `${publicUrl} answers`)
+  } catch (error) {
+    return bad('reachability', messageOf(error), `Check that ${publicUrl} leads to this service`)
+  }
+}

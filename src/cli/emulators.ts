@@ -1,0 +1,51 @@
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { Context } from './context.ts'
+
+/** `rodizio emulators`: the outside services as local servers, for trying and testing. */
+export function emulatorsCommand(program: Command, context: Context): void {
+  program
+    .command('emulators')
+    .description(
+      'serve the emulated outside services (Kaggle) until a signal; official clients work against them',
+    )
+    .option('--json', 'print one line of JSON with their addresses')
+    .option('--state <folder>', 'where they keep their state; inside the data folder when left out')
+    .option('--port <n>', 'port of the emulated Kaggle; a free one when left out')
+    .option('--claim-seconds <n>', 'end when nobody has claimed them for so long')
+    .option('--weekly-hours <n>', 'GPU hours that the emulated Kaggle grants a week')
+    .option('--latency-ms <n>', 'added to every answer')
+    .option('--bytes-per-second <n>', 'speed of each connection')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio emulators --json\n  RODIZIO_KAGGLE_URL=http://127.0.0.1:PORT RODIZIO_EMULATORS=off rodizio up',
+    )
+    .action(async (flags: Record<string, string | boolean | undefined>) => {
+      const config = context.config()
+      const numeric = (name: string) =>
+        flags[name] === undefined ? undefined : Number(flags[name])
+      const set = {
+        port: numeric('port'),
+        weeklyHours: numeric('weeklyHours'),
+        latencyMs: numeric('latencyMs'),
+        bytesPerSecond: numeric('bytesPerSecond'),
+      }
+      const kaggle = Object.fromEntries(Object.entries(set).filter(([, v]) => v !== undefined))
+      const claimSeconds = numeric('claimSeconds')
+      const { runEmulators } = await import('../app.ts')
+      await runEmulators(
+        {
+          stateDir:
+            typeof flags.state === 'string'
+              ? flags.state
+              : join(config.RODIZIO_DATA_DIR, 'emulators'),
+          json: flags.json === true,
+          write: (line) => void process.stdout.write(line),
+          pythonPath: config.RODIZIO_PYTHON,
+          kaggle,
+          ...(claimSeconds === undefined ? {} : { claimSeconds }),
+        },
+        context.root,
+      )
+    })
+}

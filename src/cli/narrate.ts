@@ -1,0 +1,73 @@
+import type { RunEvent } from '../api/schemas.ts'
+
+type Data = Readonly<Record<string, unknown>>
+
+const word = (data: Data, name: string): string => String(data[name] ?? '?')
+const count = (data: Data, name: string): number => Number(data[name] ?? 0)
+const decimals = (value: unknown, digits: number): string =>
+  typeof value === 'number' ? value.toFixed(digits) : '?'
+
+export function bytes(value: number): string {
+  if (value < 1000) return `${value} B`
+  if (value < 1_000_000) return `${(value / 1000).toFixed(0)} kB`
+  return `${(value / 1_000_000).toFixed(1)} MB`
+}
+
+export function seconds(value: number): string {
+  if (value < 120) return `${Math.round(value)} s`
+  if (value < 7200) return `${Math.round(value / 60)} min`
+  return `${(value / 3600).toFixed(1)} h`
+}
+
+const place = (data: Data): string =>
+  `${word(data, 'account')} (${word(data, 'provider')}${data.emulated === true ? ', emulated' : ''})`
+
+const from = (data: Data): string =>
+  count(data, 'fromStep') === 0 ? 'from the beginning' : `from step ${count(data, 'fromStep')}`
+
+/** How each event is told to a person, one line. */
+const sentences: Readonly<Record<string, (data: Data) => string>> = {
+  'run.started': (d) =>
+    `run ${word(d, 'run')}: ${word(d, 'targetSteps')} steps with the engine ${word(d, 'engine')}`,
+  'run.waiting': (d) => `run ${word(d, 'run')} waits: ${word(d, 'why')}`,
+  'run.stop_asked': (d) => `run ${word(d, 'run')} was asked to stop`,
+  'run.stopped': (d) => `run ${word(d, 'run')} is stopped at step ${word(d, 'step')}`,
+  'run.completed': (d) =>
+    `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} sessions`,
+  'run.failed': (d) => `run ${word(d, 'run')} failed: ${word(d, 'failure')}`,
+  'session.planned': (d) =>
+    `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${from(d)}`,
+  'session.launched': (d) =>
+    `session ${word(d, 'generation')} is launched on ${word(d, 'account')}`,
+  'session.enrolled': (d) => `session ${word(d, 'generation')} has started and reports here`,
+  'session.training': (d) =>
+    `session ${word(d, 'generation')} trains: step ${word(d, 'step')}, loss ${decimals(d.loss, 3)}`,
+  'session.ended': (d) =>
+    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
+    `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}` +
+    (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : '') +
+    (d.staged === true ? ' (staged: the emulator was told to kill it in mid-step)' : ''),
+  'checkpoint.committed': (d) =>
+    `checkpoint at step ${word(d, 'step')} of ${word(d, 'targetSteps')}: ${bytes(count(d, 'bytes'))}, ` +
+    `loss ${decimals(d.loss, 3)}` +
+    (typeof d.heldOutLoss === 'number' ? `, held-out ${decimals(d.heldOutLoss, 3)}` : ''),
+  'checkpoint.pruned': (d) => `checkpoint at step ${word(d, 'step')} let go: newer ones stand`,
+  'checkpoint.damaged': (d) =>
+    `checkpoint at step ${word(d, 'step')} is damaged and skipped: the one before is used`,
+  'artifact.committed': (d) =>
+    `artifact "${word(d, 'label')}" at step ${word(d, 'step')} is in the store, ${bytes(count(d, 'bytes'))}`,
+  'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,
+  'account.held': (d) =>
+    `account ${word(d, 'account')} is left alone until ${word(d, 'until')}: ${word(d, 'reason')}`,
+  'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
+}
+
+/** One line about an event, without its time. Control characters of names and logs are taken out. */
+export function sentence(event: Pick<RunEvent, 'kind' | 'data'>): string {
+  const told = sentences[event.kind]?.(event.data) ?? `${event.kind} ${JSON.stringify(event.data)}`
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escapes are what must not get through
+  return told.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+}
+
+/** Wall time of this machine, as `13:05:09`. */
+export const wallTime = (at: string): string => new Date(at).toTimeString().slice(0, 8)

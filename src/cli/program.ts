@@ -1,0 +1,79 @@
+import { Command, CommanderError } from 'commander'
+import { accountCommands } from './accounts.ts'
+import { configCommand } from './config.ts'
+import { type CommonFlags, contextFor } from './context.ts'
+import { dataCommands } from './data.ts'
+import { doctorCommand } from './doctor.ts'
+import { emulatorsCommand } from './emulators.ts'
+import { failure } from './failure.ts'
+import { initCommand } from './init.ts'
+import { notebookCommands } from './notebooks.ts'
+import { trainCommands } from './train.ts'
+import { upCommands } from './up.ts'
+
+/** Adds the flags that every command takes and the reaction to misuse. */
+function finish(command: Command): void {
+  command.exitOverride().configureOutput({ writeErr: () => undefined })
+  for (const child of command.commands) finish(child)
+  if (command.commands.length > 0 || command.parent === null) return
+  const has = (flag: string) => command.options.some(({ long }) => long === flag)
+  if (!has('--json')) command.option('--json', 'answer as JSON, for machines')
+  if (!has('--quiet')) command.option('--quiet', 'say only what was asked for')
+  if (!has('--verbose')) command.option('--verbose', 'show where an error came from')
+}
+
+/** Runs one command line and gives the exit status; never throws. */
+export async function main(
+  argv: readonly string[],
+  place: { readonly root: URL; readonly entry: string },
+): Promise<number> {
+  let flags: CommonFlags & { verbose?: boolean } = {
+    json: argv.includes('--json'),
+    quiet: argv.includes('--quiet'),
+    verbose: argv.includes('--verbose'),
+  }
+  const context = contextFor(place, () => flags)
+  const program = new Command('rodizio')
+    .description('Keeps a fine-tuned 7B model trained, served and watched on free GPUs')
+    .version(context.version)
+    .helpCommand(false)
+    .showHelpAfterError(false)
+  for (const add of [
+    upCommands,
+    initCommand,
+    doctorCommand,
+    trainCommands,
+    accountCommands,
+    dataCommands,
+    notebookCommands,
+    configCommand,
+    emulatorsCommand,
+  ]) {
+    add(program, context)
+  }
+  finish(program)
+  program.hook('preAction', (_program, command) => {
+    flags = command.opts()
+  })
+  try {
+    if (argv.length === 0) {
+      program.outputHelp()
+      return 0
+    }
+    await program.parseAsync([...argv], { from: 'user' })
+    return typeof process.exitCode === 'number' ? process.exitCode : 0
+  } catch (error) {
+    if (error instanceof CommanderError) return misuse(error)
+    const { text, exitCode } = failure(error, flags)
+    process.stderr.write(`${text}\n`)
+    return exitCode
+  }
+}
+
+function misuse(error: CommanderError): number {
+  if (error.exitCode === 0) return 0 // --help and --version
+  const message = error.message.replace(/^error: /, '')
+  if (error.code === 'commander.help') return 2
+  process.stderr.write(`rodizio: ${message}\n  Every command explains itself with --help\n`)
+  return 2
+}

@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto'
+import type { Command } from 'commander'
+import { durationSeconds } from '../api/duration.ts'
+import type { NewRun, Run, RunEvent } from '../api/schemas.ts'
+import { systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Context } from './context.ts'
+import { bytes, seconds, sentence, wallTime } from './narrate.ts'
+import { bar, sparkline, table } from './table.ts'
+
+interface StartFlags {
+  data: string
+  name?: string
+  engine?: 'dry' | 'trl'
+  steps?: string
+  epochs?: string
+  seed?: string
+  set?: string[]
+  sessionMax?: string
+  saveEvery?: string
+  heartbeat?: string
+  stepPace?: string
+  dryRun?: boolean
+  watch?: boolean
+}
+
+/** Seconds of a duration flag. @throws AppError `invalid` that names the flag */
+function durationOf(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const found = durationSeconds(value)
+  if (found !== undefined && found > 0) return found
+  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no duration`, {
+    next: 'Write 20s, 15m, 8.5h or 7d',
+  })
+}
+
+function numberOf(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const found = Number(value)
+  if (Number.isFinite(found)) return found
+  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no number`)
+}
+
+/** `learningRate=0.001` and the like, values read as JSON where they are. */
+function planOf(pairs: readonly string[] = []): Record<string, unknown> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=')
+      if (at < 1) {
+        throw new AppError('invalid', `--set ${pair}: expected FIELD=VALUE`, {
+          next: 'For example: --set learningRate=0.0001',
+        })
+      }
+      const text = pair.slice(at + 1)
+      try {
+        return [pair.slice(0, at), JSON.parse(text) as unknown]
+      } catch {
+        return [pair.slice(0, at), text] // a plain word
+      }
+    }),
+  )
+}
+
+function wantedRun(flags: StartFlags): NewRun {
+  const options = {
+    sessionSeconds: durationOf('--session-max', flags.sessionMax),
+    saveSeconds: durationOf('--save-every', flags.saveEvery),
+    heartbeatSeconds: durationOf('--heartbeat', flags.heartbeat),
+    stepSeconds: durationOf('--step-pace', flags.stepPace),
+  }
+  const set = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined))
+  const optional = {
+    name: flags.name,
+    engine: flags.engine,
+    steps: numberOf('--steps', flags.steps),
+    epochs: numberOf('--epochs', flags.epochs),
+    seed: numberOf('--seed', flags.seed),
+  }
+  const given = Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined))
+  return {
+    dataset: flags.data,
+    plan: planOf(flags.set),
+    options: set,
+    dryRun: flags.dryRun ?? false,
+    ...given,
+  }
+}
+
+const collect = (value: string, before: string[] = []): string[] => [...before, value]
+
+/** `rodizio train …`: begin, look at, follow and stop runs. */
+export function trainCommands(program: Command, context: Context): void {
+  const train = program.command('train').description('begin, watch and stop training runs')
+
+  train
+    .command('start')
+    .description('begin a run; its sessions rotate over the accounts until it has its steps')
+    .requiredOption('--data <name>', 'data set: a name or a version (rodizio data list)')
+    .option('--name <name>', 'name of the run')
+    .option(
+      '--engine <engine>',
+      'dry (a small real learner in plain Python) or trl (4-bit LoRA; its program has not been executed on a GPU yet)',
+    )
+    .option('--steps <n>', 'optimizer steps; as many as --epochs take when left out')
+    .option('--epochs <n>', 'passes over the data, default 1')
+    .option('--seed <n>', 'seed of data order and dropout')
+    .option(
+      '--set <field=value>',
+      'a field of the plan, such as learningRate=0.0002; repeatable',
+      collect,
+    )
+    .option(
+      '--session-max <duration>',
+      "longest session, such as 8h; the account's own limit when left out",
+    )
+    .option('--save-every <duration>', 'a checkpoint at least this often, default 15m')
+    .option(
+      '--heartbeat <duration>',
+      'how often sessions report, default 60s; three missed mean lost',
+    )
+    .option(
+      '--step-pace <duration>',
+      'make each step take at least this long (engine dry, for watching)',
+    )
+    .option('--dry-run', 'check everything, begin nothing')
+    .option('--watch', 'follow the run to its end')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
+    )
+    .action(async (flags: StartFlags) => {
+      const client = context.client()
+      const run = await client.startRun(wantedRun(flags), flags.dryRun ? undefined : randomUUID())
+      context.answer(run, () =>
+        flags.dryRun
+          ? `Nothing was begun. It would be ${run.targetSteps} steps with the engine ${run.engine}.`
+          : `Run ${run.name} (${run.id}): ${run.targetSteps} steps with the engine ${run.engine}.\n  Watch it: rodizio train show ${run.name}   or: rodizio train logs ${run.name} --follow`,
+      )
+      if (flags.watch && !flags.dryRun) await follow(context, run.name, 0)
+    })
+
+  train
+    .command('list')
+    .description('all runs, newest first')
+    .addHelpText('after', '\nExample:\n  rodizio train list --json')
+    .action(async () => {
+      const runs = await context.client().runs()
+      context.answer({ items: runs, next: null }, () =>
+        runs.length === 0
+          ? 'No runs yet. Begin one with: rodizio train start --data NAME'
+          : table(
+              ['RUN', 'STATE', 'STEP', 'SESSIONS', 'ENGINE', 'STARTED'],
+              runs.map((r) => [
+                r.name,
+                r.state,
+                `${r.step}/${r.targetSteps}`,
+                String(r.sessions),
+                r.engine,
+                r.createdAt.slice(0, 16).replace('T', ' '),
+              ]),
+            ),
+      )
+    })
+
+  train
+    .command('show <run>')
+    .description('a run with its sessions, checkpoints and loss')
+    .option('--watch', 'follow it to its end')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio train show sample\n  rodizio train show sample --json',
+    )
+    .action(async (name: string, flags: { watch?: boolean }) => {
+      const run = await context.client().run(name)
+      context.answer(run, () => describeRun(run))
+      if (flags.watch) await follow(context, name, Number.MAX_SAFE_INTEGER)
+    })
+
+  train
+    .command('stop <run>')
+    .description('stop a run: its session takes a checkpoint and ends')
+    .addHelpText('after', '\nExample:\n  rodizio train stop sample')
+    .action(async (name: string) => {
+      const answer = await context.client().stopRun(name)
+      context.answer(answer, () => `Run ${answer.run}: ${answer.message}.`)
+    })
+
+  train
+    .command('logs <run>')
+    .description('what happened to a run, in order')
+    .option('--follow', 'go on until the run ends')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio train logs sample --follow\n  rodizio train logs sample --json',
+    )
+    .action(async (name: string, flags: { follow?: boolean }) => {
+      if (flags.follow) {
+        await follow(context, name, 0)
+        return
+      }
+      const events = await context.client().events(name, 0)
+      context.answer({ items: events, next: null }, () => events.map(told).join('\n'))
+    })
+}
+
+const told = (event: RunEvent): string => `${wallTime(event.at)}  ${sentence(event)}`
+
+const over = new Set(['completed', 'failed', 'stopped'])
+
+/** Prints events as they come until the run is over; from the first one, or only new ones. */
+async function follow(context: Context, name: string, from: number): Promise<void> {
+  const client = context.client()
+  let after = from
+  if (from === Number.MAX_SAFE_INTEGER) after = (await client.events(name, 0)).at(-1)?.id ?? 0
+  for (;;) {
+    const { state } = await client.run(name)
+    for (const event of await client.events(name, after)) {
+      process.stdout.write(`${context.isJson() ? JSON.stringify(event) : told(event)}\n`)
+      after = event.id
+    }
+    if (over.has(state)) return
+    await systemClock.sleep(1000)
+  }
+}
+
+function describeRun(run: Run): string {
+  const lines = [
+    `Run ${run.name} (${run.id}): ${run.state}, engine ${run.engine}`,
+    `  ${bar(run.step, run.targetSteps)}  step ${run.step} of ${run.targetSteps}`,
+  ]
+  if (run.loss) {
+    lines.push(
+      `  loss ${run.loss.first.toFixed(3)} → ${run.loss.last.toFixed(3)}  ${sparkline(
+        run.losses.map(({ loss }) => loss),
+        40,
+      )}`,
+    )
+  }
+  if (run.waiting) lines.push(`  waiting: ${run.waiting}`)
+  if (run.failure) lines.push(`  failed: ${run.failure}`)
+  const sessions = run.sessions.map((s) => [
+    String(s.generation),
+    `${s.account} (${s.provider})`,
+    s.outcome ?? s.state,
+    `${s.fromStep} → ${s.toStep}`,
+    s.usedSeconds === null ? '' : seconds(s.usedSeconds),
+    s.reason ?? '',
+  ])
+  lines.push('', table(['SESSION', 'ACCOUNT', 'OUTCOME', 'STEPS', 'USED', 'WHY'], sessions))
+  const kept = run.checkpoints.filter(({ state }) => state === 'committed')
+  lines.push(
+    '',
+    table(
+      ['CHECKPOINT', 'SESSION', 'SIZE', 'HELD-OUT LOSS', 'COMMITTED'],
+      kept.map((c) => [
+        `step ${c.step}`,
+        String(c.generation),
+        bytes(c.bytes),
+        typeof c.metrics.heldOutLoss === 'number' ? c.metrics.heldOutLoss.toFixed(3) : '',
+        wallTime(c.committedAt),
+      ]),
+    ),
+  )
+  if (run.artifact) {
+    const note = run.artifact.label === 'dry' ? ' (dry: a rehearsal, not an adapter)' : ''
+    lines.push(
+      '',
+      `Artifact "${run.artifact.label}"${note} at step ${run.artifact.step}:`,
+      `  ${run.artifact.path}`,
+    )
+  }
+  return lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')
+}

@@ -1,0 +1,238 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { rodizioClient } from '../api/client.ts'
+import { readServiceFile, type ServiceFile } from '../config/service-file.ts'
+import { systemClock } from '../lib/clock.ts'
+import { AppError, systemCode } from '../lib/errors.ts'
+import { jsonLog, type Log, silentLog } from '../lib/log.ts'
+import type { Context } from './context.ts'
+import { sentence, wallTime } from './narrate.ts'
+import { bar } from './table.ts'
+
+interface UpFlags {
+  detach?: boolean
+  acceptClock?: boolean
+}
+
+/** `rodizio up`, `status` and `down`: the service itself. */
+export function upCommands(program: Command, context: Context): void {
+  program
+    .command('up')
+    .description('start the service; without any configuration it shows a whole rotation, emulated')
+    .option('--detach', 'go on in the background')
+    .option('--accept-clock', 'start although the clock is behind what the data folder has seen')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio up\n  RODIZIO_DATA_DIR=/var/lib/rodizio rodizio up --detach\n  RODIZIO_LOG=json rodizio up',
+    )
+    .action(async (flags: UpFlags) => {
+      if (flags.detach) await startDetached(context, flags)
+      else await serve(context, flags)
+    })
+
+  program
+    .command('status')
+    .description('whether the service runs, and where')
+    .addHelpText('after', '\nExample:\n  rodizio status --json')
+    .action(async () => {
+      const service = readServiceFile(context.config().RODIZIO_DATA_DIR)
+      const health = await context.client().health()
+      context.answer(
+        { ...health, url: context.client().base, pid: service?.pid ?? null },
+        () =>
+          `Rodízio ${health.version} serves at ${context.client().base}${service ? ` (pid ${service.pid})` : ''}` +
+          (health.emulated.length > 0 ? `; emulated: ${health.emulated.join(', ')}` : ''),
+      )
+    })
+
+  program
+    .command('down')
+    .description('stop the service on this machine; local sessions save a checkpoint first')
+    .addHelpText('after', '\nExample:\n  rodizio down')
+    .action(async () => {
+      const service = readServiceFile(context.config().RODIZIO_DATA_DIR)
+      if (!service || !(await answers(service, context))) {
+        throw new AppError('not-found', `no service runs on ${context.config().RODIZIO_DATA_DIR}`, {
+          code: 'no_service',
+          next: 'rodizio status says where one runs',
+        })
+      }
+      process.kill(service.pid, 'SIGTERM')
+      for (let waited = 0; waited < 40_000 && isAlive(service.pid); waited += 100) {
+        await systemClock.sleep(100)
+      }
+      if (isAlive(service.pid)) {
+        throw new AppError('unavailable', `the service (pid ${service.pid}) has not ended yet`, {
+          next: 'It may still be waiting for a checkpoint; look again with: rodizio status',
+        })
+      }
+      context.answer(
+        { stopped: service.pid },
+        () => 'The service has stopped. Runs go on at its next start.',
+      )
+    })
+}
+
+/** A dead service's pid may belong to another program by now: only one that answers is ours. */
+async function answers(service: ServiceFile, context: Context): Promise<boolean> {
+  const { token } = context.client()
+  return rodizioClient({ url: service.url, token })
+    .health()
+    .then(
+      () => isAlive(service.pid),
+      () => false,
+    )
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'EPERM'
+  }
+}
+
+async function startDetached(context: Context, flags: UpFlags): Promise<void> {
+  const dataDir = context.config().RODIZIO_DATA_DIR
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const logFile = join(dataDir, 'service.log')
+  const log = openSync(logFile, 'a', 0o600)
+  const args = [...process.execArgv, context.entry, 'up']
+  if (flags.acceptClock) args.push('--accept-clock')
+  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] })
+  closeSync(log)
+  child.unref()
+  for (let waited = 0; waited < 20_000; waited += 100) {
+    const service = readServiceFile(dataDir)
+    if (service?.pid === child.pid && service && (await answers(service, context))) {
+      context.answer(
+        service,
+        () => `The service runs at ${service.url} (pid ${service.pid}); its log: ${logFile}`,
+      )
+      return
+    }
+    if (child.exitCode !== null) break
+    await systemClock.sleep(100)
+  }
+  throw new AppError('unavailable', 'the service did not come up', {
+    code: 'service_silent',
+    next: `Read why in ${logFile}`,
+  })
+}
+
+async function serve(context: Context, flags: UpFlags): Promise<void> {
+  const config = context.config()
+  const teller = tellerFor(config.RODIZIO_LOG, context.isTerminal)
+  const { startService } = await import('../app.ts')
+  const service = await startService({
+    config,
+    root: context.root,
+    program: [process.execPath, context.entry],
+    path: process.env.PATH ?? '',
+    log: teller.log,
+    version: context.version,
+    acceptClock: flags.acceptClock ?? false,
+  })
+  const stop = new AbortController()
+  const signalled = () => stop.abort()
+  process.once('SIGTERM', signalled).once('SIGINT', signalled)
+  teller.greet(service)
+  // Events are told from where the data folder stands now: a restart does not repeat history.
+  let told = service.newestEvent
+  while (!stop.signal.aborted) {
+    for (const event of await service.events(told)) {
+      teller.event({ ...event, at: event.at.toISOString(), data: { ...event.data } })
+      told = event.id
+    }
+    teller.progress(await service.progress())
+    await systemClock.sleep(500, stop.signal)
+  }
+  teller.line(
+    'Stopping: sessions on this machine save a checkpoint first. Runs go on at the next start.',
+  )
+  for (const event of await service.stop(told)) {
+    teller.event({ ...event, at: event.at.toISOString(), data: { ...event.data } })
+  }
+}
+
+type Service = Awaited<ReturnType<typeof import('../app.ts')['startService']>>
+type Told = Parameters<typeof sentence>[0] & { at: string; runId: string | null }
+
+/** How the service speaks on standard output: sentences, JSON lines, or not at all. */
+function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean) {
+  const log = form === 'json' ? jsonLog(process.stdout) : silentLog
+  let barShown = false
+  const line = (text: string) => {
+    if (form !== 'text') return
+    process.stdout.write(`${barShown ? '\r\u001b[2K' : ''}${text}\n`)
+    barShown = false
+  }
+  const texts: Log = {
+    info: () => undefined,
+    warn: (entry) => line(`  ! ${String(entry.message ?? entry.event)}`),
+    error: (entry) => line(`  ! ${String(entry.message ?? entry.event)}`),
+  }
+  return {
+    log: form === 'text' ? texts : log,
+    line,
+    event(event: Told) {
+      if (form === 'json')
+        log.info({ event: event.kind, at: event.at, runId: event.runId, ...event.data })
+      line(`${wallTime(event.at)}  ${sentence(event)}`)
+      if (event.kind === 'run.completed') line(whereNext)
+    },
+    progress(runs: readonly { name: string; step: number; targetSteps: number }[]) {
+      const [run] = runs
+      if (form !== 'text' || !isTerminal) return
+      if (!run) {
+        if (barShown) process.stdout.write('\r\u001b[2K')
+        barShown = false
+        return
+      }
+      process.stdout.write(
+        `\r\u001b[2K  ${run.name} ${bar(run.step, run.targetSteps)}  step ${run.step} of ${run.targetSteps}`,
+      )
+      barShown = true
+    },
+    greet(service: Service) {
+      if (form === 'json') {
+        log.info({
+          event: 'service.started',
+          url: service.url,
+          pid: process.pid,
+          emulated: service.emulated,
+        })
+        return
+      }
+      for (const text of greeting(service)) line(text)
+    },
+  }
+}
+
+const whereNext = `
+  What you just saw: a run that moved from account to account, checkpoint by checkpoint, and survived a kill.
+  Look closer:     npx rodizio train show sample      (sessions, checkpoints, loss)
+                   npx rodizio budget                 (GPU hours, our book and the provider's)
+  Your own data:   npx rodizio data import FILE.jsonl, then npx rodizio train start --data NAME
+  Real accounts:   npx rodizio init
+  The service goes on; Ctrl-C stops it.
+`
+
+function greeting(service: Service): string[] {
+  const lines = [`Rodízio serves at ${service.url}  (data in ${service.dataDir})`]
+  if (service.token.made) {
+    lines.push(`  Admin token, shown this once: ${service.token.token}`)
+    lines.push('  Commands on this machine read it from the data folder by themselves.')
+  }
+  if (service.emulated) {
+    lines.push(
+      '  Emulated: Kaggle, its accounts, quotas and GPUs (a local server that really runs what is pushed to it).',
+      '  Real: this service, its ledger, sessions, checkpoints and hand-overs, and the training of the engine "dry",',
+      '        a small character model on the CPU. Its artifact is labelled "dry" and is no adapter.',
+    )
+  }
+  return [...lines, '']
+}

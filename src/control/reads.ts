@@ -1,0 +1,58 @@
+import type { Checkpoint } from '../artifacts/checkpoint.ts'
+import type { DatasetVersion } from '../datasets/import.ts'
+import type { Account } from '../rotation/account.ts'
+import type { RotationEvent } from '../rotation/event.ts'
+import type { LedgerEntry, QuotaReading } from '../rotation/ledger.ts'
+import type { Run } from '../rotation/run.ts'
+import type { Session } from '../rotation/session.ts'
+
+export interface NamedDataset extends DatasetVersion {
+  readonly name: string
+  readonly importedAt: Date
+  readonly rejected: number
+}
+
+export interface FinishedArtifact {
+  readonly label: string
+  readonly step: number
+  readonly generation: number
+  readonly manifestSha256: string
+  readonly bytes: number
+  readonly metrics: Readonly<Record<string, unknown>>
+  readonly committedAt: Date
+}
+
+export interface LossPoint {
+  readonly step: number
+  readonly generation: number
+  readonly loss: number
+}
+
+/** A part of a longer list, and where the next part begins. */
+export interface Part<T> {
+  readonly items: T[]
+  readonly next: string | null
+}
+
+/** What the faces may look at; nothing here changes anything. */
+export interface Reads {
+  /** Newest first. */
+  runs(limit: number, cursor: string | undefined): Promise<Part<{ run: Run; sessions: number }>>
+  run(idOrName: string): Promise<Run | undefined>
+  sessionsOf(runId: string): Promise<Session[]>
+  /** Newest first. */
+  sessions(open: boolean, limit: number, cursor: string | undefined): Promise<Part<Session>>
+  checkpoints(runId: string): Promise<Checkpoint[]>
+  artifact(runId: string): Promise<FinishedArtifact | undefined>
+  /** Loss of every step, of its newest generation, in order. */
+  losses(runId: string): Promise<LossPoint[]>
+  /** Id of the newest event, 0 when there is none. */
+  newestEvent(): Promise<number>
+  /** Oldest first, after the given id. */
+  events(after: number, limit: number, runId?: string): Promise<RotationEvent[]>
+  datasets(): Promise<NamedDataset[]>
+  dataset(nameOrVersion: string): Promise<NamedDataset | undefined>
+  accounts(): Promise<Account[]>
+  ledger(account: string, from: Date): Promise<LedgerEntry[]>
+  quota(account: string): Promise<QuotaReading | null>
+}

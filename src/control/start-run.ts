@@ -1,0 +1,130 @@
+import { AppError } from '../lib/errors.ts'
+import { newId } from '../lib/random.ts'
+import { PlanOverrides, planFor } from '../notebooks/plan.ts'
+import { defaultOptions, type Run, type RunOptions } from '../rotation/run.ts'
+
+export interface WantedRun {
+  /** Made from the caller's Idempotency-Key: the same request twice is the same run. */
+  readonly id?: string
+  readonly name?: string | undefined
+  readonly dataset: string
+  readonly engine: 'dry' | 'trl'
+  /** Optimizer steps; as many as `epochs` take when left out. */
+  readonly steps?: number | undefined
+  readonly epochs: number
+  readonly seed: number
+  readonly plan: Readonly<Record<string, unknown>>
+  readonly options: { readonly [K in keyof RunOptions]?: RunOptions[K] | undefined }
+  readonly sample?: boolean
+}
+
+export interface StartPorts {
+  readonly dataset: (
+    nameOrVersion: string,
+  ) => Promise<
+    | {
+        readonly version: string
+        readonly train: { readonly rows: number; readonly sha256: string }
+      }
+    | undefined
+  >
+  readonly runNamed: (name: string) => Promise<Run | undefined>
+  readonly insertRun: (run: Run) => Promise<void>
+  readonly now: () => Date
+}
+
+/**
+ * Makes a run of what a person asked for; nothing is stored when anything about it is wrong.
+ * @throws AppError `not-found` (`dataset_unknown`), `conflict` (`run_exists`), `invalid` that names the field
+ */
+export async function startRun(
+  ports: StartPorts,
+  wanted: WantedRun,
+  dryRun: boolean,
+): Promise<Run> {
+  const before = wanted.id === undefined ? undefined : await ports.runNamed(wanted.id)
+  if (before) return before
+  const dataset = await ports.dataset(wanted.dataset)
+  if (!dataset) {
+    throw new AppError('not-found', `there is no data set ${wanted.dataset}`, {
+      code: 'dataset_unknown',
+      next: 'Import one with: rodizio data import FILE --name NAME (rodizio data list shows all)',
+    })
+  }
+  if (dataset.train.rows === 0) {
+    throw new AppError('invalid', `data set ${wanted.dataset} has no training rows`, {
+      code: 'dataset_empty',
+      next: 'All its rows were held out for validation: import more conversations',
+    })
+  }
+  const id = wanted.id ?? newId('run')
+  const name = wanted.name ?? `${wanted.dataset}-${id.slice(-6)}`
+  if (await ports.runNamed(name)) {
+    throw new AppError('conflict', `there is a run named ${name} already`, {
+      code: 'run_exists',
+      next: 'Choose another name with --name, or look at that one: rodizio train show',
+    })
+  }
+  const targetSteps = wanted.steps ?? stepsOf(wanted, dataset.train.rows)
+  const run: Run = {
+    id,
+    name,
+    engine: wanted.engine,
+    state: 'queued',
+    stopAsked: false,
+    datasetVersion: dataset.version,
+    plan: planOf(wanted, targetSteps, dataset.train.sha256),
+    options: optionsOf(wanted.options),
+    targetSteps,
+    step: 0,
+    generation: 0,
+    failures: 0,
+    failure: null,
+    waiting: null,
+    sample: wanted.sample ?? false,
+    createdAt: ports.now(),
+    endedAt: null,
+  }
+  if (!dryRun) await ports.insertRun(run)
+  return run
+}
+
+/** Steps of whole passes over the data, the last batch of each counted in full. */
+function stepsOf(wanted: WantedRun, rows: number): number {
+  const { batchSize, accumulation } = planFor(wanted.engine, overridesOf(wanted), {
+    targetSteps: 1,
+    seed: wanted.seed,
+    dataSha256: '0'.repeat(64),
+  })
+  return Math.max(1, Math.ceil((rows * wanted.epochs) / (batchSize * accumulation)))
+}
+
+function planOf(
+  wanted: WantedRun,
+  targetSteps: number,
+  dataSha256: string,
+): Record<string, unknown> {
+  return planFor(wanted.engine, overridesOf(wanted), { targetSteps, seed: wanted.seed, dataSha256 })
+}
+
+function overridesOf(wanted: WantedRun): PlanOverrides {
+  const overrides = PlanOverrides.strict().safeParse(wanted.plan)
+  if (!overrides.success) {
+    const [issue] = overrides.error.issues
+    throw new AppError('invalid', `plan ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, {
+      code: 'invalid_plan',
+      next: 'rodizio train start --help lists the fields of the plan',
+    })
+  }
+  return overrides.data
+}
+
+function optionsOf(given: WantedRun['options']): RunOptions {
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const options: RunOptions = { ...defaultOptions, ...set }
+  // A run that asks for short sessions means it: they are worth their start-up by its own word.
+  const { sessionSeconds, minSessionSeconds } = options
+  return sessionSeconds !== null && sessionSeconds < minSessionSeconds
+    ? { ...options, minSessionSeconds: sessionSeconds }
+    : options
+}

@@ -1,0 +1,67 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { secureHeaders } from 'hono/secure-headers'
+import type { z } from 'zod'
+import type { Health } from '../api/schemas.ts'
+import type { OneTimeUrls } from '../control/one-time-urls.ts'
+import type { SessionDesk } from '../control/session-desk.ts'
+import type { UploadDesk } from '../control/upload-desk.ts'
+import { AppError } from '../lib/errors.ts'
+import { type AccountPorts, accountRoutes } from './accounts.ts'
+import { requireAdmin } from './auth.ts'
+import { type DatasetPorts, datasetRoutes } from './datasets.ts'
+import { problem } from './problem.ts'
+import { type RunPorts, runRoutes } from './runs.ts'
+import { sessionProtocol } from './session-protocol.ts'
+import { transferRoutes } from './transfers.ts'
+
+export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts {
+  readonly adminToken: string
+  readonly version: string
+  /** Outside services that are local stand-ins. */
+  readonly emulated: readonly string[]
+  readonly desk: SessionDesk
+  readonly uploads: UploadDesk
+  readonly urls: OneTimeUrls
+  readonly ready: () => boolean
+  readonly unexpected: (error: unknown) => void
+}
+
+/** The whole HTTP face: `/health`, `/openapi.json`, `/v1/…` behind the admin token, and the session protocol. */
+export function httpApp(ports: HttpPorts): OpenAPIHono {
+  const app = new OpenAPIHono()
+  app.onError((error, c) => problem(c, error, ports.unexpected))
+  app.notFound((c) => {
+    const missing = new AppError('not-found', `there is nothing at ${c.req.path}`, {
+      code: 'path_unknown',
+      next: 'All paths stand in /openapi.json',
+    })
+    return problem(c, missing, ports.unexpected)
+  })
+  app.use(secureHeaders())
+  app.get('/health', (c) =>
+    c.json({
+      status: 'ok',
+      version: ports.version,
+      features: ['rotation'],
+      nodesUp: 0,
+      emulated: [...ports.emulated],
+    } satisfies z.infer<typeof Health>),
+  )
+  app.get('/ready', (c) => c.json({ ready: ports.ready() }, ports.ready() ? 200 : 503))
+  // Capabilities and session tokens of their own: neither takes the admin token.
+  app.route('/', transferRoutes(ports.urls))
+  app.route('/', sessionProtocol(ports.desk, ports.uploads))
+  app.use('/v1/*', requireAdmin(ports.adminToken))
+  app.route('/', runRoutes(ports))
+  app.route('/', datasetRoutes(ports))
+  app.route('/', accountRoutes(ports))
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'Rodízio',
+      version: ports.version,
+      description: 'Training rotations on free GPUs. Errors are RFC 9457 problem details.',
+    },
+  })
+  return app
+}

@@ -1,0 +1,135 @@
+import { createRoute, z } from '@hono/zod-openapi'
+import { NewRun, Run, RunEvent, RunSummary, StopAnswer } from '../api/schemas.ts'
+import type { Reads } from '../control/reads.ts'
+import type { WantedRun } from '../control/start-run.ts'
+import { AppError } from '../lib/errors.ts'
+import { sha256Hex } from '../lib/random.ts'
+import type { Run as DomainRun } from '../rotation/run.ts'
+import type { Session } from '../rotation/session.ts'
+import { answers, answersPage, body, NameParam, PageQuery, routes } from './routes.ts'
+import { toEvent, toRun, toRunSummary } from './views.ts'
+
+export interface RunPorts {
+  readonly reads: Reads
+  readonly startRun: (wanted: WantedRun, dryRun: boolean) => Promise<DomainRun>
+  readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
+  readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
+  readonly artifactPath: (runId: string, label: string, generation: number) => string
+  readonly takesOrders: (provider: string) => boolean
+  readonly now: () => Date
+}
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/runs',
+  request: { query: PageQuery },
+  responses: answersPage('All runs, newest first', RunSummary),
+})
+
+const start = createRoute({
+  method: 'post',
+  path: '/v1/runs',
+  request: {
+    body: body(NewRun),
+    headers: z.object({ 'idempotency-key': z.string().min(8).max(200).optional() }),
+  },
+  responses: answers('The run; its first session is sought at the next tick', RunSummary),
+})
+
+const show = createRoute({
+  method: 'get',
+  path: '/v1/runs/{name}',
+  request: { params: NameParam },
+  responses: answers('A run by name or id, with its sessions and checkpoints', Run),
+})
+
+const stop = createRoute({
+  method: 'post',
+  path: '/v1/runs/{name}/stop',
+  request: { params: NameParam },
+  responses: answers('What will really happen', StopAnswer),
+})
+
+const events = createRoute({
+  method: 'get',
+  path: '/v1/runs/{name}/events',
+  request: {
+    params: NameParam,
+    query: PageQuery.extend({ after: z.coerce.number().int().min(0).default(0) }),
+  },
+  responses: answersPage('What happened to a run, oldest first', RunEvent),
+})
+
+export const runRoutes = (ports: RunPorts) => {
+  const { reads } = ports
+  const must = async (name: string): Promise<DomainRun> => {
+    const run = await reads.run(name)
+    if (run) return run
+    throw new AppError('not-found', `there is no run ${name}`, {
+      code: 'run_unknown',
+      next: 'rodizio train list shows all runs',
+    })
+  }
+  return routes()
+    .openapi(list, async (c) => {
+      const { limit, cursor } = c.req.valid('query')
+      const { items, next } = await reads.runs(limit, cursor)
+      const shown = items.map(({ run, sessions }) => toRunSummary(run, sessions))
+      return c.json({ items: shown, next }, 200)
+    })
+    .openapi(start, async (c) => {
+      const { dryRun, ...wanted } = c.req.valid('json')
+      const key = c.req.valid('header')['idempotency-key']
+      const begin = async (id?: string) => {
+        const run = await ports.startRun(id === undefined ? wanted : { ...wanted, id }, dryRun)
+        return toRunSummary(run, 0)
+      }
+      if (key === undefined || dryRun) return c.json(await begin(), 200)
+      const id = `run_${sha256Hex(key).slice(0, 20)}`
+      const answer = await ports.once(key, `POST /v1/runs ${JSON.stringify(wanted)}`, async () =>
+        JSON.stringify(await begin(id)),
+      )
+      return c.json(RunSummary.parse(JSON.parse(answer)), 200)
+    })
+    .openapi(show, async (c) => {
+      const run = await must(c.req.valid('param').name)
+      const artifact = await reads.artifact(run.id)
+      const parts = {
+        sessions: await reads.sessionsOf(run.id),
+        checkpoints: await reads.checkpoints(run.id),
+        losses: await reads.losses(run.id),
+        artifact,
+        artifactPath: artifact
+          ? ports.artifactPath(run.id, artifact.label, artifact.generation)
+          : '',
+      }
+      return c.json(toRun(run, parts), 200)
+    })
+    .openapi(stop, async (c) => {
+      const { run, session } = await ports.askStop(c.req.valid('param').name)
+      const message = stopMessage(session, ports.takesOrders(session?.provider ?? ''), ports.now())
+      return c.json({ run: run.name, state: run.state, message }, 200)
+    })
+    .openapi(events, async (c) => {
+      const run = await must(c.req.valid('param').name)
+      const { limit, cursor, after } = c.req.valid('query')
+      const from = cursor === undefined ? after : Number(cursor)
+      const found = await reads.events(from, limit, run.id)
+      const last = found.at(-1)
+      const next = found.length === limit && last ? String(last.id) : null
+      return c.json({ items: found.map(toEvent), next }, 200)
+    })
+}
+
+function stopMessage(session: Session | undefined, takesOrders: boolean, now: Date): string {
+  if (!session) return 'no session is running: the run stops at once'
+  const where = `session ${session.generation} on ${session.account}`
+  if (!session.enrolledAt) return `${where} has not reached this service yet: it stops when it does`
+  if (takesOrders) {
+    return `${where} takes a checkpoint and stops at its next heartbeat, within ${session.heartbeatSeconds} s`
+  }
+  const hours = session.deadlineAt
+    ? Math.max(0, (session.deadlineAt.getTime() - now.getTime()) / 3_600_000).toFixed(1)
+    : '?'
+  return `${where} takes no orders: it runs on until its deadline, ${hours} h booked`
+}

@@ -1,0 +1,132 @@
+import type { z } from 'zod'
+import type * as wire from '../api/schemas.ts'
+import type { Checkpoint } from '../artifacts/checkpoint.ts'
+import type { FinishedArtifact, LossPoint, NamedDataset } from '../control/reads.ts'
+import type { Account } from '../rotation/account.ts'
+import type { RotationEvent } from '../rotation/event.ts'
+import type { Run } from '../rotation/run.ts'
+import type { Session } from '../rotation/session.ts'
+
+const time = (at: Date | null): string | null => at?.toISOString() ?? null
+
+export const toDataset = (dataset: NamedDataset): wire.Dataset => ({
+  name: dataset.name,
+  version: dataset.version,
+  importedAt: dataset.importedAt.toISOString(),
+  rejected: dataset.rejected,
+  train: dataset.train,
+  validation: dataset.validation,
+})
+
+export const toSession = (session: Session): wire.Session => ({
+  id: session.id,
+  runId: session.runId,
+  generation: session.generation,
+  account: session.account,
+  provider: session.provider,
+  state: session.state,
+  outcome: session.outcome,
+  reason: session.reason,
+  fromStep: session.fromStep,
+  toStep: session.toStep,
+  lastCheckpointStep: session.lastCheckpointStep,
+  plannedSeconds: session.plannedSeconds,
+  usedSeconds: session.usedSeconds,
+  startedAt: time(session.enrolledAt ?? session.launchedAt),
+  heardAt: time(session.heardAt),
+  deadlineAt: time(session.deadlineAt),
+  endedAt: time(session.endedAt),
+})
+
+export const toCheckpoint = (checkpoint: Checkpoint): z.infer<typeof wire.Checkpoint> => ({
+  step: checkpoint.step,
+  generation: checkpoint.generation,
+  state: checkpoint.state,
+  bytes: checkpoint.bytes,
+  sha256: checkpoint.manifestSha256,
+  metrics: { ...checkpoint.metrics },
+  committedAt: checkpoint.committedAt.toISOString(),
+})
+
+export const toRunSummary = (run: Run, sessions: number): wire.RunSummary => ({
+  id: run.id,
+  name: run.name,
+  engine: run.engine,
+  state: run.state,
+  step: run.step,
+  targetSteps: run.targetSteps,
+  sessions,
+  waiting: run.waiting,
+  failure: run.failure,
+  datasetVersion: run.datasetVersion,
+  createdAt: run.createdAt.toISOString(),
+  endedAt: time(run.endedAt),
+})
+
+export interface RunParts {
+  readonly sessions: readonly Session[]
+  readonly checkpoints: readonly Checkpoint[]
+  readonly artifact: FinishedArtifact | undefined
+  readonly artifactPath: string
+  readonly losses: readonly LossPoint[]
+}
+
+export const toRun = (run: Run, parts: RunParts): wire.Run => ({
+  ...toRunSummary(run, 0),
+  plan: { ...run.plan },
+  options: { ...run.options },
+  loss: summary(parts.losses.map(({ loss }) => loss)),
+  losses: thinned(parts.losses, 200),
+  sessions: parts.sessions.map(toSession),
+  checkpoints: parts.checkpoints.map(toCheckpoint),
+  artifact: parts.artifact
+    ? {
+        label: parts.artifact.label,
+        step: parts.artifact.step,
+        generation: parts.artifact.generation,
+        bytes: parts.artifact.bytes,
+        sha256: parts.artifact.manifestSha256,
+        metrics: { ...parts.artifact.metrics },
+        path: parts.artifactPath,
+        committedAt: parts.artifact.committedAt.toISOString(),
+      }
+    : null,
+})
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
+
+function summary(losses: readonly number[]) {
+  if (losses.length === 0) return null
+  const best = losses.reduce((low, loss) => Math.min(low, loss), Number.POSITIVE_INFINITY)
+  return { first: mean(losses.slice(0, 10)), last: mean(losses.slice(-10)), best }
+}
+
+/** Every n-th point, so that at most `most` are left; the last one always. */
+function thinned(points: readonly LossPoint[], most: number): LossPoint[] {
+  const every = Math.ceil(points.length / most)
+  return points.filter((_, index) => (points.length - 1 - index) % Math.max(1, every) === 0)
+}
+
+export const toEvent = (event: RotationEvent): wire.RunEvent => ({
+  id: event.id,
+  at: event.at.toISOString(),
+  kind: event.kind,
+  runId: event.runId,
+  sessionId: event.sessionId,
+  data: { ...event.data },
+})
+
+export const toAccount = (account: Account): wire.Account => ({
+  name: account.name,
+  owner: account.owner,
+  provider: account.provider,
+  username: account.username,
+  automation: account.automation,
+  emulated: account.emulated,
+  weeklyHours: account.weeklySeconds / 3600,
+  maxSessionHours: account.maxSessionSeconds / 3600,
+  maxConcurrent: account.maxConcurrent,
+  holdUntil: time(account.holdUntil),
+  holdReason: account.holdReason,
+})

@@ -1,0 +1,7 @@
+#!/usr/bin/env -S node --optimize-for-size --max-semi-space-size=1 --max-old-space-size=64
+import { fileURLToPath } from 'node:url'
+import { main } from './cli/program.ts'
+
+const root = new URL('../', import.meta.url)
+const entry = fileURLToPath(import.meta.url)
+process.exitCode = await main(process.argv.slice(2), { root, entry })

@@ -1,0 +1,31 @@
+import { execFileSync } from 'node:child_process'
+import { AppError } from '../../lib/errors.ts'
+
+const known = new Map<string, string>()
+
+/**
+ * The interpreter behind a name, resolved once: `python3` may be a shim that costs time at each start.
+ * @throws AppError `unavailable` (`python_missing`) when it does not run
+ */
+export function resolvePython(name: string): string {
+  const before = known.get(name)
+  if (before) return before
+  try {
+    const path = execFileSync(name, ['-c', 'import sys; print(sys.executable)'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
+    known.set(name, path)
+    return path
+  } catch (cause) {
+    throw new AppError(
+      'unavailable',
+      `${name} does not run on this machine, and notebooks need it`,
+      {
+        code: 'python_missing',
+        next: 'Install Python 3, or set RODIZIO_PYTHON to the interpreter',
+        cause,
+      },
+    )
+  }
+}

@@ -1,0 +1,104 @@
+import type { Part, Reads } from '../control/reads.ts'
+import { AppError } from '../lib/errors.ts'
+import { readAccounts } from './account-rows.ts'
+import { checkpointRows } from './checkpoint-rows.ts'
+import { type Database, date, number, type Row, text } from './database.ts'
+import { readDataset, readDatasets } from './dataset-rows.ts'
+import { readEvents } from './event-rows.ts'
+import { readLedger, readQuota } from './ledger-rows.ts'
+import { readRun, toRun } from './run-rows.ts'
+import { readSessionsOf, toSession } from './session-rows.ts'
+
+/** A cursor is the (time, id) of the last row shown, opaque to its user. */
+function readCursor(cursor: string | undefined): readonly [string, string] {
+  if (cursor === undefined) return ['9999', '']
+  const [at, id, more] = Buffer.from(cursor, 'base64url').toString('utf8').split(' ')
+  if (at === undefined || id === undefined || more !== undefined) {
+    throw new AppError('invalid', 'this cursor was not made here', {
+      code: 'invalid_cursor',
+      next: 'Begin again without a cursor',
+    })
+  }
+  return [at, id]
+}
+
+/** One row more than asked for tells whether there is a next part. */
+function partOf<T>(rows: readonly Row[], limit: number, convert: (row: Row) => T): Part<T> {
+  const last = rows.length > limit ? rows[limit - 1] : undefined
+  const next = last
+    ? Buffer.from(`${text(last, 'created_at')} ${text(last, 'id')}`).toString('base64url')
+    : null
+  return { items: rows.slice(0, limit).map(convert), next }
+}
+
+/** The faces' view of the database; see `Reads`. */
+export function reads(db: Database): Reads {
+  const checkpoints = checkpointRows(db, () => new Date(0)) // read only: no time is ever written
+  return {
+    async runs(limit, cursor) {
+      const [at, id] = readCursor(cursor)
+      const rows = await db.all(
+        `select r.*, (select count(*) from sessions s where s.run_id = r.id) as sessions from runs r
+         where r.created_at < $1 or (r.created_at = $1 and r.id < $2)
+         order by r.created_at desc, r.id desc limit $3`,
+        at,
+        id,
+        limit + 1,
+      )
+      return partOf(rows, limit, (row) => ({ run: toRun(row), sessions: number(row, 'sessions') }))
+    },
+    run: (idOrName) => readRun(db, idOrName),
+    sessionsOf: (runId) => readSessionsOf(db, runId),
+    async sessions(open, limit, cursor) {
+      const [at, id] = readCursor(cursor)
+      const rows = await db.all(
+        `select * from sessions where (created_at < $1 or (created_at = $1 and id < $2))
+           ${open ? 'and ended_at is null' : ''} order by created_at desc, id desc limit $3`,
+        at,
+        id,
+        limit + 1,
+      )
+      return partOf(rows, limit, toSession)
+    },
+    checkpoints: (runId) => checkpoints.all(runId),
+    async artifact(runId) {
+      const row = await db.first(
+        'select * from artifacts where run_id = $1 order by committed_at limit 1',
+        runId,
+      )
+      if (!row) return undefined
+      return {
+        label: text(row, 'label'),
+        step: number(row, 'step'),
+        generation: number(row, 'generation'),
+        manifestSha256: text(row, 'manifest_sha256'),
+        bytes: number(row, 'bytes'),
+        metrics: JSON.parse(text(row, 'metrics')) as Record<string, unknown>, // written by the commit
+        committedAt: date(row, 'committed_at'),
+      }
+    },
+    async losses(runId) {
+      const rows = await db.all(
+        `select m.step, m.generation, m.loss from metrics m where m.run_id = $1 and m.generation =
+           (select max(n.generation) from metrics n where n.run_id = m.run_id and n.step = m.step)
+         order by m.step`,
+        runId,
+      )
+      return rows.map((row) => ({
+        step: number(row, 'step'),
+        generation: number(row, 'generation'),
+        loss: number(row, 'loss'),
+      }))
+    },
+    async newestEvent() {
+      const row = await db.first('select max(id) as id from events')
+      return row ? number(row, 'id') : 0
+    },
+    events: (after, limit, runId) => readEvents(db, after, limit, runId),
+    datasets: () => readDatasets(db),
+    dataset: (nameOrVersion) => readDataset(db, nameOrVersion),
+    accounts: () => readAccounts(db),
+    ledger: (account, from) => readLedger(db, account, from),
+    quota: (account) => readQuota(db, account),
+  }
+}

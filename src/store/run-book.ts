@@ -1,0 +1,78 @@
+import { AppError } from '../lib/errors.ts'
+import { sha256Hex } from '../lib/random.ts'
+import type { Run } from '../rotation/run.ts'
+import { isOpen } from '../rotation/run.ts'
+import { type Database, text } from './database.ts'
+import { insertEvent } from './event-rows.ts'
+import { insertRun, readRun } from './run-rows.ts'
+import { readOpenSessions } from './session-rows.ts'
+
+/** Runs as people begin and stop them. */
+export function runBook(db: Database, now: () => Date) {
+  return {
+    insertRun: (run: Run) =>
+      db.transaction(async (tx) => {
+        await insertRun(tx, run)
+        const data = { run: run.name, engine: run.engine, targetSteps: run.targetSteps }
+        await insertEvent(tx, { kind: 'run.started', runId: run.id, data }, now().toISOString())
+      }),
+    /**
+     * Notes that the run shall stop. Asking twice changes nothing.
+     * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)
+     */
+    askStop: (idOrName: string) =>
+      db.transaction(async (tx) => {
+        const run = await readRun(tx, idOrName)
+        if (!run) throw unknownRun(idOrName)
+        if (!isOpen(run)) {
+          throw new AppError(
+            'conflict',
+            `run ${run.name} is ${run.state}: there is nothing to stop`,
+            {
+              code: 'run_over',
+              next: `Look at it with: rodizio train show ${run.name}`,
+            },
+          )
+        }
+        const session = (await readOpenSessions(tx)).find(({ runId }) => runId === run.id)
+        if (!run.stopAsked) {
+          await tx.run("update runs set stop_asked = 1, state = 'stopping' where id = $1", run.id)
+          const event = { kind: 'run.stop_asked' as const, runId: run.id, data: { run: run.name } }
+          await insertEvent(tx, event, now().toISOString())
+        }
+        return { run: { ...run, state: 'stopping' as const }, session }
+      }),
+    /**
+     * Does `work` once for a key: the same request again gets the stored answer.
+     * @throws AppError `conflict` (`idempotency_key_reused`) when the key stands for another request
+     */
+    async once(key: string, request: string, work: () => Promise<string>): Promise<string> {
+      const hash = sha256Hex(request)
+      const known = await db.first('select * from idempotency_keys where key = $1', key)
+      if (known && text(known, 'request') !== hash) {
+        throw new AppError('conflict', 'this Idempotency-Key was used for another request', {
+          code: 'idempotency_key_reused',
+          next: 'Send a new key with a new request',
+        })
+      }
+      if (known) return text(known, 'response')
+      const response = await work()
+      await db.run(
+        'insert into idempotency_keys values ($1, $2, $3, $4) on conflict (key) do nothing',
+        key,
+        hash,
+        response,
+        now().toISOString(),
+      )
+      return response
+    },
+  }
+}
+
+export type RunBook = ReturnType<typeof runBook>
+
+export const unknownRun = (idOrName: string) =>
+  new AppError('not-found', `there is no run ${idOrName}`, {
+    code: 'run_unknown',
+    next: 'rodizio train list shows all runs',
+  })
