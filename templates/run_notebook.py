@@ -188,7 +188,7 @@ def main():
         if options.cwd:
             os.chdir(options.cwd)
         run_cells(cells, path)
-    except BaseException as error:  # the notebook may raise anything at all, and all of it ends here
+    except BaseException as error:  # whatever the notebook raised ends here
         failure = error
     code, text = outcome_of(failure)
     write_exit(exit_file, code, text)

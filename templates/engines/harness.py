@@ -32,7 +32,8 @@ class Leave(Exception):
 
 def emit(kind, payload):
     """Prints one line for the agent: `RODIZIO_<kind> {json}`."""
-    print('RODIZIO_%s %s' % (kind, json.dumps(payload, sort_keys=True, allow_nan=False)), flush=True)
+    text = json.dumps(payload, sort_keys=True, allow_nan=False)
+    print('RODIZIO_%s %s' % (kind, text), flush=True)
 
 
 def read_job(path):

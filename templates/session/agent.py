@@ -317,7 +317,8 @@ class Session:
             self.heart.update(phase='train', gpu=news.get('gpu'))
         elif kind == 'RODIZIO_LOG':
             self.step = news['step']
-            self.heart.log(news['step'], news['loss'], news['learningRate'])
+            if news['loss'] is not None and news['learningRate'] is not None:
+                self.heart.log(news['step'], news['loss'], news['learningRate'])
             self.heart.update(**{name: news.get(name) for name in (
                 'step', 'loss', 'learningRate', 'tokensPerSecond', 'vramBytes')})
         elif kind == 'RODIZIO_SAVED':
@@ -371,6 +372,7 @@ class Session:
         if self.uploads:
             self.uploads.wait(min(self.carrier.deadline, time.monotonic() + FAILED_UPLOAD_SECONDS))
             self._check_fence()
+        failure['message'] = failure['message'][:2000]
         self._report('failed', failure)
         return text
 

@@ -116,7 +116,8 @@ class ControlPlane:
             if sent['ticket'] != TICKET:
                 return self.answer(request, 401, {'code': 'ticket_unknown', 'detail': 'unknown'})
             self.began = time.monotonic()
-            return self.answer(request, 200, {'sessionToken': TOKEN, 'workOrder': self.work_order()})
+            return self.answer(request, 200, {'sessionToken': TOKEN,
+                                              'workOrder': self.work_order()})
         if request.headers.get('authorization') != 'Bearer ' + TOKEN:
             return self.answer(request, 401, {'code': 'token_unknown', 'detail': 'unknown token'})
         return self.answer(request, 200, self.reply(request.path, sent))

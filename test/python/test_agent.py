@@ -82,7 +82,8 @@ class Agent(unittest.TestCase):
             self.work.mkdir()
             process = start_notebook(given, self.work)
             output = process.communicate(timeout=20)[0]
-            self.assertEqual((process.returncode, service.report['outcome']), (0, 'finished'), output)
+            self.assertEqual((process.returncode, service.report['outcome']), (0, 'finished'),
+                             output)
             self.assertEqual(service.steps('artifact'), [3])
             self.assert_no_secret(output, service)
 

@@ -33,7 +33,8 @@ class Runner(unittest.TestCase):
         return process.returncode, output, ended['error']
 
     def test_cells_run_in_order_in_one_main(self):
-        path = self.notebook(['import os\n', 'a = __name__'], 'print(a, os.path.basename(os.getcwd()))')
+        path = self.notebook(['import os\n', 'a = __name__'],
+                             'print(a, os.path.basename(os.getcwd()))')
         self.assertEqual(self.run_it(path), (0, '__main__ work\n', None))
 
     def test_how_a_cell_ends_is_how_the_notebook_ends(self):
@@ -94,7 +95,8 @@ class Runner(unittest.TestCase):
 
     def test_a_notebook_that_listens_gets_its_grace_and_no_more(self):
         source = ('import signal, time\nbefore = signal.getsignal(signal.SIGTERM)\n'
-                  'def on(number, frame):\n    print("saving", flush=True)\n    before(number, frame)\n'
+                  'def on(number, frame):\n    print("saving", flush=True)\n'
+                  '    before(number, frame)\n'
                   'signal.signal(signal.SIGTERM, on)\nprint("up")\ntime.sleep(%s)')
         for seconds, code in (('0.8', 0), ('60', 143)):
             process = start_notebook(self.notebook(source % seconds), None, '--stop-grace', '1.5',

@@ -21,7 +21,7 @@ NO_PREVIOUS, NO_PAIR = 1, 2  # what feature dropout may leave out
 
 
 class Model:
-    """Weights and Adagrad sums by row; a row that was never touched is not there and counts as 0."""
+    """Weights and Adagrad sums by row; a row never touched is not there and counts as 0."""
 
     def __init__(self, characters):
         self.characters = characters
@@ -113,7 +113,8 @@ class Training:
 
     def __init__(self, plan, conversations, held_out):
         self.plan = plan
-        characters = sorted({c for _line, turns in conversations for _role, text in turns for c in text})
+        texts = [text for _line, turns in conversations for _role, text in turns]
+        characters = sorted(set().union(*texts))
         self.model = Model(characters)
         length = plan['maxLength']
         rows = [self.model.positions(turns, length) for _line, turns in conversations]
@@ -230,12 +231,13 @@ def write_artifact(training, folder):
     (folder / 'optimizer.bin').unlink()
     (folder / 'state.json').unlink()
     write_json(folder / 'model.json', {
-        'label': 'dry', 'kind': 'character n-gram', 'characters': ''.join(training.model.characters),
+        'label': 'dry', 'kind': 'character n-gram',
+        'characters': ''.join(training.model.characters),
         'firstCharacterId': 4, 'rows': training.model.keys(), 'numbers': 'float64, little endian'})
     (folder / 'README.md').write_text(
-        '# A dry artifact\n\nMade by the engine `dry` after %d steps: a character n-gram model that '
-        'proves the plumbing. It is no adapter, fits no base model, and can be neither promoted nor '
-        'pulled.\n' % training.step, encoding='utf-8')
+        '# A dry artifact\n\nMade by the engine `dry` after %d steps: a character n-gram model '
+        'that proves the plumbing. It is no adapter, fits no base model, and can be neither '
+        'promoted nor pulled.\n' % training.step, encoding='utf-8')
 
 
 def main(job):

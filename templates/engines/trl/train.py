@@ -226,8 +226,8 @@ def main(job):
     try:
         model = load_model(plan, config, getattr(torch, half or 'float32'), on_gpu)
         trainer = build_trainer(job, model, tokenizer, rows, held_out, relay, half)
-        print('trainable weights: %s' % sorted({str(weight.dtype) for weight in
-                                                trainer.model.parameters() if weight.requires_grad}))
+        kinds = {str(weight.dtype) for weight in trainer.model.parameters() if weight.requires_grad}
+        print('trainable weights: %s' % sorted(kinds))
         if step < plan['targetSteps']:
             trainer.train(resume_from_checkpoint=job.get('resume'))
         else:
