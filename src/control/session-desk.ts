@@ -1,4 +1,3 @@
-import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { checkpointPrefix } from '../artifacts/checkpoint.ts'
 import { AppError } from '../lib/errors.ts'
 import { newSecret, sha256Hex } from '../lib/random.ts'
@@ -18,7 +17,6 @@ import type { OneTimeUrls } from './one-time-urls.ts'
 export interface DeskPorts {
   readonly gate: SessionGate
   readonly checkpoints: CheckpointBook
-  readonly artifacts: ArtifactStore
   readonly urls: OneTimeUrls
   /** The two files of a data set version, with the keys under which they are fetched. */
   readonly dataFiles: (version: string) => Promise<DataFile[]>

@@ -19,9 +19,7 @@ export interface WantedRun {
 }
 
 export interface StartPorts {
-  readonly dataset: (
-    nameOrVersion: string,
-  ) => Promise<
+  readonly dataset: (nameOrVersion: string) => Promise<
     | {
         readonly version: string
         readonly train: { readonly rows: number; readonly sha256: string }

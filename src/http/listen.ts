@@ -34,3 +34,10 @@ export async function listen(
   const shown = host.includes(':') ? `[${host}]` : host === '0.0.0.0' ? '127.0.0.1' : host
   return { server, url: `http://${shown}:${taken}` }
 }
+
+/** Ends the server and every connection that is still open. */
+export async function closeServer(server: ServerType): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  if ('closeAllConnections' in server) server.closeAllConnections()
+  await closed
+}

@@ -15,8 +15,6 @@ export interface RunPorts {
   readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
   readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
   readonly artifactPath: (runId: string, label: string, generation: number) => string
-  readonly takesOrders: (provider: string) => boolean
-  readonly now: () => Date
 }
 
 const list = createRoute({
@@ -107,7 +105,7 @@ export const runRoutes = (ports: RunPorts) => {
     })
     .openapi(stop, async (c) => {
       const { run, session } = await ports.askStop(c.req.valid('param').name)
-      const message = stopMessage(session, ports.takesOrders(session?.provider ?? ''), ports.now())
+      const message = stopMessage(session)
       return c.json({ run: run.name, state: run.state, message }, 200)
     })
     .openapi(events, async (c) => {
@@ -121,15 +119,9 @@ export const runRoutes = (ports: RunPorts) => {
     })
 }
 
-function stopMessage(session: Session | undefined, takesOrders: boolean, now: Date): string {
+function stopMessage(session: Session | undefined): string {
   if (!session) return 'no session is running: the run stops at once'
   const where = `session ${session.generation} on ${session.account}`
   if (!session.enrolledAt) return `${where} has not reached this service yet: it stops when it does`
-  if (takesOrders) {
-    return `${where} takes a checkpoint and stops at its next heartbeat, within ${session.heartbeatSeconds} s`
-  }
-  const hours = session.deadlineAt
-    ? Math.max(0, (session.deadlineAt.getTime() - now.getTime()) / 3_600_000).toFixed(1)
-    : '?'
-  return `${where} takes no orders: it runs on until its deadline, ${hours} h booked`
+  return `${where} takes a checkpoint and stops at its next heartbeat, within ${session.heartbeatSeconds} s`
 }

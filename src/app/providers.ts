@@ -1,0 +1,76 @@
+import { fileURLToPath } from 'node:url'
+import { usesEmulators } from '../config/emulated.ts'
+import type { Config } from '../config/schema.ts'
+import { clientOf } from '../control/account-access.ts'
+import type { Credentials } from '../control/accounts.ts'
+import type { Clock } from '../lib/clock.ts'
+import { embeddedEmulators } from '../providers/embedded-emulators.ts'
+import { kaggleClient } from '../providers/kaggle/client.ts'
+import { kaggleSessions } from '../providers/kaggle/sessions.ts'
+import { resolvePython } from '../providers/local/python.ts'
+import { localSessions } from '../providers/local/sessions.ts'
+import type { Account } from '../rotation/account.ts'
+import type { SessionProvider } from '../rotation/session-provider.ts'
+import type { Storage } from './storage.ts'
+
+export interface ProviderOptions {
+  readonly config: Config
+  readonly root: URL
+  readonly program: readonly [string, ...string[]]
+  readonly path: string
+  readonly clock: Clock
+}
+
+/** How long Kaggle gets for an answer. */
+const kaggleTimeoutMs = 20_000
+
+/** The places where sessions run, and the emulators that stand in for outside services while nothing real is known. */
+export async function openProviders(options: ProviderOptions, storage: Storage) {
+  const { config, root, clock } = options
+  const all = await storage.accounts.all()
+  const hasReal = all.some(({ provider, emulated }) => provider !== 'local' && !emulated)
+  const emulators = usesEmulators(config, hasReal)
+    ? embeddedEmulators({
+        stateDir: storage.folder.emulators,
+        program: options.program,
+        python: config.RODIZIO_PYTHON,
+        path: options.path,
+        clock,
+      })
+    : undefined
+  const python = () => resolvePython(config.RODIZIO_PYTHON)
+  const kaggleUrl = () => emulators?.kaggleUrl() ?? config.RODIZIO_KAGGLE_URL
+  const connect = (credentials: Credentials) =>
+    kaggleClient({ baseUrl: kaggleUrl(), credentials, timeoutMs: kaggleTimeoutMs, clock })
+  const kaggleOf = (account: Account) => clientOf(storage.accounts, account, connect)
+  const local = localSessions({
+    root: storage.folder.local,
+    python,
+    runnerPath: fileURLToPath(new URL('templates/run_notebook.py', root)),
+    now: () => clock.now(),
+  })
+  const kaggle = kaggleSessions({
+    clientOf: kaggleOf,
+    clock,
+    reachable: () => config.RODIZIO_PUBLIC_URL !== undefined || isLoopback(kaggleUrl()),
+  })
+  return {
+    emulators,
+    local,
+    connect,
+    byName: new Map<string, SessionProvider>([
+      ['local', local],
+      ['kaggle', kaggle],
+    ]),
+    /** Proves an account by a live call, in a sentence. */
+    async prove(account: Account): Promise<string> {
+      if (account.provider === 'local') return `notebooks run with ${python()}`
+      return `${account.provider} knows it as ${await (await kaggleOf(account)).whoAmI()}`
+    },
+  }
+}
+
+export type Providers = Awaited<ReturnType<typeof openProviders>>
+
+const isLoopback = (url: string): boolean =>
+  ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)

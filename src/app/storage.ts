@@ -1,0 +1,81 @@
+import { checkpointBook } from '../control/checkpoint-book.ts'
+import type { NamedDataset } from '../control/reads.ts'
+import { importDataset } from '../datasets/import.ts'
+import { AppError } from '../lib/errors.ts'
+import { accountBook } from '../store/account-book.ts'
+import { checkpointRows } from '../store/checkpoint-rows.ts'
+import { refuseTurnedBackClock } from '../store/clock-check.ts'
+import { takeDataFolder } from '../store/data-folder.ts'
+import { datasetFiles } from '../store/dataset-files.ts'
+import { insertDataset } from '../store/dataset-rows.ts'
+import { folderArtifacts } from '../store/folder-artifacts.ts'
+import { migrate } from '../store/migrate.ts'
+import { reads } from '../store/reads.ts'
+import { rotationStore } from '../store/rotation-store.ts'
+import { runBook } from '../store/run-book.ts'
+import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
+import { sessionGate } from '../store/session-gate.ts'
+import { openSqlite } from '../store/sqlite.ts'
+
+/**
+ * Everything that is remembered, in one data folder taken for this process: the database brought to its newest form, the
+ * artifact store, the data sets, the secrets.
+ * @param acceptClock opens although the clock is behind what the folder has seen
+ */
+export async function openStorage(
+  dataDir: string,
+  root: URL,
+  now: () => Date,
+  acceptClock: boolean,
+) {
+  const folder = takeDataFolder(dataDir)
+  try {
+    const db = openSqlite(folder.database)
+    await migrate(db, new URL('migrations/', root), now())
+    if (!acceptClock) await refuseTurnedBackClock(db, now())
+    const artifacts = folderArtifacts(folder.store)
+    const files = datasetFiles(folder.datasets)
+    const look = reads(db)
+    return {
+      folder,
+      look,
+      files,
+      artifacts,
+      admin: loadAdminToken(folder.root),
+      accounts: accountBook(db, loadSecretKey(folder.root), now),
+      gate: sessionGate(db, now),
+      checkpoints: checkpointBook(checkpointRows(db, now), artifacts),
+      runs: runBook(db, now),
+      rotation: rotationStore(db, now),
+      async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
+        const imported = await importDataset(body, await files.stage(), strict)
+        await insertDataset(db, name, imported.version, imported.rejected, now().toISOString())
+        return { imported, dataset: await mustHave(name) }
+      },
+      /** The files of a version, with the keys under which sessions fetch them. */
+      async dataFiles(version: string) {
+        const dataset = await mustHave(version)
+        return (['train', 'validation'] as const).map((split) => ({
+          name: `${split}.jsonl`,
+          path: `data/${version}/${split}.jsonl`,
+          ...dataset[split],
+        }))
+      },
+      async close(): Promise<void> {
+        await db.close()
+        folder.release()
+      },
+    }
+
+    async function mustHave(nameOrVersion: string): Promise<NamedDataset> {
+      const dataset = await look.dataset(nameOrVersion)
+      if (dataset) return dataset
+      throw new AppError('internal', `data set ${nameOrVersion} is not in the books`)
+    }
+  } catch (error) {
+    folder.release()
+    throw error
+  }
+}
+
+export type Storage = Awaited<ReturnType<typeof openStorage>>

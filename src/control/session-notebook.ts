@@ -1,0 +1,35 @@
+import { renderNotebook } from '../notebooks/generate.ts'
+import { Plan } from '../notebooks/plan.ts'
+import { predict } from '../notebooks/predict.ts'
+import { Recipe } from '../notebooks/recipe.ts'
+import type { Templates } from '../notebooks/templates.ts'
+import type { Run } from '../rotation/run.ts'
+import type { Session } from '../rotation/session.ts'
+
+/** A guess for the header's figures while no tokenizer has counted the data. */
+const assumedTokensPerExample = 300
+
+/** The notebook of one session: it carries the service's address and a ticket, and no other secret. */
+export function sessionNotebook(
+  run: Run,
+  session: Session,
+  ticket: string,
+  controlUrl: string,
+  templates: Templates,
+): string {
+  const plan = Plan.parse(run.plan)
+  const sessionHours = session.plannedSeconds / 3600
+  const recipe = Recipe.parse({
+    kind: 'train',
+    provider: session.provider,
+    engine: run.engine,
+    name: session.name,
+    run: { id: run.id, name: run.name },
+    generation: session.generation,
+    plan,
+    predictions: predict(plan, { tokensPerExample: assumedTokensPerExample, sessionHours }),
+    controlUrl,
+    ticket,
+  })
+  return renderNotebook(recipe, templates)
+}
