@@ -23,7 +23,7 @@ const isThere = existsSync(program)
 if (!isThere)
   process.stderr.write(
     `The official kaggle command line is not at ${program}: its tests are skipped. ` +
-      'Install kaggle 2.2.4 and six in a virtual environment and name its program in RODIZIO_TEST_KAGGLE_CLI.\n',
+      'npm run setup:clients makes its environment; RODIZIO_TEST_KAGGLE_CLI names another program.\n',
   )
 
 const USER = 'ana'
