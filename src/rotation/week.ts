@@ -43,10 +43,15 @@ function zoneOffsetMs(zone: string, at: Date): number {
   return wall - Math.floor(at.getTime() / 1000) * 1000
 }
 
-/** The instant at which the zone's clocks show that wall time; in a gap, the instant after it. */
+/** The first instant at which the zone's clocks show that wall time; in a gap, as much later as the gap is long. */
 function instantOf(zone: string, wallMs: number): Date {
-  const guess = new Date(wallMs - zoneOffsetMs(zone, new Date(wallMs)))
-  return new Date(wallMs - zoneOffsetMs(zone, guess))
+  // A day is more than any zone is ahead or behind, so these lie on either side of a change of clocks.
+  const before = zoneOffsetMs(zone, new Date(wallMs - dayMs))
+  const after = zoneOffsetMs(zone, new Date(wallMs + dayMs))
+  const early = new Date(wallMs - before)
+  const late = new Date(wallMs - after)
+  if (zoneOffsetMs(zone, early) === before) return early
+  return zoneOffsetMs(zone, late) === after ? late : early
 }
 
 /** The week of the account in which `at` lies: 167, 168 or 169 hours, as summer time has it. */
