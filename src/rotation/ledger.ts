@@ -28,7 +28,7 @@ const entry = (
   account: Account,
   sessionId: string,
   kind: EntryKind,
-  week: Week,
+  week: Pick<Week, 'start'>,
   gpuSeconds: number,
 ): LedgerEntry => ({
   id: `${sessionId}:${kind}:${week.start.toISOString()}`,
@@ -56,7 +56,8 @@ export const roundedToMinute = (seconds: number): number => Math.ceil(seconds / 
 
 /**
  * The end of a session: what was reserved is released, what was used is settled, in the weeks where it was used.
- * Never settles more than was reserved plus the started minute.
+ * Never settles more than was reserved plus the started minute, nor more in a week than was reserved there: a launch some
+ * seconds after its booking would else use seconds beyond a reset that another session may have booked.
  */
 export function settle(
   account: Account,
@@ -71,10 +72,30 @@ export function settle(
     kind: 'release' as const,
     gpuSeconds: -row.gpuSeconds,
   }))
-  const used = splitByWeek(account.reset, from, roundedToMinute(usedSeconds)).map(
-    ({ week, seconds }) => entry(account, sessionId, 'settle', week, seconds),
+  const parts = splitByWeek(account.reset, from, roundedToMinute(usedSeconds))
+  const used = asReserved(reserved, parts).map(({ week, seconds }) =>
+    entry(account, sessionId, 'settle', week, seconds),
   )
   return [...released, ...used]
+}
+
+type Part = { readonly week: Pick<Week, 'start'>; readonly seconds: number }
+
+/** The same seconds in all, moved out of weeks that have too few reserved into those that have more. */
+function asReserved(reserved: readonly LedgerEntry[], parts: readonly Part[]): Part[] {
+  const rooms = reserved.map(({ weekStart, gpuSeconds }) => {
+    const part = parts.find(({ week }) => week.start.getTime() === weekStart.getTime())
+    return { week: { start: weekStart }, room: gpuSeconds, seconds: part?.seconds ?? 0 }
+  })
+  const total = parts.reduce((sum, { seconds }) => sum + seconds, 0)
+  let left = total - rooms.reduce((sum, { room, seconds }) => sum + Math.min(room, seconds), 0)
+  const moved = rooms.map(({ week, room, seconds }, index) => {
+    const kept = Math.min(room, seconds)
+    const more = index === rooms.length - 1 ? left : Math.min(left, room - kept)
+    left -= more
+    return { week, seconds: kept + more }
+  })
+  return reserved.length === 0 ? [...parts] : moved.filter(({ seconds }) => seconds > 0)
 }
 
 /** What a week's rows add up to: charged (reserved and settled, less released) and adjustments apart. */
