@@ -85,6 +85,10 @@ const end = (
   ...more,
 })
 
+/** Accounts of the emulators are never shown to a real provider, nor the other way round. */
+const isUsed = (ports: TickPorts, account: Account): boolean =>
+  account.provider === 'local' || account.emulated === ports.emulated
+
 async function followSession(
   ports: TickPorts,
   session: Session,
@@ -96,6 +100,13 @@ async function followSession(
   const overdue = session.deadlineAt
     ? secondsBetween(session.deadlineAt, now) > silenceSeconds(session)
     : false
+  if (!isUsed(ports, account)) {
+    // Nobody may be asked about it here: it ends by the clock alone.
+    if (session.state !== 'planned' && !overdue) return
+    const outcome = session.state === 'planned' ? 'cancelled' : 'lost'
+    await ports.store.endSession(session.id, end(outcome, 'its account is not used here any more'))
+    return
+  }
   if (!overdue && (session.state === 'planned' || session.state === 'launching')) {
     if (run) await launch(ports, session, run, account, provider)
     return
@@ -127,6 +138,8 @@ async function concludeSession(
     return
   }
   if (seen.kind === 'unknown' || seen.kind === 'queued' || seen.kind === 'running') return
+  const sent = secondsBetween(session.launchedAt ?? session.createdAt, ports.now())
+  if (seen.kind === 'absent' && sent < provider.appearsWithinSeconds) return
   const logTail = await provider.logTail(account, session.name)
   // The notebook's own report may have arrived while the provider was asked: the first end counts.
   if (session.enrolledAt === null) {
@@ -233,7 +246,7 @@ async function seekSession(
     (account) =>
       account.automation === 'api' &&
       ports.providers.has(account.provider) &&
-      (account.provider === 'local' || account.emulated === ports.emulated),
+      isUsed(ports, account),
   )
   const lastGenerations = await store.lastGenerations(run.id)
   const rota: Standing[] = []
