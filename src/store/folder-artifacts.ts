@@ -77,7 +77,7 @@ async function writeHashed(
       bytes += chunk.byteLength
       if (bytes > expected.bytes) break
       hash.update(chunk)
-      await file.write(chunk)
+      await file.appendFile(chunk) // to the last byte: a bare write may take a part, on a full disk without an error
     }
     if (bytes !== expected.bytes || hash.digest('hex') !== expected.sha256) {
       throw new AppError('invalid', 'the bytes that arrived are not those that were announced', {
