@@ -11,6 +11,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import type { DatasetVersion, Reject, SplitFile, Staging } from '../datasets/import.ts'
 import { AppError, systemCode } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
@@ -111,11 +112,14 @@ export function datasetFiles(root: string) {
       }
     },
     path: (version: string, file: string): string => join(root, version, file),
+    /** Bytes from `from` up to, not including, `to`; a small set may have no validation row, and so an empty file. */
     read: (version: string, file: string, from = 0, to?: number): AsyncIterable<Uint8Array> =>
-      createReadStream(join(root, version, file), {
-        start: from,
-        ...(to === undefined ? {} : { end: to - 1 }),
-      }),
+      to !== undefined && to <= from
+        ? Readable.from([])
+        : createReadStream(join(root, version, file), {
+            start: from,
+            ...(to === undefined ? {} : { end: to - 1 }),
+          }),
     /** Removes what imports that died have left. */
     async sweep(): Promise<void> {
       const names = await readdir(root).catch(() => []) // no import yet: no folder
