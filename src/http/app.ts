@@ -8,6 +8,7 @@ import type { UploadDesk } from '../control/upload-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { requireAdmin } from './auth.ts'
+import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
 import { problem } from './problem.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
@@ -52,6 +53,8 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', transferRoutes(ports.urls))
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
   app.use('/v1/*', requireAdmin(ports.adminToken))
+  // All but data sets, which are streamed.
+  for (const path of ['/v1/runs/*', '/v1/accounts/*']) app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { statusOf } from '../api/client.ts'
 import { AppError } from '../lib/errors.ts'
@@ -17,13 +18,7 @@ export function problem(
   error: unknown,
   unexpected: (error: unknown) => void,
 ): Response {
-  if (!(error instanceof AppError)) unexpected(error)
-  const known =
-    error instanceof AppError
-      ? error
-      : new AppError('internal', 'something went wrong inside the service', {
-          next: "Look at the service's log; the same request may be sent again",
-        })
+  const known = knownOf(error, unexpected)
   // Every value of both tables is an error status that carries a body.
   const status = statusByCode[known.code] ?? (statusOf[known.kind] as ContentfulStatusCode)
   const body = {
@@ -39,4 +34,20 @@ export function problem(
     headers['retry-after'] = String(Math.ceil(known.retryAfterSeconds))
   }
   return c.body(JSON.stringify(body), status, headers)
+}
+
+function knownOf(error: unknown, unexpected: (error: unknown) => void): AppError {
+  if (error instanceof AppError) return error
+  // What the router itself refuses: a body that is no JSON, or not called so.
+  if (error instanceof HTTPException && error.status < 500) {
+    return new AppError('invalid', error.message || 'the request was not understood', {
+      code: 'invalid_request',
+      next: 'The description of this call stands at /openapi.json',
+      cause: error,
+    })
+  }
+  unexpected(error)
+  return new AppError('internal', 'something went wrong inside the service', {
+    next: "Look at the service's log; the same request may be sent again",
+  })
 }

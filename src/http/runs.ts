@@ -48,12 +48,17 @@ const stop = createRoute({
   responses: answers('What will really happen', StopAnswer),
 })
 
+const EventId = z.coerce.number().int().min(0)
+
 const events = createRoute({
   method: 'get',
   path: '/v1/runs/{name}/events',
   request: {
     params: NameParam,
-    query: PageQuery.extend({ after: z.coerce.number().int().min(0).default(0) }),
+    query: PageQuery.extend({
+      after: EventId.default(0).openapi({ type: 'integer' }),
+      cursor: EventId.optional().openapi({ type: 'string' }),
+    }),
   },
   responses: answersPage('What happened to a run, oldest first', RunEvent),
 })
@@ -111,8 +116,7 @@ export const runRoutes = (ports: RunPorts) => {
     .openapi(events, async (c) => {
       const run = await must(c.req.valid('param').name)
       const { limit, cursor, after } = c.req.valid('query')
-      const from = cursor === undefined ? after : Number(cursor)
-      const found = await reads.events(from, limit, run.id)
+      const found = await reads.events(cursor ?? after, limit, run.id)
       const last = found.at(-1)
       const next = found.length === limit && last ? String(last.id) : null
       return c.json({ items: found.map(toEvent), next }, 200)

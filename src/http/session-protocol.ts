@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
 import { FileEntry } from '../artifacts/checkpoint.ts'
 import type { SessionDesk } from '../control/session-desk.ts'
 import type { UploadDesk } from '../control/upload-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import { bearer } from './auth.ts'
+import { bodyCap } from './body-cap.ts'
 
 const Enrolment = z.object({
   ticket: z.string().min(8).max(200),
@@ -55,20 +55,10 @@ const SessionReport = z.object({
   logTail: z.string().max(20_000).default(''),
 })
 
-const maxBodyBytes = 2 * 1024 * 1024
-
 /** What notebooks call, as docs/session-protocol.md has it. */
 export function sessionProtocol(desk: SessionDesk, uploads: UploadDesk): Hono {
   const app = new Hono()
-  app.use(
-    '/v1/session/*',
-    bodyLimit({
-      maxSize: maxBodyBytes,
-      onError: () => {
-        throw new AppError('invalid', 'the body is larger than 2 MB', { code: 'body_too_large' })
-      },
-    }),
-  )
+  app.use('/v1/session/*', bodyCap())
   app.post('/v1/session/enrol', async (c) => {
     const { ticket, nonce } = await read(c.req.raw, Enrolment)
     return c.json(await desk.enrol(ticket, nonce))
