@@ -51,7 +51,7 @@ export function loadConfig(
   )
   const fallbackDir = join(root, 'data')
   const file = resolve(
-    env.RODIZIO_CONFIG ?? join(env.RODIZIO_DATA_DIR ?? fallbackDir, 'config.env'),
+    env.RODIZIO_CONFIG || join(env.RODIZIO_DATA_DIR || fallbackDir, 'config.env'),
   )
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}
   if (env.RODIZIO_CONFIG && !existsSync(file)) {
