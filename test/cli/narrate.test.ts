@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { bytes, seconds, sentence } from '../../src/cli/narrate.ts'
+
+describe('what happened, in a sentence', () => {
+  it.each([
+    [
+      'session.planned',
+      {
+        generation: 1,
+        account: 'ana',
+        provider: 'kaggle',
+        emulated: true,
+        seconds: 20,
+        fromStep: 0,
+      },
+      'session 1 goes to ana (kaggle, emulated), 20 s booked, from the beginning',
+    ],
+    [
+      'session.planned',
+      {
+        generation: 2,
+        account: 'local',
+        provider: 'local',
+        emulated: false,
+        seconds: 32_400,
+        fromStep: 40,
+      },
+      'session 2 goes to local (local), 9.0 h booked, from step 40',
+    ],
+    [
+      'session.ended',
+      {
+        generation: 2,
+        outcome: 'preempted',
+        reason: 'killed',
+        toStep: 61,
+        checkpointStep: 60,
+        lostSteps: 1,
+        staged: true,
+      },
+      'session 2 ended (preempted): killed; reached step 61, checkpoint at 60, 1 steps to be redone (staged: the emulator was told to kill it in mid-step)',
+    ],
+    [
+      'session.ended',
+      {
+        generation: 3,
+        outcome: 'limit',
+        reason: 'its time',
+        toStep: 80,
+        checkpointStep: 80,
+        lostSteps: 0,
+        staged: false,
+      },
+      'session 3 ended (limit): its time; reached step 80, checkpoint at 80',
+    ],
+    [
+      'checkpoint.committed',
+      { step: 40, targetSteps: 100, bytes: 12_345, loss: 2.34567, heldOutLoss: 2.5 },
+      'checkpoint at step 40 of 100: 12 kB, loss 2.346, held-out 2.500',
+    ],
+    [
+      'checkpoint.committed',
+      { step: 40, targetSteps: 100, bytes: 12 },
+      'checkpoint at step 40 of 100: 12 B, loss ?',
+    ],
+    ['run.failed', { run: 'one', failure: 'line 7' }, 'run one failed: line 7'],
+    ['zombie.fenced', { generation: 1 }, 'an old session 1 called in and was fenced off'],
+    ['tomorrow.invented', { a: 1 }, 'tomorrow.invented {"a":1}'],
+  ])('%s', (kind, data, text) => {
+    expect(sentence({ kind, data })).toBe(text)
+  })
+
+  it('lets no terminal escapes through', () => {
+    const told = sentence({
+      kind: 'run.failed',
+      data: { run: '\u001b[2Jx', failure: 'a\u0007\u009bb' },
+    })
+    expect(told).toBe('run [2Jx failed: ab')
+  })
+
+  it('exists for every kind of event', () => {
+    const source = readFileSync(new URL('../../src/rotation/event.ts', import.meta.url), 'utf8')
+    const kinds = [...source.matchAll(/\| '([a-z._]+)'/g)].map((match) => match[1] ?? '')
+    expect(kinds.length).toBeGreaterThan(15)
+    for (const kind of kinds) expect(sentence({ kind, data: {} }), kind).not.toContain('{')
+  })
+})
+
+it.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1000, '1 kB'],
+  [1_500_000, '1.5 MB'],
+])('%i bytes are %s', (value, text) => {
+  expect(bytes(value)).toBe(text)
+})
+
+it.each([
+  [0, '0 s'],
+  [119.4, '119 s'],
+  [120, '2 min'],
+  [7199, '120 min'],
+  [7200, '2.0 h'],
+])('%d seconds are %s', (value, text) => {
+  expect(seconds(value)).toBe(text)
+})
