@@ -24,6 +24,8 @@ const kindOf = (status: number): ErrorKind => {
 export interface ClientOptions {
   readonly url: string
   readonly token: string
+  /** How long an answer may take, 30 s when left out. */
+  readonly timeoutMs?: number
 }
 
 /**
@@ -31,18 +33,21 @@ export interface ClientOptions {
  * Each call throws AppError with the kind, code and next step of the service's problem document; `unavailable`
  * (`service_unreachable`) when nothing answers at the address.
  */
-export function rodizioClient({ url, token }: ClientOptions) {
+export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions) {
   const base = url.replace(/\/$/, '')
 
   async function send(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = { authorization: `Bearer ${token}`, ...init.headers }
-    const response = await fetch(base + path, { ...init, headers }).catch((cause: unknown) => {
-      throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
-        code: 'service_unreachable',
-        next: 'Start it with: rodizio up (or set RODIZIO_URL to where it runs)',
-        cause,
-      })
-    })
+    const signal = AbortSignal.timeout(timeoutMs)
+    const response = await fetch(base + path, { ...init, headers, signal }).catch(
+      (cause: unknown) => {
+        throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
+          code: 'service_unreachable',
+          next: 'Start it with: rodizio up (or set RODIZIO_URL to where it runs)',
+          cause,
+        })
+      },
+    )
     if (response.ok) return response
     throw problemOf(response.status, await response.text().catch(messageOf))
   }
@@ -110,7 +115,16 @@ export function problemOf(status: number, body: string): AppError {
     json = undefined // an answer from something that is not our service
   }
   const problem = wire.Problem.safeParse(json)
-  if (!problem.success) return new AppError(kindOf(status), `the service answered ${status}`)
+  if (!problem.success) {
+    return new AppError(
+      'unavailable',
+      `what answers there is no Rodízio service (status ${status})`,
+      {
+        code: 'not_rodizio',
+        next: 'Check the address in RODIZIO_URL, or start the service with: rodizio up',
+      },
+    )
+  }
   const { detail, code, next } = problem.data
   return new AppError(kindOf(status), detail, next === undefined ? { code } : { code, next })
 }

@@ -78,7 +78,7 @@ export function upCommands(program: Command, context: Context): void {
 /** A dead service's pid may belong to another program by now: only one that answers is ours. */
 async function answers(service: ServiceFile, context: Context): Promise<boolean> {
   const { token } = context.client()
-  return rodizioClient({ url: service.url, token })
+  return rodizioClient({ url: service.url, token, timeoutMs: 3000 })
     .health()
     .then(
       () => isAlive(service.pid),

@@ -1,0 +1,155 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import Sqlite from 'better-sqlite3'
+import { expect, it } from 'vitest'
+import type { Run } from '../../src/api/schemas.ts'
+import { processStartedAt } from '../../src/lib/processes.ts'
+import { makePlace, type Place, until } from './service.ts'
+
+/** Small repeatable randomness: the seed is printed, so that a failure can be looked at again. */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32
+    return state / 2 ** 32
+  }
+}
+
+function conversations(count: number): string {
+  const line = (n: number) => ({
+    messages: [
+      { role: 'user', content: `Quanto é ${n} vezes ${n % 7}?` },
+      { role: 'assistant', content: `${n} vezes ${n % 7} é ${n * (n % 7)}.` },
+    ],
+  })
+  return Array.from({ length: count }, (_, n) => `${JSON.stringify(line(n))}\n`).join('')
+}
+
+interface EmulatorState {
+  sessions: { slug: string; startedAt: string | null; endedAt: string | null; version: number }[]
+}
+
+const kills = 10
+
+it('survives kill -9 at ten random moments of a run', async () => {
+  const seed = Date.now() % 100_000
+  process.stdout.write(`kill moments from seed ${seed}\n`)
+  const random = randomFrom(seed)
+  await using place = await makePlace({ RODIZIO_SAMPLE: 'off' })
+  await place.start()
+  await until('the accounts', async () => (await place.client().accounts()).length === 3)
+  const file = join(place.data, '..', 'times.jsonl')
+  writeFileSync(file, conversations(300))
+  await place.json('data', 'import', file, '--name', 'times')
+  const flags = [
+    '--steps',
+    '260',
+    '--session-max',
+    '15s',
+    '--save-every',
+    '3s',
+    '--heartbeat',
+    '1s',
+  ]
+  await place.json(
+    'train',
+    'start',
+    '--data',
+    'times',
+    '--name',
+    'hard',
+    ...flags,
+    '--step-pace',
+    '0.2s',
+  )
+
+  for (let kill = 0; kill < kills; kill += 1) {
+    await delay(500 + random() * 5000)
+    await place.kill()
+    await delay(random() * 1500)
+    await place.start()
+    expect((await place.client().sessions(true)).length).toBeLessThanOrEqual(1)
+  }
+  const run = await until(
+    'the run to complete',
+    async () => {
+      const seen = await place.client().run('hard')
+      expect(seen.state).not.toBe('failed')
+      return seen.state === 'completed' ? seen : undefined
+    },
+    240_000,
+  )
+  expectEachGenerationOnce(run)
+  await expectNoTwoAtOnce(place)
+  await expectBooksAgree(place, run)
+  await place.stop()
+  expectNoOrphans(place)
+})
+
+function expectEachGenerationOnce(run: Run): void {
+  const generations = run.sessions.map(({ generation }) => generation)
+  expect(generations).toEqual(generations.map((_, index) => index + 1))
+  let reached = 0
+  for (const session of run.sessions) {
+    if (session.startedAt !== null && session.outcome !== 'cancelled') {
+      expect(session.fromStep).toBe(reached)
+    }
+    reached = Math.max(reached, session.lastCheckpointStep ?? 0)
+  }
+  expect(reached).toBe(run.targetSteps)
+}
+
+/** What really ran: no session was started twice, and none began while another still trained. */
+async function expectNoTwoAtOnce(place: Place): Promise<void> {
+  const { sessions } = await place.emulator<EmulatorState>('GET', 'state')
+  expect(new Set(sessions.map(({ slug }) => slug)).size).toBe(sessions.length)
+  expect(sessions.every(({ version }) => version === 1)).toBe(true)
+  const stays = sessions
+    .flatMap(({ startedAt, endedAt }) =>
+      startedAt && endedAt ? [[startedAt, endedAt] as const] : [],
+    )
+    .map(([start, end]) => [new Date(start).getTime(), new Date(end).getTime()] as const)
+    .toSorted(([a], [b]) => a - b)
+  for (const [index, [start]] of stays.entries()) {
+    const before = stays[index - 1]
+    // A notebook that has reported needs a moment to leave; it holds no run any more.
+    if (before) expect(start).toBeGreaterThan(before[1] - 3000)
+  }
+}
+
+/** The ledger equals the sum of what sessions used, by the started minute, and nothing stays reserved. */
+async function expectBooksAgree(place: Place, run: Run): Promise<void> {
+  for (const book of await place.client().budget()) {
+    const used = run.sessions
+      .filter(({ account }) => account === book.account)
+      .reduce((sum, { usedSeconds }) => sum + Math.ceil((usedSeconds ?? 0) / 60) * 60, 0)
+    expect(Math.round(book.usedHours * 3600)).toBe(used)
+    expect(book.reservedHours).toBe(0)
+    expect(book.leftHours).toBeGreaterThanOrEqual(0)
+  }
+}
+
+function expectNoOrphans(place: Place): void {
+  const db = new Sqlite(join(place.data, 'rodizio.db'), { readonly: true })
+  try {
+    expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
+    expect(db.pragma('foreign_key_check')).toEqual([])
+    const count = (sql: string) => (db.prepare(sql).get() as { n: number }).n
+    expect(count('select count(*) n from sessions where ended_at is null')).toBe(0)
+    expect(
+      count(`select count(*) n from sessions s where (select sum(case kind when 'reserve' then gpu_seconds
+        when 'release' then gpu_seconds else 0 end) from ledger_entries l where l.session_id = s.id) <> 0`),
+    ).toBe(0)
+    expect(
+      count(`select count(*) n from sessions s where not exists
+        (select 1 from ledger_entries l where l.session_id = s.id and l.kind = 'reserve')`),
+    ).toBe(0)
+    const pids = db.prepare("select handle from sessions where provider = 'local'").all() as {
+      handle: string | null
+    }[]
+    for (const { handle } of pids) if (handle) expect(processStartedAt(Number(handle))).toBeNull()
+  } finally {
+    db.close()
+  }
+}
