@@ -9,6 +9,7 @@ import { readOpenSessions } from './session-rows.ts'
 
 /** Runs as people begin and stop them. */
 export function runBook(db: Database, now: () => Date) {
+  const going = new Map<string, Promise<unknown>>()
   return {
     insertRun: (run: Run) =>
       db.transaction(async (tx) => {
@@ -47,25 +48,41 @@ export function runBook(db: Database, now: () => Date) {
      * @throws AppError `conflict` (`idempotency_key_reused`) when the key stands for another request
      */
     async once(key: string, request: string, work: () => Promise<string>): Promise<string> {
-      const hash = sha256Hex(request)
-      const known = await db.first('select * from idempotency_keys where key = $1', key)
-      if (known && text(known, 'request') !== hash) {
-        throw new AppError('conflict', 'this Idempotency-Key was used for another request', {
-          code: 'idempotency_key_reused',
-          next: 'Send a new key with a new request',
-        })
+      // One after the other for each key: the same request may arrive again while the first is under way.
+      const before = going.get(key) ?? Promise.resolve()
+      const mine = before.catch(() => undefined).then(() => answer(key, request, work))
+      going.set(key, mine)
+      try {
+        return await mine
+      } finally {
+        if (going.get(key) === mine) going.delete(key)
       }
-      if (known) return text(known, 'response')
-      const response = await work()
-      await db.run(
-        'insert into idempotency_keys values ($1, $2, $3, $4) on conflict (key) do nothing',
-        key,
-        hash,
-        response,
-        now().toISOString(),
-      )
-      return response
     },
+  }
+
+  async function answer(
+    key: string,
+    request: string,
+    work: () => Promise<string>,
+  ): Promise<string> {
+    const hash = sha256Hex(request)
+    const known = await db.first('select * from idempotency_keys where key = $1', key)
+    if (known && text(known, 'request') !== hash) {
+      throw new AppError('conflict', 'this Idempotency-Key was used for another request', {
+        code: 'idempotency_key_reused',
+        next: 'Send a new key with a new request',
+      })
+    }
+    if (known) return text(known, 'response')
+    const response = await work()
+    await db.run(
+      'insert into idempotency_keys values ($1, $2, $3, $4) on conflict (key) do nothing',
+      key,
+      hash,
+      response,
+      now().toISOString(),
+    )
+    return response
   }
 }
 
