@@ -38,10 +38,12 @@ export async function firstStart(ports: FirstStartPorts): Promise<void> {
       true,
     )
   }
-  const names = new Set((await accounts.all()).map(({ name }) => name))
-  if (!(await accounts.all()).some(({ provider, emulated }) => provider === 'kaggle' && emulated)) {
+  const known = await accounts.all()
+  const emulated = known.filter((account) => account.provider === 'kaggle' && account.emulated)
+  // Both or, after a start that was cut short between them, the other one; none beside a person's own.
+  if (emulated.every(({ name }) => lenders.some((lender) => lender === name))) {
     for (const name of lenders) {
-      if (names.has(name)) continue
+      if (known.some((account) => account.name === name)) continue
       const key = randomBytes(16).toString('hex') // the emulator takes any key of this form
       const credentials = { kind: 'key' as const, username: name, key }
       await addAccount(
