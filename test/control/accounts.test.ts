@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest'
+import { type AccountRows, addAccount, type NewAccount } from '../../src/control/accounts.ts'
+import { firstStart } from '../../src/control/first-start.ts'
+import { accountBook } from '../../src/store/account-book.ts'
+import { freshDatabase, start } from '../store/fixture.ts'
+
+async function opened() {
+  const fresh = await freshDatabase()
+  const rows = accountBook(fresh.db, Buffer.alloc(32, 1), () => new Date(start))
+  return { rows, [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose]() }
+}
+
+const ana: NewAccount = {
+  name: 'ana',
+  owner: 'Ana',
+  provider: 'kaggle',
+  credentials: { kind: 'key', username: 'ana', key: 'k' },
+  acceptRules: true,
+}
+
+describe('an account that is added', () => {
+  it('has its provider’s limits, or those that were given', async () => {
+    await using world = await opened()
+    expect(await addAccount(world.rows, ana, false)).toMatchObject({
+      weeklySeconds: 108_000,
+      maxSessionSeconds: 32_400,
+      marginPercent: 5,
+      emulated: false,
+    })
+    const wanted = {
+      ...ana,
+      name: 'bia',
+      owner: 'Bia',
+      weeklyHours: 1.5,
+      maxSessionHours: 0.25,
+      credentials: { kind: 'key', username: 'bia', key: 'k' },
+    } as const
+    expect(await addAccount(world.rows, wanted, false)).toMatchObject({
+      weeklySeconds: 5400,
+      maxSessionSeconds: 900,
+    })
+  })
+
+  it.each([
+    ['without the rules accepted', { acceptRules: false }, 'rules_not_accepted'],
+    ['without credentials', { credentials: undefined }, 'credentials_missing'],
+    ['at a provider that is not ready', { provider: 'colab' as const }, 'provider_not_ready'],
+  ])('%s is refused, and nothing is stored', async (_why, changes, code) => {
+    await using world = await opened()
+    await expect(addAccount(world.rows, { ...ana, ...changes }, false)).rejects.toMatchObject({
+      code,
+    })
+    expect(await world.rows.all()).toEqual([])
+  })
+
+  it('needs the rules of a provider accepted once', async () => {
+    await using world = await opened()
+    await addAccount(world.rows, ana, false)
+    const bia = {
+      ...ana,
+      name: 'bia',
+      owner: 'Bia',
+      acceptRules: false,
+      credentials: { kind: 'key', username: 'bia', key: 'k' },
+    } as const
+    expect((await addAccount(world.rows, bia, false)).name).toBe('bia')
+  })
+
+  it('is the only one of its owner at a provider, beside an emulated one', async () => {
+    await using world = await opened()
+    await addAccount(world.rows, ana, false)
+    await expect(addAccount(world.rows, { ...ana, name: 'second' }, false)).rejects.toMatchObject({
+      code: 'second_account',
+      message: expect.stringContaining('break that provider'),
+    })
+    await addAccount(world.rows, { ...ana, name: 'toy' }, true)
+    await addAccount(
+      world.rows,
+      { ...ana, name: 'here', provider: 'local', credentials: undefined },
+      true,
+    )
+    expect((await world.rows.named('here'))?.emulated).toBe(false)
+  })
+
+  it('again takes new credentials, and no name is taken from another', async () => {
+    await using world = await opened()
+    await addAccount(world.rows, ana, false)
+    const renewed = { kind: 'token', username: 'ana', token: 't' } as const
+    await addAccount(world.rows, { ...ana, credentials: renewed }, false)
+    expect(await world.rows.credentials('ana')).toEqual(renewed)
+    expect(await world.rows.all()).toHaveLength(1)
+    await expect(addAccount(world.rows, { ...ana, owner: 'Bia' }, false)).rejects.toMatchObject({
+      code: 'account_exists',
+    })
+  })
+})
+
+describe('a first start', () => {
+  const ports = (rows: AccountRows) => {
+    const did: string[] = []
+    return {
+      did,
+      accounts: rows,
+      emulators: { stagePreemption: async (session: number) => void did.push(`stage ${session}`) },
+      hasRuns: async () => did.includes('start'),
+      withSample: true,
+      importSample: async () => {
+        did.push('import')
+        return 'ds_sample'
+      },
+      startRun: async () => void did.push('start'),
+    }
+  }
+
+  it('fills an empty folder with three accounts and one run, and does so once', async () => {
+    await using world = await opened()
+    const given = ports(world.rows)
+    await firstStart(given)
+    await firstStart(given)
+    const accounts = await world.rows.all()
+    expect(accounts.map(({ name, provider, emulated }) => [name, provider, emulated])).toEqual([
+      ['ana', 'kaggle', true],
+      ['bia', 'kaggle', true],
+      ['local', 'local', false],
+    ])
+    expect(given.did).toEqual(['import', 'stage 2', 'start'])
+  })
+
+  it('that was cut short is made good by the next', async () => {
+    await using world = await opened()
+    const given = ports(world.rows)
+    const dying = { ...given, importSample: () => Promise.reject(new Error('dead')) }
+    await expect(firstStart(dying)).rejects.toThrow('dead')
+    await firstStart(given)
+    expect(await world.rows.all()).toHaveLength(3)
+    expect(given.did).toEqual(['import', 'stage 2', 'start'])
+  })
+
+  it('that died between the two lenders adds the other one', async () => {
+    await using world = await opened()
+    let left = 2
+    const dying = {
+      ...world.rows,
+      add: (...args: Parameters<typeof world.rows.add>) => {
+        left -= 1
+        return left < 0 ? Promise.reject(new Error('dead')) : world.rows.add(...args)
+      },
+    }
+    await expect(firstStart({ ...ports(world.rows), accounts: dying })).rejects.toThrow('dead')
+    await firstStart(ports(world.rows))
+    expect((await world.rows.all()).map(({ name }) => name)).toEqual(['ana', 'bia', 'local'])
+  })
+
+  it('begins no sample where none is wanted', async () => {
+    await using world = await opened()
+    const given = ports(world.rows)
+    await firstStart({ ...given, withSample: false })
+    expect(given.did).toEqual([])
+  })
+})

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest'
+import { startRun, type WantedRun } from '../../src/control/start-run.ts'
+import { reads } from '../../src/store/reads.ts'
+import { runBook } from '../../src/store/run-book.ts'
+import { freshDatabase, seed, start } from '../store/fixture.ts'
+
+async function opened() {
+  const fresh = await freshDatabase()
+  await seed(fresh.db, [], [])
+  const look = reads(fresh.db)
+  const book = runBook(fresh.db, () => new Date(start))
+  const ports = {
+    dataset: look.dataset,
+    runNamed: look.run,
+    insertRun: book.insertRun,
+    now: () => new Date(start),
+  }
+  return { look, book, ports, [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose]() }
+}
+
+const wanted: WantedRun = {
+  dataset: 'one',
+  engine: 'dry',
+  epochs: 1,
+  seed: 7,
+  plan: {},
+  options: {},
+}
+
+describe('a run that is started', () => {
+  it.each([
+    ['as many steps as an epoch takes, the last batch in full', {}, 4], // 100 rows by 2 × 16
+    ['as many as so many epochs take', { epochs: 3 }, 10],
+    ['as many as a part of an epoch takes', { epochs: 0.1 }, 1],
+    ['by the batch of its plan', { plan: { batchSize: 1, accumulation: 1 } }, 100],
+    ['as many as were asked for', { steps: 7 }, 7],
+  ])('has %s', async (_why, changes, steps) => {
+    await using world = await opened()
+    const run = await startRun(world.ports, { ...wanted, ...changes }, false)
+    expect(run).toMatchObject({ targetSteps: steps, state: 'queued', datasetVersion: 'ds_one' })
+    expect(run.plan).toMatchObject({ targetSteps: steps, seed: 7, engine: 'dry' })
+    expect(await world.look.run(run.name)).toEqual(run)
+  })
+
+  it('keeps defaults for what was not said, and believes a person who wants short sessions', async () => {
+    await using world = await opened()
+    const options = { saveSteps: undefined, sessionSeconds: 20 }
+    const run = await startRun(world.ports, { ...wanted, options }, true)
+    expect(run.options).toMatchObject({ saveSteps: 500, sessionSeconds: 20, minSessionSeconds: 20 })
+    expect(await world.look.run(run.id)).toBeUndefined()
+  })
+
+  it('with an id that stands is that run', async () => {
+    await using world = await opened()
+    const first = await startRun(world.ports, { ...wanted, id: 'run_x' }, false)
+    expect(await startRun(world.ports, { ...wanted, id: 'run_x', steps: 9 }, false)).toEqual(first)
+  })
+})
+
+describe('a request with a key', () => {
+  it('is done once, also when it arrives several times at once', async () => {
+    await using world = await opened()
+    const send = () =>
+      world.book.once('key', 'request', async () =>
+        JSON.stringify(await startRun(world.ports, { ...wanted, id: 'run_x' }, false)),
+      )
+    const answers = await Promise.all([send(), send(), send()])
+    expect(new Set(answers).size).toBe(1)
+    expect(await send()).toBe(answers[0])
+    expect((await world.look.runs(10, undefined)).items).toHaveLength(1)
+  })
+
+  it('that failed may be sent again', async () => {
+    await using world = await opened()
+    const failing = world.book.once('key', 'request', () => Promise.reject(new Error('no')))
+    await expect(failing).rejects.toThrow('no')
+    expect(await world.book.once('key', 'request', async () => 'yes')).toBe('yes')
+  })
+
+  it('of another request is refused, at the same time as well', async () => {
+    await using world = await opened()
+    const [first, second] = await Promise.allSettled([
+      world.book.once('key', 'request', async () => 'yes'),
+      world.book.once('key', 'another', async () => 'no'),
+    ])
+    expect(first).toMatchObject({ status: 'fulfilled', value: 'yes' })
+    expect(second).toMatchObject({ reason: { code: 'idempotency_key_reused' } })
+  })
+})
+
+describe('a stop', () => {
+  it('is noted once, and refused when there is nothing to stop', async () => {
+    await using world = await opened()
+    const run = await startRun(world.ports, { ...wanted, name: 'one' }, false)
+    await world.book.askStop('one')
+    await world.book.askStop(run.id)
+    const kinds = (await world.look.events(0, 10)).map(({ kind }) => kind)
+    expect(kinds).toEqual(['run.started', 'run.stop_asked'])
+    expect(await world.look.run('one')).toMatchObject({ state: 'stopping', stopAsked: true })
+    await expect(world.book.askStop('none')).rejects.toMatchObject({ code: 'run_unknown' })
+  })
+})
