@@ -146,21 +146,28 @@ describe('the rows of a session', () => {
     const delays = fc.constantFrom(0, 1, 30, 59, 60, 61, 119)
     const offsets = fc.constantFrom(-7200, -3600, -3599, -60, -59, -1, 0, 1)
     fc.assert(
-      fc.property(lengths, delays, offsets, fc.double({ min: 0, max: 1 }), (...drawn) => {
-        const [seconds, delay, offset, share] = drawn
-        const from = new Date(thisWeek.end.getTime() + offset * 1000)
-        const launched = new Date(from.getTime() + delay * 1000)
-        const used = Math.floor(seconds * share)
-        const booked = reserve(ana, 's', from, seconds)
-        const rows = [...booked, ...settle(ana, 's', booked, launched, used)]
-        for (const { weekStart, gpuSeconds } of booked) {
-          const { chargedSeconds, reservedSeconds } = totals(rows, weekStart)
-          expect(chargedSeconds).toBeLessThanOrEqual(gpuSeconds)
-          expect(reservedSeconds).toBe(0)
-        }
-        const sum = rows.reduce((total, row) => total + row.gpuSeconds, 0)
-        expect(sum).toBe(roundedToMinute(used))
-      }),
+      fc.property(
+        lengths,
+        delays,
+        offsets,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (...drawn) => {
+          const [seconds, delay, offset, share] = drawn
+          const from = new Date(thisWeek.end.getTime() + offset * 1000)
+          const launched = new Date(from.getTime() + delay * 1000)
+          const used = Math.floor(seconds * share)
+          const booked = reserve(ana, 's', from, seconds)
+          const rows = [...booked, ...settle(ana, 's', booked, launched, used)]
+          for (const { weekStart, gpuSeconds } of booked) {
+            const { chargedSeconds, reservedSeconds } = totals(rows, weekStart)
+            expect(chargedSeconds).toBeLessThanOrEqual(gpuSeconds)
+            expect(reservedSeconds).toBe(0)
+          }
+          const sum = rows.reduce((total, row) => total + row.gpuSeconds, 0)
+          expect(sum).toBe(roundedToMinute(used))
+        },
+      ),
+      { numRuns: 1000 },
     )
   })
 })
