@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { processStartedAt } from '../../src/emulators/processes.ts'
+import { processStartedAt } from '../../src/lib/processes.ts'
 import {
   emulatorIn,
   FOREVER,

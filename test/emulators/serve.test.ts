@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { processStartedAt } from '../../src/emulators/processes.ts'
 import { type EmulatorsFile, emulatorsFilePath, serveEmulators } from '../../src/emulators/serve.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { processStartedAt } from '../../src/lib/processes.ts'
 import { FOREVER, notebook, push, runnerPath, temporaryFolder, until } from './kaggle-fixture.ts'
 
 const SERVE = `
