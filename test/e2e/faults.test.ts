@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { execute, makePlace, type Place, program, until } from './service.ts'
 
@@ -130,8 +131,11 @@ describe('Kaggle in trouble', () => {
       )
       expect(new Set(sessions.map(({ slug }) => slug)).size).toBe(sessions.length)
       expect(sessions.every(({ version }) => version === 1)).toBe(true)
-      const enrolled = run.sessions.filter(({ outcome }) => outcome !== 'cancelled')
-      expect(sessions.length).toBe(enrolled.filter(({ provider }) => provider === 'kaggle').length)
+      // A launch of which nobody knows whether it took place is charged until its deadline all the same.
+      const charged = run.sessions.filter(
+        ({ provider, outcome }) => provider === 'kaggle' && outcome !== 'cancelled',
+      )
+      expect(charged.length).toBeGreaterThanOrEqual(sessions.length)
     },
   )
 
@@ -179,7 +183,6 @@ describe('this machine in trouble', () => {
         RODIZIO_DATA_DIR: join(mount, 'data'),
         RODIZIO_EMULATORS: 'off',
       })
-      const here = { ...place, data: join(mount, 'data') }
       await place.start()
       const env = place.env
       const cli = (...args: string[]) =>
@@ -215,18 +218,18 @@ describe('this machine in trouble', () => {
       })
       const ballast = join(mount, 'ballast')
       writeBallast(ballast)
-      await until(
-        'a refused upload',
-        async () => (await cli('train', 'show', 'r')).code !== 99,
-        3000,
-      )
-      await new Promise((resolve) => setTimeout(resolve, 4000))
+      const count = async () => {
+        const { out } = await cli('train', 'show', 'r')
+        return (JSON.parse(out) as { checkpoints: unknown[] }).checkpoints.length
+      }
+      const before = await count()
+      await delay(4500)
+      expect(await count()).toBe(before)
       rmSync(ballast)
       await until('the run to complete', async () => {
         const { out, code } = await cli('train', 'show', 'r')
         return code === 0 && (JSON.parse(out) as { state: string }).state === 'completed'
       })
-      expect(here.data).toContain(mount)
     } finally {
       execFileSync('umount', ['-l', mount])
       rmSync(mount, { recursive: true, force: true })
