@@ -1,15 +1,27 @@
 import { Command, CommanderError } from 'commander'
-import { accountCommands } from './accounts.ts'
-import { configCommand } from './config.ts'
-import { type CommonFlags, contextFor } from './context.ts'
-import { dataCommands } from './data.ts'
-import { doctorCommand } from './doctor.ts'
-import { emulatorsCommand } from './emulators.ts'
+import { type CommonFlags, type Context, contextFor } from './context.ts'
 import { failure } from './failure.ts'
-import { initCommand } from './init.ts'
-import { notebookCommands } from './notebooks.ts'
-import { trainCommands } from './train.ts'
-import { upCommands } from './up.ts'
+
+type AddCommands = (program: Command, context: Context) => void
+
+/** Each group of commands by the words that begin it; only the group that is asked for is loaded. */
+const groups: readonly (readonly [words: readonly string[], load: () => Promise<AddCommands>])[] = [
+  [['up', 'status', 'down'], async () => (await import('./up.ts')).upCommands],
+  [['init'], async () => (await import('./init.ts')).initCommand],
+  [['doctor'], async () => (await import('./doctor.ts')).doctorCommand],
+  [['train'], async () => (await import('./train.ts')).trainCommands],
+  [['accounts', 'budget', 'sessions'], async () => (await import('./accounts.ts')).accountCommands],
+  [['data'], async () => (await import('./data.ts')).dataCommands],
+  [['notebooks'], async () => (await import('./notebooks.ts')).notebookCommands],
+  [['config'], async () => (await import('./config.ts')).configCommand],
+  [['emulators'], async () => (await import('./emulators.ts')).emulatorsCommand],
+]
+
+/** The group that a word begins, or all of them: for help, and for naming what was mistyped. */
+function commandsFor(word: string | undefined): Promise<AddCommands[]> {
+  const known = groups.filter(([words]) => word !== undefined && words.includes(word))
+  return Promise.all((known.length > 0 ? known : groups).map(([, load]) => load()))
+}
 
 /** Adds the flags that every command takes and the reaction to misuse. */
 function finish(command: Command): void {
@@ -38,19 +50,7 @@ export async function main(
     .version(context.version)
     .helpCommand(false)
     .showHelpAfterError(false)
-  for (const add of [
-    upCommands,
-    initCommand,
-    doctorCommand,
-    trainCommands,
-    accountCommands,
-    dataCommands,
-    notebookCommands,
-    configCommand,
-    emulatorsCommand,
-  ]) {
-    add(program, context)
-  }
+  for (const add of await commandsFor(argv[0])) add(program, context)
   finish(program)
   program.hook('preAction', (_program, command) => {
     flags = command.opts()

@@ -1,0 +1,40 @@
+import { check, type Figures, type Limit } from './promises.ts'
+
+interface Bench {
+  readonly measure: () => Promise<Figures>
+  readonly promises: readonly Limit[]
+}
+
+/** Loaded one at a time, so that one bench does not weigh on another. */
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  footprint: () => import('./footprint.ts'),
+  import: () => import('./import.ts'),
+}
+
+const args = process.argv.slice(2)
+const flags = new Set(args.filter((arg) => arg.startsWith('--')))
+const wanted = args.filter((arg) => !arg.startsWith('--'))
+const names = wanted.length > 0 ? wanted : Object.keys(benches)
+const unknown = names.filter((name) => !(name in benches))
+if (unknown.length > 0 || flags.has('--help')) {
+  process.stderr.write(
+    `npm run bench -- [NAME…] [--json] [--check]\n  benches: ${Object.keys(benches).join(', ')}\n  --check fails when a promised figure is not met\n`,
+  )
+  process.exit(unknown.length > 0 ? 2 : 0)
+}
+for (const name of names) {
+  const bench = await benches[name]?.()
+  if (!bench) continue
+  const figures = await bench.measure()
+  if (flags.has('--json')) process.stdout.write(`${JSON.stringify({ name, figures })}\n`)
+  else process.stdout.write(`${name}\n${lines(figures)}\n`)
+  const broken = check(figures, bench.promises)
+  for (const text of broken) process.stderr.write(`${name}: ${text}\n`)
+  if (broken.length > 0 && flags.has('--check')) process.exitCode = 1
+}
+
+function lines(figures: Figures): string {
+  return Object.entries(figures)
+    .map(([key, value]) => `  ${key.padEnd(26)} ${value === null ? 'not measured here' : value}`)
+    .join('\n')
+}
