@@ -7,7 +7,7 @@ import { defineConfig, type Plugin } from 'rolldown'
 const requireHttp: Plugin = {
   name: 'require-http',
   resolveId(id) {
-    const [, name] = /^(?:node:)?(https?|http2)$/.exec(id) ?? []
+    const [, name] = /^(?:node:)?(https?)$/.exec(id) ?? []
     return name === undefined ? null : `\0required:${name}`
   },
   load(id) {
@@ -16,12 +16,36 @@ const requireHttp: Plugin = {
   },
 }
 
+/**
+ * Parts of libraries that this service never uses, and that each start would pay for: YAML output of API descriptions, HTTP/2
+ * (a proxy in front speaks it), and zod's messages in some fifty languages besides English.
+ */
+const leftOut: Plugin = {
+  name: 'left-out',
+  resolveId(id, importer) {
+    if (id === 'yaml') return '\0left-out:yaml'
+    if (/^(?:node:)?http2$/.test(id)) return '\0left-out:http2'
+    if (/locales\/index\.js$/.test(id) && importer?.includes('/zod/')) return '\0left-out:locales'
+    return null
+  },
+  load(id) {
+    if (id === '\0left-out:yaml') {
+      return "export const stringify = () => { throw new Error('YAML is left out of this build') }"
+    }
+    if (id === '\0left-out:http2') {
+      return 'export class Http2ServerRequest {}; export const constants = {}; export const createServer = undefined'
+    }
+    if (id === '\0left-out:locales') return "export { default as en } from 'zod/v4/locales/en.js'"
+    return null
+  },
+}
+
 /** What ships: the program in `dist/`, better-sqlite3 outside it because it brings a compiled file. */
 export default defineConfig({
   input: { rodizio: 'src/main.ts' },
   platform: 'node',
   external: ['better-sqlite3'],
-  plugins: [requireHttp],
+  plugins: [leftOut, requireHttp],
   output: {
     dir: 'dist',
     format: 'esm',

@@ -6,7 +6,7 @@ import { rodizioClient } from '../api/client.ts'
 import { readServiceFile, type ServiceFile } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError, systemCode } from '../lib/errors.ts'
-import { jsonLog, type Log, silentLog } from '../lib/log.ts'
+import { type Log, silentLog } from '../lib/log.ts'
 import type { Context } from './context.ts'
 import { sentence, wallTime } from './narrate.ts'
 import { bar } from './table.ts'
@@ -125,7 +125,7 @@ async function startDetached(context: Context, flags: UpFlags): Promise<void> {
 
 async function serve(context: Context, flags: UpFlags): Promise<void> {
   const config = context.config()
-  const teller = tellerFor(config.RODIZIO_LOG, context.isTerminal)
+  const teller = tellerFor(config.RODIZIO_LOG, context.isTerminal, await logFor(config.RODIZIO_LOG))
   const { startService } = await import('../app.ts')
   const service = await startService({
     config,
@@ -161,9 +161,14 @@ async function serve(context: Context, flags: UpFlags): Promise<void> {
 type Service = Awaited<ReturnType<typeof import('../app.ts')['startService']>>
 type Told = Parameters<typeof sentence>[0] & { at: string; runId: string | null }
 
+/** The JSON log's library is loaded only where it is asked for: it is a tenth of the start. */
+async function logFor(form: 'text' | 'json' | 'silent'): Promise<Log> {
+  if (form !== 'json') return silentLog
+  return (await import('../lib/json-log.ts')).jsonLog(process.stdout)
+}
+
 /** How the service speaks on standard output: sentences, JSON lines, or not at all. */
-function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean) {
-  const log = form === 'json' ? jsonLog(process.stdout) : silentLog
+function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean, log: Log) {
   let barShown = false
   const line = (text: string) => {
     if (form !== 'text') return
