@@ -18,6 +18,8 @@ import { type TickPorts, tick } from './rotation/tick.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
+export { whoIs } from './app/providers.ts'
+export { serverTime } from './providers/server-time.ts'
 export { loadTemplates } from './store/template-files.ts'
 
 interface ServiceOptions {
@@ -65,6 +67,7 @@ export async function startService(options: ServiceOptions) {
     const { server, url } = await listen(app, config.RODIZIO_HOST, config.RODIZIO_PORT)
     address = url
     undo.unshift(() => closeServer(server))
+    storage.admin.keep()
     writeServiceFile(folder.root, { pid: process.pid, url, startedAt: now().toISOString() })
     undo.unshift(() => removeServiceFile(folder.root))
 
@@ -133,16 +136,19 @@ export async function startService(options: ServiceOptions) {
 /** What only needs doing before the first tick, while the service answers already: sweeping, emulators, the sample. */
 async function prepare(
   storage: Storage,
-  { local, emulators }: Providers,
+  providers: Providers,
   begin: (wanted: WantedRun, dryRun: boolean) => Promise<unknown>,
   config: Config,
   root: URL,
 ): Promise<void> {
+  const { local, emulators } = providers
   const open = new Set((await storage.rotation.openSessions()).map(({ name }) => name))
   await local.endOrphans(open)
   await storage.files.sweep()
   await storage.checkpoints.sweep()
   if (!emulators) return
+  // Asked before the emulators are: they could only say so in their own log.
+  providers.python()
   await emulators.ensure()
   await firstStart({
     accounts: storage.accounts,

@@ -94,6 +94,7 @@ export const Session = z.object({
   generation: z.number(),
   account: z.string(),
   provider: z.string(),
+  emulated: z.boolean().describe('on a local stand-in for the provider'),
   state: z.string(),
   outcome: z.string().nullable(),
   reason: z.string().nullable(),

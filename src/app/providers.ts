@@ -3,7 +3,7 @@ import { usesEmulators } from '../config/emulated.ts'
 import type { Config } from '../config/schema.ts'
 import { clientOf } from '../control/account-access.ts'
 import type { Credentials } from '../control/accounts.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { embeddedEmulators } from '../providers/embedded-emulators.ts'
 import { kaggleClient } from '../providers/kaggle/client.ts'
 import { kaggleSessions } from '../providers/kaggle/sessions.ts'
@@ -20,6 +20,18 @@ export interface ProviderOptions {
   readonly path: string
   readonly clock: Clock
 }
+
+/** The user name behind Kaggle credentials, by a live call. @throws AppError in Kaggle's own terms */
+export const whoIs = (
+  config: Config,
+  credentials: Parameters<typeof kaggleClient>[0]['credentials'],
+): Promise<string> =>
+  kaggleClient({
+    baseUrl: config.RODIZIO_KAGGLE_URL,
+    credentials,
+    timeoutMs: kaggleTimeoutMs,
+    clock: systemClock,
+  }).whoAmI()
 
 /** How long Kaggle gets for an answer. */
 const kaggleTimeoutMs = 20_000
@@ -57,6 +69,7 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
   return {
     emulators,
     local,
+    python,
     connect,
     byName: new Map<string, SessionProvider>([
       ['local', local],

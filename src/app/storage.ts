@@ -6,6 +6,7 @@ import { accountBook } from '../store/account-book.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
 import { takeDataFolder } from '../store/data-folder.ts'
+import type { Database } from '../store/database.ts'
 import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
@@ -29,8 +30,10 @@ export async function openStorage(
   acceptClock: boolean,
 ) {
   const folder = takeDataFolder(dataDir)
+  let opened: Database | undefined
   try {
     const db = openSqlite(folder.database)
+    opened = db
     await migrate(db, new URL('migrations/', root), now())
     if (!acceptClock) await refuseTurnedBackClock(db, now())
     const artifacts = folderArtifacts(folder.store)
@@ -73,6 +76,7 @@ export async function openStorage(
       throw new AppError('internal', `data set ${nameOrVersion} is not in the books`)
     }
   } catch (error) {
+    await opened?.close()
     folder.release()
     throw error
   }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { type ProviderName, providerRules } from '../rotation/account.ts'
 import type { Context } from './context.ts'
@@ -38,7 +39,7 @@ export function accountCommands(program: Command, context: Context): void {
     .option('--accept-rules', "accept the provider's rules of use, which this command prints")
     .addHelpText(
       'after',
-      '\nExamples:\n  KAGGLE_USERNAME=ana KAGGLE_KEY=… rodizio accounts add ana --provider kaggle --accept-rules\n  rodizio accounts add here --provider local --accept-rules',
+      '\nExamples:\n  KAGGLE_USERNAME=maria KAGGLE_KEY=… rodizio accounts add maria --provider kaggle --accept-rules\n  rodizio accounts add here --provider local --accept-rules',
     )
     .action(async (name: string, flags: AddFlags) => {
       const provider = providerOf(flags.provider)
@@ -91,7 +92,7 @@ export function accountCommands(program: Command, context: Context): void {
                 a.owner,
                 hours(a.weeklyHours),
                 hours(a.maxSessionHours),
-                a.holdUntil && new Date(a.holdUntil) > new Date()
+                a.holdUntil && new Date(a.holdUntil) > systemClock.now()
                   ? `on hold until ${a.holdUntil}: ${a.holdReason}`
                   : '',
               ]),
@@ -164,7 +165,7 @@ export function accountCommands(program: Command, context: Context): void {
               sessions.map((s) => [
                 s.runId,
                 String(s.generation),
-                `${s.account} (${s.provider})`,
+                `${s.account} (${s.provider}${s.emulated ? ', emulated' : ''})`,
                 s.outcome ?? s.state,
                 `${s.fromStep} → ${s.toStep}`,
                 s.usedSeconds === null ? '' : seconds(s.usedSeconds),

@@ -148,13 +148,15 @@ async function sendFile(
   return ImportResult.parse(JSON.parse(text))
 }
 
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 function describe({ dataset, rejects, rejectsPath }: Imported): string {
   const lines = [
-    `Imported ${dataset.name}, version ${dataset.version}: ${dataset.train.rows} conversations to train on, ${dataset.validation.rows} held out for validation.`,
+    `Imported ${dataset.name}, version ${dataset.version}: ${counted(dataset.train.rows, 'conversation')} to train on, ${dataset.validation.rows} held out for validation.`,
   ]
   if (dataset.rejected > 0) {
     lines.push(
-      `  ${dataset.rejected} lines were set aside${rejectsPath ? ` in ${rejectsPath}` : ''}:`,
+      `  ${counted(dataset.rejected, 'line')} set aside${rejectsPath ? ` in ${rejectsPath}` : ''}:`,
     )
     for (const { line, reason } of rejects.slice(0, 5)) lines.push(`    line ${line}: ${reason}`)
     if (dataset.rejected > 5) lines.push(`    … and ${dataset.rejected - 5} more`)

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { rodizioClient } from '../api/client.ts'
 import { readServiceFile, readToken } from '../config/service-file.ts'
+import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Context } from './context.ts'
 
@@ -45,9 +46,17 @@ export function doctorCommand(program: Command, context: Context): void {
     })
 }
 
+/** The session agent is written for Python 3.8 and newer. */
+const oldestMinor = 8
+
 function python(name: string): Check {
   try {
     const version = execFileSync(name, ['--version'], { encoding: 'utf8' }).trim()
+    const [, minor] = /^Python 3\.(\d+)/.exec(version) ?? []
+    if (minor === undefined || Number(minor) < oldestMinor) {
+      const fix = `Install Python 3.${oldestMinor} or newer, or set RODIZIO_PYTHON to one`
+      return bad('python', `${name} is ${version}`, fix)
+    }
     return good('python', `${name} is ${version}`)
   } catch (error) {
     return bad(
@@ -108,11 +117,35 @@ async function serviceChecks(context: Context): Promise<Check[]> {
             ),
       )
     }
+    if (health.emulated.length === 0) checks.push(await clock(config.RODIZIO_KAGGLE_URL))
     const remote = accounts.some(({ provider, emulated }) => provider !== 'local' && !emulated)
     if (remote) checks.push(await reachable(config.RODIZIO_PUBLIC_URL))
     return checks
   } catch (error) {
     return [bad('service', messageOf(error), 'Start it with: rodizio up')]
+  }
+}
+
+/** Deadlines are counted, not compared, but weeks and their resets go by this machine's clock. */
+const toleratedClockSeconds = 60
+
+/** This machine's clock against the `Date` header of a server that keeps good time. */
+async function clock(url: string): Promise<Check> {
+  const { serverTime } = await import('../app.ts')
+  try {
+    const theirs = await serverTime(url)
+    if (!theirs) return good('clock', `${url} does not tell the time: not compared`)
+    const off = Math.round((systemClock.now().getTime() - theirs.getTime()) / 1000)
+    const found = `${Math.abs(off)} s ${off < 0 ? 'behind' : 'ahead of'} ${url}`
+    return Math.abs(off) <= toleratedClockSeconds
+      ? good('clock', found)
+      : bad('clock', found, 'Set the clock right: timedatectl set-ntp true')
+  } catch (error) {
+    return bad(
+      'clock',
+      `${url} cannot be reached: ${messageOf(error)}`,
+      'Check the network of this machine',
+    )
   }
 }
 

@@ -3,9 +3,7 @@ import { dirname } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Config } from '../config/schema.ts'
-import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
-import { kaggleClient } from '../providers/kaggle/client.ts'
 import { providerRules } from '../rotation/account.ts'
 import type { Context } from './context.ts'
 
@@ -104,9 +102,8 @@ async function prove(config: Config, { username, key, token }: Answers): Promise
         ? ({ kind: 'key', username, key } as const)
         : undefined
   if (!credentials) return 'No Kaggle credentials were given: the rotation has only this machine.'
-  const baseUrl = config.RODIZIO_KAGGLE_URL
-  const client = kaggleClient({ baseUrl, credentials, timeoutMs: 20_000, clock: systemClock })
-  return `Kaggle (${baseUrl}) knows you as ${await client.whoAmI()}.`
+  const { whoIs } = await import('../app.ts')
+  return `Kaggle (${config.RODIZIO_KAGGLE_URL}) knows you as ${await whoIs(config, credentials)}.`
 }
 
 function commented({ publicUrl, username, key, token }: Answers): string {

@@ -25,7 +25,7 @@ function commandsFor(word: string | undefined): Promise<AddCommands[]> {
 
 /** Adds the flags that every command takes and the reaction to misuse. */
 function finish(command: Command): void {
-  command.exitOverride().configureOutput({ writeErr: () => undefined })
+  command.exitOverride().configureOutput({ outputError: () => undefined })
   for (const child of command.commands) finish(child)
   if (command.commands.length > 0 || command.parent === null) return
   const has = (flag: string) => command.options.some(({ long }) => long === flag)

@@ -240,7 +240,7 @@ function describeRun(run: Run): string {
   if (run.failure) lines.push(`  failed: ${run.failure}`)
   const sessions = run.sessions.map((s) => [
     String(s.generation),
-    `${s.account} (${s.provider})`,
+    `${s.account} (${s.provider}${s.emulated ? ', emulated' : ''})`,
     s.outcome ?? s.state,
     `${s.fromStep} → ${s.toStep}`,
     s.usedSeconds === null ? '' : seconds(s.usedSeconds),

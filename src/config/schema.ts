@@ -5,8 +5,16 @@ const flag = z
   .enum(['on', 'off', 'true', 'false', 'yes', 'no', '1', '0'])
   .transform((word) => word === 'on' || word === 'true' || word === 'yes' || word === '1')
 
-const port = z.coerce.number().int().min(0).max(65_535)
-const webAddress = z.url({ protocol: /^https?$/, hostname: /^.+$/ })
+const port = z.coerce
+  .number({ error: 'not a number' })
+  .int('not a whole number')
+  .min(0, 'a port is 0 to 65535')
+  .max(65_535, 'a port is 0 to 65535')
+const webAddress = z.url({
+  protocol: /^https?$/,
+  hostname: /^.+$/,
+  error: 'not an address such as https://rodizio.example',
+})
 
 /** One setting: how it is read, what it means, whether its value may be shown. */
 export interface Setting {
@@ -52,7 +60,11 @@ export const settings = {
     'Where the Kaggle API answers',
   ),
   RODIZIO_TICK_SECONDS: setting(
-    z.coerce.number().min(0.1).max(300).default(5),
+    z.coerce
+      .number({ error: 'not a number' })
+      .min(0.1, 'at least 0.1')
+      .max(300, 'at most 300')
+      .default(5),
     'Pause between two looks at runs and sessions, in seconds',
   ),
   RODIZIO_LOG: setting(

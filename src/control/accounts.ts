@@ -65,6 +65,13 @@ export async function addAccount(
     })
   }
   const known = await rows.named(name)
+  if (known && known.provider !== 'local' && known.emulated !== emulated) {
+    throw refusal(
+      `${name} is the name of ${known.emulated ? 'an emulated account, made for trying the rotation' : 'a real account'}`,
+      'account_exists',
+      'Choose another name; rodizio accounts list shows which are emulated',
+    )
+  }
   if (known) {
     if (known.provider === provider && known.owner === owner && wanted.credentials) {
       await rows.renew(name, wanted.credentials)

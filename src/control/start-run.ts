@@ -109,9 +109,14 @@ function overridesOf(wanted: WantedRun): PlanOverrides {
   const overrides = PlanOverrides.strict().safeParse(wanted.plan)
   if (!overrides.success) {
     const [issue] = overrides.error.issues
-    throw new AppError('invalid', `plan ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, {
+    const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : undefined
+    const what =
+      unknown === undefined
+        ? `the plan's ${issue?.path.join('.')}: ${issue?.message}`
+        : `the plan has no field ${unknown}`
+    throw new AppError('invalid', what, {
       code: 'invalid_plan',
-      next: 'rodizio train start --help lists the fields of the plan',
+      next: `Its fields: ${Object.keys(PlanOverrides.shape).join(', ')}`,
     })
   }
   return overrides.data

@@ -6,7 +6,10 @@ const Message = z.object({
   content: z.string(),
 })
 
-const Line = z.object({ id: z.string().optional(), messages: z.array(Message).min(2) })
+const Line = z.object({
+  id: z.string().optional(),
+  messages: z.array(Message).min(2, 'needs a question and an answer'),
+})
 
 export type Message = z.infer<typeof Message>
 

@@ -7,7 +7,7 @@ import type { Account as DomainAccount } from '../rotation/account.ts'
 import { balanceSeconds, plannableSeconds, totals } from '../rotation/ledger.ts'
 import { weekOf } from '../rotation/week.ts'
 import { answers, answersPage, body, NameParam, PageQuery, routes } from './routes.ts'
-import { toAccount, toSession } from './views.ts'
+import { emulatedNames, toAccount, toSession } from './views.ts'
 
 export interface AccountPorts {
   readonly reads: Reads
@@ -82,7 +82,9 @@ export const accountRoutes = (ports: AccountPorts) =>
     .openapi(sessions, async (c) => {
       const { limit, cursor, open } = c.req.valid('query')
       const { items, next } = await ports.reads.sessions(open === 'true', limit, cursor)
-      return c.json({ items: items.map(toSession), next }, 200)
+      const emulated = await emulatedNames(ports.reads)
+      const shown = items.map((session) => toSession(session, emulated))
+      return c.json({ items: shown, next }, 200)
     })
 
 async function budgetOf({ reads, now }: AccountPorts, account: DomainAccount) {

@@ -7,7 +7,7 @@ import { sha256Hex } from '../lib/random.ts'
 import type { Run as DomainRun } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { answers, answersPage, body, NameParam, PageQuery, routes } from './routes.ts'
-import { toEvent, toRun, toRunSummary } from './views.ts'
+import { emulatedNames, toEvent, toRun, toRunSummary } from './views.ts'
 
 export interface RunPorts {
   readonly reads: Reads
@@ -99,6 +99,7 @@ export const runRoutes = (ports: RunPorts) => {
       const artifact = await reads.artifact(run.id)
       const parts = {
         sessions: await reads.sessionsOf(run.id),
+        emulated: await emulatedNames(reads),
         checkpoints: await reads.checkpoints(run.id),
         losses: await reads.losses(run.id),
         artifact,

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type * as wire from '../api/schemas.ts'
 import type { Checkpoint } from '../artifacts/checkpoint.ts'
-import type { FinishedArtifact, LossPoint, NamedDataset } from '../control/reads.ts'
+import type { FinishedArtifact, LossPoint, NamedDataset, Reads } from '../control/reads.ts'
 import type { Account } from '../rotation/account.ts'
 import type { RotationEvent } from '../rotation/event.ts'
 import type { Run } from '../rotation/run.ts'
@@ -18,12 +18,18 @@ export const toDataset = (dataset: NamedDataset): wire.Dataset => ({
   validation: dataset.validation,
 })
 
-export const toSession = (session: Session): wire.Session => ({
+/** Names of the accounts that were made for the emulators. */
+export const emulatedNames = async (reads: Reads): Promise<ReadonlySet<string>> =>
+  new Set((await reads.accounts()).filter(({ emulated }) => emulated).map(({ name }) => name))
+
+/** @param emulated names of the accounts that stand for no real one */
+export const toSession = (session: Session, emulated: ReadonlySet<string>): wire.Session => ({
   id: session.id,
   runId: session.runId,
   generation: session.generation,
   account: session.account,
   provider: session.provider,
+  emulated: emulated.has(session.account),
   state: session.state,
   outcome: session.outcome,
   reason: session.reason,
@@ -65,6 +71,7 @@ export const toRunSummary = (run: Run, sessions: number): wire.RunSummary => ({
 
 export interface RunParts {
   readonly sessions: readonly Session[]
+  readonly emulated: ReadonlySet<string>
   readonly checkpoints: readonly Checkpoint[]
   readonly artifact: FinishedArtifact | undefined
   readonly artifactPath: string
@@ -77,7 +84,7 @@ export const toRun = (run: Run, parts: RunParts): wire.Run => ({
   options: { ...run.options },
   loss: summary(parts.losses.map(({ loss }) => loss)),
   losses: thinned(parts.losses, 200),
-  sessions: parts.sessions.map(toSession),
+  sessions: parts.sessions.map((session) => toSession(session, parts.emulated)),
   checkpoints: parts.checkpoints.map(toCheckpoint),
   artifact: parts.artifact
     ? {

@@ -30,6 +30,10 @@ export interface RunChange {
   readonly failure: string | null
 }
 
+/** The account's trouble, not the run's: another account may do better. */
+const withoutGpu = (failure: Failure | null): boolean =>
+  failure?.class === 'no_gpu' || failure?.class === 'dead_gpu'
+
 /** A run gives up after so many sessions in a row whose notebook failed. */
 const maxFailedInARow = 2
 /** … and after so many in a row that ended, for whatever cause, without a new checkpoint. */
@@ -54,7 +58,7 @@ export function afterSession(
   const fatal =
     end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')
   const worn =
-    (end.outcome === 'failed' && end.failure?.class !== 'no_gpu' && failures >= maxFailedInARow) ||
+    (end.outcome === 'failed' && !withoutGpu(end.failure) && failures >= maxFailedInARow) ||
     failures >= maxFruitlessInARow
   if (fatal || worn) {
     const tail = end.logTail ? `\n${end.logTail.trim().split('\n').slice(-8).join('\n')}` : ''

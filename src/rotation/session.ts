@@ -53,6 +53,7 @@ export interface Session {
 export function sessionName(runId: string, runName: string, generation: number): string {
   const slug = runName
     .normalize('NFD')
+    .replaceAll(/\p{M}/gu, '')
     .replaceAll(/[^a-zA-Z0-9]+/g, '-')
     .replaceAll(/^-+|-+$/g, '')
     .toLowerCase()

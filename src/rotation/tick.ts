@@ -171,7 +171,9 @@ async function launch(
   const { store } = ports
   if (run.stopAsked) {
     const seen = await provider.observe(account, session.name, session.handle)
-    if (seen.kind === 'absent' || session.state === 'planned') {
+    const sent = session.launchedAt
+    const mayAppear = sent && secondsBetween(sent, ports.now()) < provider.appearsWithinSeconds
+    if (session.state === 'planned' || (seen.kind === 'absent' && !mayAppear)) {
       await store.endSession(session.id, end('cancelled', 'the run was stopped before it started'))
       return
     }

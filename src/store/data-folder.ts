@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { readServiceFile, type ServiceFile, serviceFilePath } from '../config/service-file.ts'
 import { AppError, messageOf, systemCode } from '../lib/errors.ts'
@@ -35,7 +35,7 @@ export function takeDataFolder(root: string): DataFolder {
   const layout = folderLayout(root)
   try {
     for (const folder of [root, layout.store, layout.datasets, layout.local, layout.emulators]) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder)
     }
     chmodSync(root, 0o700)
   } catch (error) {
@@ -47,6 +47,13 @@ export function takeDataFolder(root: string): DataFolder {
   }
   const lock = takeLock(root)
   return { ...layout, release: () => lock.close() }
+}
+
+/** Makes a folder and those above it, one by one: Node's own recursive way never returns below /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  if (dirname(folder) !== folder) makeFolder(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
 }
 
 /** A SQLite file held exclusively: refused to a second process, and free at once after `kill -9`. */

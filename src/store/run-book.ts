@@ -13,6 +13,13 @@ export function runBook(db: Database, now: () => Date) {
   return {
     insertRun: (run: Run) =>
       db.transaction(async (tx) => {
+        // Asked again inside: another request may have taken the name since the first look.
+        if (await readRun(tx, run.name)) {
+          throw new AppError('conflict', `there is a run named ${run.name} already`, {
+            code: 'run_exists',
+            next: `Choose another name with --name, or look at that one: rodizio train show ${run.name}`,
+          })
+        }
         await insertRun(tx, run)
         const data = { run: run.name, engine: run.engine, targetSteps: run.targetSteps }
         await insertEvent(tx, { kind: 'run.started', runId: run.id, data }, now().toISOString())

@@ -13,12 +13,20 @@ export function loadSecretKey(root: string): Uint8Array {
   return Buffer.from(readFileSync(file, 'utf8').trim(), 'base64url')
 }
 
-/** The admin token that the commands on this machine send; `made` says whether this start made it. */
-export function loadAdminToken(root: string): { readonly token: string; readonly made: boolean } {
+export interface AdminToken {
+  readonly token: string
+  /** Whether this start made it, and so shows it. */
+  readonly made: boolean
+  /** Writes a token that was just made; called once the service stands, so that one that was never shown is never kept. */
+  readonly keep: () => void
+}
+
+/** The admin token that the commands on this machine send. */
+export function loadAdminToken(root: string): AdminToken {
   const file = tokenPath(root)
   const known = readToken(root)
-  if (known) return { token: known, made: false }
+  if (known) return { token: known, made: false, keep: () => undefined }
   const token = newSecret('rz')
-  writeFileSync(file, `${token}\n`, { mode: 0o600, flush: true })
-  return { token, made: true }
+  const keep = () => writeFileSync(file, `${token}\n`, { mode: 0o600, flush: true })
+  return { token, made: true, keep }
 }

@@ -199,6 +199,10 @@ describe('a launch', () => {
     await using world = await tickWorld({ script: [{ kind: 'unheard' }] })
     await world.tick()
     await world.db.run("update runs set stop_asked = 1, state = 'stopping'")
+    // It may still appear at the provider: until then its hours stay booked.
+    await world.tick()
+    expect((await world.run()).state).toBe('stopping')
+    world.clock.advance(20)
     await world.tick()
     expect((await world.run()).state).toBe('stopped')
     expect(await sum(world, 'ana')).toBe(0)
