@@ -58,13 +58,18 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', runRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
-  app.doc31('/openapi.json', {
-    openapi: '3.1.0',
-    info: {
-      title: 'Rodízio',
-      version: ports.version,
-      description: 'Training rotations on free GPUs. Errors are RFC 9457 problem details.',
-    },
-  })
+  app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }
+
+const about = (version: string) => ({
+  openapi: '3.1.0',
+  info: {
+    title: 'Rodízio',
+    version,
+    description: 'Training rotations on free GPUs. Errors are RFC 9457 problem details.',
+  },
+})
+
+/** The description that `/openapi.json` gives, of the API's version rather than the program's. */
+export const describeApi = (ports: HttpPorts) => httpApp(ports).getOpenAPI31Document(about('1'))
