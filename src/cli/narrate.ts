@@ -33,7 +33,7 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.stop_asked': (d) => `run ${word(d, 'run')} was asked to stop`,
   'run.stopped': (d) => `run ${word(d, 'run')} is stopped at step ${word(d, 'step')}`,
   'run.completed': (d) =>
-    `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} sessions`,
+    `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}`,
   'run.failed': (d) => `run ${word(d, 'run')} failed: ${word(d, 'failure')}`,
   'session.planned': (d) =>
     `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${from(d)}`,
