@@ -89,6 +89,7 @@ export async function startService(options: ServiceOptions) {
       trouble: (error, about) =>
         log.warn({ event: 'tick.trouble', message: messageOf(error), ...about }),
       quotaMaxAgeSeconds: emulators ? 5 : 60,
+      quotaAsked: new Map(),
     }
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const work = async () => {

@@ -1,6 +1,6 @@
 import type { Account } from './account.ts'
 import { type Choice, chooseAccount, type Standing } from './choose-account.ts'
-import { grantedSeconds, type QuotaReading, reserve, roundedToMinute } from './ledger.ts'
+import { grantedSeconds, reserve, roundedToMinute } from './ledger.ts'
 import type { RotationStore } from './rotation-store.ts'
 import type { Run } from './run.ts'
 import { type Session, sessionName, silenceSeconds } from './session.ts'
@@ -20,9 +20,14 @@ export interface TickPorts {
   readonly trouble: (error: unknown, about: { runId?: string; sessionId?: string }) => void
   /** Accounts made for the emulators are used only beside them, real ones only without. */
   readonly emulated: boolean
-  /** How old a reading of the provider's books may be, in seconds. */
+  /** How old a reading of a provider's books may be while a run is open, in seconds. */
   readonly quotaMaxAgeSeconds: number
+  /** When each account's books were last asked for, answered or not: kept by the tick, empty at the start. */
+  readonly quotaAsked: Map<string, Date>
 }
+
+/** While nothing trains, the providers' books are read this often, in seconds. */
+const idleQuotaAgeSeconds = 900
 
 /** A launch that no answer confirms is tried again for so long, then another account has its turn. */
 const launchWithinSeconds = 120
@@ -59,6 +64,7 @@ export async function tick(ports: TickPorts): Promise<void> {
       return guarded(about, () => followSession(ports, session, run, account, provider))
     }),
   )
+  await readBooks(ports, [...accounts.values()], runs.size > 0)
   const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
   const launches: Promise<void>[] = []
   for (const run of await ports.store.openRuns()) {
@@ -298,7 +304,7 @@ async function standing(
   const week = weekOf(account.reset, now)
   const mine = live.filter((session) => session.account === account.name)
   const rows = await ports.store.ledgerRows(account.name, week.start)
-  const reading = await freshReading(ports, account)
+  const reading = await ports.store.quotaReading(account.name)
   const unseen = mine
     .filter((session) => reading && session.createdAt > reading.readAt)
     .reduce((sum, session) => sum + session.plannedSeconds, 0)
@@ -311,19 +317,28 @@ async function standing(
   }
 }
 
-/** The provider's books, read again when ours of them is old; the old reading while it cannot be asked. */
-async function freshReading(ports: TickPorts, account: Account): Promise<QuotaReading | null> {
-  const known = await ports.store.quotaReading(account.name)
-  const age = known ? secondsBetween(known.readAt, ports.now()) : Number.POSITIVE_INFINITY
-  if (age >= 0 && age < ports.quotaMaxAgeSeconds) return known
-  if (account.holdUntil && account.holdUntil > ports.now()) return known
-  try {
-    const reading = await ports.providers.get(account.provider)?.quota(account)
-    if (!reading) return known
-    await ports.store.saveQuotaReading(reading)
-    return reading
-  } catch (error) {
-    ports.trouble(error, {})
-    return known
-  }
+/** Reads the providers' own books again where ours of them are old. What cannot be read now keeps its last reading. */
+async function readBooks(
+  ports: TickPorts,
+  accounts: readonly Account[],
+  isTraining: boolean,
+): Promise<void> {
+  const maxAge = isTraining ? ports.quotaMaxAgeSeconds : idleQuotaAgeSeconds
+  const now = ports.now()
+  const due = accounts.filter((account) => {
+    const asked = ports.quotaAsked.get(account.name)
+    const age = asked ? secondsBetween(asked, now) : Number.POSITIVE_INFINITY
+    return isUsed(ports, account) && (age < 0 || age >= maxAge)
+  })
+  await Promise.all(
+    due.map(async (account) => {
+      ports.quotaAsked.set(account.name, now)
+      try {
+        const reading = await ports.providers.get(account.provider)?.quota(account)
+        if (reading) await ports.store.saveQuotaReading(reading)
+      } catch (error) {
+        ports.trouble(error, {})
+      }
+    }),
+  )
 }

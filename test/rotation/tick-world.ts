@@ -48,6 +48,7 @@ export async function tickWorld(options: WorldOptions = {}) {
     trouble: (error) => troubles.push(error),
     emulated: options.emulated ?? false,
     quotaMaxAgeSeconds: 60,
+    quotaAsked: new Map(),
   })
   const ports = portsOver(store, kaggle.provider)
   const run = async (name = 'one') => {

@@ -408,3 +408,28 @@ describe('a process that dies in the middle of a look', () => {
     expect(died).toBeGreaterThan(10)
   })
 })
+
+describe("the providers' own books", () => {
+  const reading = (account: string, readAt: Date) => ({
+    account,
+    readAt,
+    usedSeconds: HOUR,
+    reservedSeconds: 0,
+    allowedSeconds: 30 * HOUR,
+    refreshesAt: null,
+  })
+
+  it('are read while nothing trains, every quarter of an hour', async () => {
+    await using world = await tickWorld({ accounts: [accountOf('ana')], runs: [] })
+    world.kaggle.quota = reading('ana', world.clock.now())
+    await world.tick()
+    expect((await world.look.quota('ana'))?.usedSeconds).toBe(HOUR)
+    world.kaggle.quota = { ...reading('ana', world.clock.now()), usedSeconds: 2 * HOUR }
+    world.clock.advance(899)
+    await world.tick()
+    expect((await world.look.quota('ana'))?.usedSeconds).toBe(HOUR)
+    world.clock.advance(1)
+    await world.tick()
+    expect((await world.look.quota('ana'))?.usedSeconds).toBe(2 * HOUR)
+  })
+})
