@@ -78,6 +78,19 @@ describe('starting wrong', () => {
     expect(refused.err).toContain('RODIZIO_PORT')
   })
 
+  it('names a file that is not there, and a service that does not run', async () => {
+    await using place = await makePlace({ RODIZIO_EMULATORS: 'off' })
+    const before = await place.run('train', 'list')
+    expect(before.code).toBe(5)
+    expect(before.err).toContain('rodizio up')
+    await place.start()
+    const missing = await place.run('data', 'import', '/nonexistent.jsonl', '--json')
+    expect(missing.code).toBe(3)
+    expect(JSON.parse(missing.err)).toMatchObject({ error: { code: 'file_unreadable' } })
+    expect((await place.run('train', 'show', 'nothing')).code).toBe(3)
+    expect((await place.run('train', 'start')).code).toBe(2)
+  })
+
   it('refuses a clock before the last run, until told that it is right', async () => {
     await using place = await ready()
     await place.kill()
