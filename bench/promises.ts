@@ -5,6 +5,8 @@ export type Figures = Readonly<Record<string, number | null>>
 export interface Limit {
   readonly figure: string
   readonly atMost: number
+  /** Times depend on what else the machine does; memory does not. */
+  readonly of: 'time' | 'memory'
 }
 
 /** A sentence for each promise that was not kept. */
