@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -14,6 +15,17 @@ interface AddFlags {
   weeklyHours?: string
   maxSessionHours?: string
   acceptRules?: boolean
+}
+
+/** Asks the person at the terminal; without one only the flag accepts. */
+async function askToAccept(context: Context): Promise<boolean> {
+  if (!context.isTerminal || context.isJson() || process.stdin.isTTY !== true) return false
+  const prompt = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    return /^y(es)?$/i.test((await prompt.question('Accept these rules? [y/N] ')).trim())
+  } finally {
+    prompt.close()
+  }
 }
 
 function providerOf(name: string): ProviderName {
@@ -60,7 +72,7 @@ export function accountCommands(program: Command, context: Context): void {
         name,
         owner: flags.owner ?? name,
         provider,
-        acceptRules: flags.acceptRules ?? false,
+        acceptRules: flags.acceptRules ?? (await askToAccept(context)),
         ...(flags.weeklyHours === undefined ? {} : { weeklyHours: Number(flags.weeklyHours) }),
         ...(flags.maxSessionHours === undefined
           ? {}
