@@ -68,16 +68,22 @@ export function accountCommands(program: Command, context: Context): void {
                   : { key: config.KAGGLE_KEY }
                 : { token: config.KAGGLE_API_TOKEN }),
             }
-      const account = await context.client().addAccount({
+      const wanted = {
         name,
         owner: flags.owner ?? name,
         provider,
-        acceptRules: flags.acceptRules ?? (await askToAccept(context)),
+        acceptRules: flags.acceptRules ?? false,
         ...(flags.weeklyHours === undefined ? {} : { weeklyHours: Number(flags.weeklyHours) }),
         ...(flags.maxSessionHours === undefined
           ? {}
           : { maxSessionHours: Number(flags.maxSessionHours) }),
         ...secrets,
+      }
+      const client = context.client()
+      const account = await client.addAccount(wanted).catch(async (error: unknown) => {
+        const asked = error instanceof AppError && error.code === 'rules_not_accepted'
+        if (!asked || !(await askToAccept(context))) throw error
+        return client.addAccount({ ...wanted, acceptRules: true })
       })
       context.answer(account, () => {
         const note = account.emulated
