@@ -229,19 +229,19 @@ class Session:
                 raise Failure('notebook_bug', 'the work order names a file outside its folder')
             try:
                 download(self.wire, file, folder / file['name'],
-                         lambda name=file['name']: self._fresh_url(section, name))
+                         lambda name=file['name']: self._fresh_entry(section, name))
             except Damaged as damaged:
                 raise Failure('damaged_checkpoint' if section == 'resume' else 'bad_dataset',
                               str(damaged))
             except Refused as refused:
                 raise Failure('notebook_bug', '%s cannot be fetched: %s' % (file['name'], refused))
 
-    def _fresh_url(self, section, name):
+    def _fresh_entry(self, section, name):
         answer = self.wire.call('GET', '/v1/session/work-order')
         part = (answer.get('workOrder') or answer).get(section) or {}
         for file in part.get('files', ()):
             if file['name'] == name:
-                return file['url']
+                return file
         raise Failure('notebook_bug', 'the work order no longer names %s' % name)
 
     def _listen(self):

@@ -14,14 +14,14 @@ class Damaged(Exception):
     """A file keeps coming with another hash than the one promised."""
 
 
-def download(wire, file, target, fresh_url):
+def download(wire, file, target, fresh_entry):
     """Puts the file at `target`, a Path, whole and verified.
 
-    `fresh_url()` gives a new address when the old one is spent. Raises Damaged, OutOfTime, and what
-    `wire.check` raises.
+    `fresh_entry()` gives the file's entry anew when its address, or what it is opened with, is
+    spent. Raises Damaged, OutOfTime, and what `wire.check` raises.
     """
     part = target.with_name(target.name + '.part')
-    url = file['url']
+    url, headers = file['url'], file.get('headers') or {}
     wait, damaged, moved = wire.first_wait, 0, 0
     while True:
         wire.check()
@@ -29,11 +29,12 @@ def download(wire, file, target, fresh_url):
         pause = wait
         try:
             if before < file['bytes'] or not part.exists():
-                _fetch(wire, url, part, file['bytes'])
+                _fetch(wire, url, headers, part, file['bytes'])
         except Refused as refused:
             if refused.status in SPENT and moved < 5:
                 moved += 1
-                url = fresh_url()
+                fresh = fresh_entry()
+                url, headers = fresh['url'], fresh.get('headers') or {}
             elif refused.status == 416:
                 part.unlink()
             elif refused.status != 429 and refused.status < 500:
@@ -57,10 +58,13 @@ def download(wire, file, target, fresh_url):
         wait = min(LONGEST_WAIT, wait * 2)
 
 
-def _fetch(wire, url, part, size):
+def _fetch(wire, url, headers, part, size):
     """Appends what is missing to `part`; returns when the body ends, whole or not."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(wire.absolute(url))
+    for name, value in headers.items():
+        wire.learn_secret(value.split(' ')[-1])
+        request.add_header(name, value)
     if have:
         request.add_header('range', 'bytes=%d-' % have)
     with wire.open(request, wire.patience(TRANSFER_SECONDS)) as response:

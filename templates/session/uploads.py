@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .wire import TRANSFER_SECONDS, Fenced, OutOfTime, Refused
 
+CHUNK = 8 << 20  # of a resumable upload: a multiple of 256 KiB, as the store wants it
 ROUNDS = 4  # of asking again for addresses that turned out spent or hashes that did not agree
 
 
@@ -34,8 +35,9 @@ def upload_folder(wire, kind, step, folder, give_up=None):
         try:
             for file in answer['files']:
                 if file.get('url'):
-                    wire.repeat(lambda file=file: _put(wire, file['url'], folder / file['name']),
-                                give_up)
+                    send = _put_in_chunks if file.get('how') == 'resumable' else _put
+                    wire.repeat(lambda send=send, file=file:
+                                send(wire, file['url'], folder / file['name']), give_up)
             commit = {'manifest': text, 'sha256': hashlib.sha256(text.encode('utf-8')).hexdigest()}
             path = '/v1/session/uploads/%s/commit' % answer['uploadId']
             wire.repeat(lambda: wire.once('POST', path, commit), give_up)
@@ -59,6 +61,45 @@ def _put(wire, url, path):
         request.add_header('content-type', 'application/octet-stream')
         with wire.open(request, wire.patience(TRANSFER_SECONDS)) as response:
             response.read()
+
+
+def _put_in_chunks(wire, url, path):
+    """Sends a file to a resumable address, from where an earlier attempt was cut.
+
+    The store says by `308` and `Range` what it has; any 2xx is the end. One that has expired is
+    Refused, and a fresh one is asked for.
+    """
+    try:
+        body = open(path, 'rb')
+    except FileNotFoundError:
+        raise Superseded() from None
+    with body:
+        size = path.stat().st_size
+        sent = _chunk(wire, url, b'', 'bytes */%d' % size)
+        while sent is not None:
+            body.seek(sent)
+            block = body.read(CHUNK)
+            if not block:
+                raise ValueError('the store has more of the file than there is')
+            sent = _chunk(wire, url, block,
+                          'bytes %d-%d/%d' % (sent, sent + len(block) - 1, size))
+
+
+def _chunk(wire, url, block, content_range):
+    """How much of the file the store has after this chunk; None when it has all of it."""
+    request = urllib.request.Request(wire.absolute(url), data=block, method='PUT')
+    request.add_header('content-length', str(len(block)))
+    request.add_header('content-range', content_range)
+    request.add_header('content-type', 'application/octet-stream')
+    try:
+        with wire.open(request, wire.patience(TRANSFER_SECONDS)) as response:
+            response.read()
+            return None
+    except Refused as refused:
+        if refused.status != 308:
+            raise
+        _, _, last = refused.headers.get('range', '').rpartition('-')
+        return int(last) + 1 if last else 0
 
 
 class Uploads:

@@ -23,6 +23,7 @@ class Refused(Exception):
         super().__init__(detail or 'the service answered %d' % status)
         self.status = status
         self.code = code
+        self.headers = {}  # of the answer, names in lower case
 
 
 class Fenced(Exception):
@@ -146,6 +147,7 @@ def _refusal(error):
     if code in ('fenced', 'token_unknown') and error.code in (401, 403, 409):
         return Fenced(str(detail or 'this session no longer holds the run'))
     refused = Refused(error.code, code, detail)
+    refused.headers = {name.lower(): value for name, value in error.headers.items()}
     try:
         refused.retry_after = max(0.0, float(error.headers.get('retry-after') or 0))
     except ValueError:  # a date: the back-off does as well
