@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 const on = {
-  /** The call by its method name (`SaveKernel`, `PutBlob`, `GetOutputFile`, `StreamLogs`), or `*` for the next call of any kind. */
+  /** The call by its name (`SaveKernel`, `PutBlob`, `files.list`, `upload.chunk`), or `*` for the next call of any kind. */
   rpc: z.string().default('*'),
   times: z.number().int().min(1).default(1),
 }
@@ -20,6 +20,8 @@ export const Fault = z.discriminatedUnion('kind', [
     kind: z.literal('status'),
     status: z.number().int().min(400).max(599),
     message: z.string().default('The service is currently unavailable.'),
+    /** The service's own word for it, where its errors carry one (`userRateLimitExceeded`). */
+    reason: z.string().optional(),
     retryAfterSeconds: z.number().min(0).optional(),
   }),
   z.object({ ...on, kind: z.literal('hang') }),

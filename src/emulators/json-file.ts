@@ -3,10 +3,14 @@ import { dirname } from 'node:path'
 import { AppError, systemCode } from '../lib/errors.ts'
 
 /** Replaces a JSON file in one step: a reader, or a kill in between, finds the old text or the new one. */
-export function writeJsonFile(path: string, value: unknown): void {
+export const writeJsonFile = (path: string, value: unknown): void =>
+  writeTextFile(path, JSON.stringify(value))
+
+/** The same for any text. Only its owner may read it. */
+export function writeTextFile(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true })
   const next = `${path}.next`
-  writeFileSync(next, JSON.stringify(value), { mode: 0o600 })
+  writeFileSync(next, text, { mode: 0o600 })
   renameSync(next, path)
 }
 

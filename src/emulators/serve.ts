@@ -3,6 +3,11 @@ import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { iso } from '../lib/clock.ts'
 import { processStartedAt } from '../lib/processes.ts'
+import { driveLinks } from './colab/drive-links.ts'
+import type { ColabEmulatorOptions, ColabSettings } from './colab/options.ts'
+import { type ColabEmulator, startColabEmulator } from './colab/server.ts'
+import type { GoogleEmulatorOptions } from './google/options.ts'
+import { type GoogleEmulator, startGoogleEmulator } from './google/server.ts'
 import { writeJsonFile } from './json-file.ts'
 import type { KaggleEmulatorOptions } from './kaggle/options.ts'
 import { startKaggleEmulator } from './kaggle/server.ts'
@@ -23,6 +28,11 @@ export interface ServeOptions {
     KaggleEmulatorOptions,
     'stateDir' | 'runnerPath' | 'clock' | 'claimSeconds' | 'onAbandoned'
   >
+  readonly google?: Omit<
+    GoogleEmulatorOptions,
+    'stateDir' | 'clock' | 'host' | 'adminToken' | 'onClaim'
+  >
+  readonly colab?: Partial<ColabSettings> & Pick<ColabEmulatorOptions, 'jupyterPython'>
   /** Ends the serving, as SIGTERM and SIGINT do. */
   readonly signal?: AbortSignal
 }
@@ -33,8 +43,16 @@ export interface EmulatorsFile {
   /** The system's own word for when that process began: with the pid it names one process. */
   readonly startTime: string | null
   readonly startedAt: string
-  readonly urls: { readonly kaggle: string }
-  /** For the header `x-emulator-token`. */
+  readonly urls: {
+    readonly kaggle: string
+    /** Where `/drive/v3` and `/upload/drive/v3` begin. */
+    readonly drive: string
+    /** Where Google gives tokens; `device/code` and `revoke` stand beside it. */
+    readonly googleToken: string
+    /** The backend of Colab's command line, and where a person opens notebooks. */
+    readonly colab: string
+  }
+  /** For the header `x-emulator-token` of each of them. */
   readonly adminToken: string
 }
 
@@ -58,6 +76,31 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
     ...(claimSeconds === undefined ? {} : { claimSeconds }),
     onAbandoned: leave,
   })
+  let google: GoogleEmulator | undefined
+  let colab: ColabEmulator | undefined
+  try {
+    google = await startGoogleEmulator({
+      ...options.google,
+      stateDir,
+      clock,
+      ...(host === undefined ? {} : { host }),
+      adminToken: kaggle.adminToken,
+      onClaim: kaggle.admin.claim,
+    })
+    colab = await startColabEmulator({
+      ...options.colab,
+      ...driveLinks(google),
+      stateDir,
+      runnerPath,
+      clock,
+      ...(host === undefined ? {} : { host }),
+      ...(pythonPath === undefined ? {} : { pythonPath }),
+      adminToken: kaggle.adminToken,
+    })
+  } catch (error) {
+    await Promise.all([kaggle.close(), google?.close()])
+    throw error
+  }
   process.once('SIGTERM', leave).once('SIGINT', leave)
   options.signal?.addEventListener('abort', leave, { once: true })
   try {
@@ -65,20 +108,25 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
       pid: process.pid,
       startTime: processStartedAt(process.pid),
       startedAt: iso(clock.now()),
-      urls: { kaggle: kaggle.url },
+      urls: {
+        kaggle: kaggle.url,
+        drive: google.url,
+        googleToken: google.tokenUrl,
+        colab: colab.url,
+      },
       adminToken: kaggle.adminToken,
     }
     writeJsonFile(emulatorsFilePath(stateDir), found)
     options.write(
       options.json
         ? `${JSON.stringify(found.urls)}\n`
-        : `Kaggle (emulated) at ${kaggle.url}: it runs what is pushed to it. Ctrl-C ends it.\n`,
+        : `Kaggle (emulated) at ${kaggle.url} runs what is pushed to it; Google Drive (emulated) at ${google.url}; Colab (emulated, a person included) at ${colab.url}. Ctrl-C ends them.\n`,
     )
     if (options.signal?.aborted) leave()
     await ending.promise
   } finally {
     process.off('SIGTERM', leave).off('SIGINT', leave)
     rmSync(emulatorsFilePath(stateDir), { force: true })
-    await kaggle.close()
+    await Promise.all([kaggle.close(), google.close(), colab.close()])
   }
 }

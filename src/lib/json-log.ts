@@ -10,6 +10,9 @@ const secretFields = [
   'authorization',
   'sessionToken',
   'secret',
+  'refreshToken',
+  'deviceCode',
+  'clientSecret',
 ]
 
 /** JSON lines on the destination, secrets masked by the name of their field. */

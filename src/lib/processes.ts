@@ -26,14 +26,21 @@ export function killGroup(pid: number): void {
 export function findProcess(argument: string): number | null {
   if (process.platform !== 'linux') return null
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map(Number).find((pid) => argumentsOf(pid).includes(argument)) ?? null
+  return pids.map(Number).find((pid) => listOf(pid, 'cmdline').includes(argument)) ?? null
 }
 
-function argumentsOf(pid: number): string[] {
+/** Our processes whose environment has this entry (`NAME=value`), as children inherit it; looked for on Linux only. */
+export function processesWith(entry: string): number[] {
+  if (process.platform !== 'linux') return []
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => listOf(pid, 'environ').includes(entry))
+}
+
+function listOf(pid: number, name: 'cmdline' | 'environ'): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0')
   } catch {
-    return [] // it has just ended
+    return [] // it has just ended, or it is somebody else's
   }
 }
 

@@ -45,7 +45,11 @@ it('says where it is in one line, leaves word for its owner alone, and cleans up
     signal: ending.signal,
   })
   const file = await found(folder.path)
-  expect(lines).toEqual([`${JSON.stringify({ kaggle: file.urls.kaggle })}\n`])
+  expect(lines).toEqual([`${JSON.stringify(file.urls)}\n`])
+  expect(Object.keys(file.urls)).toEqual(['kaggle', 'drive', 'googleToken', 'colab'])
+  const token = { 'x-emulator-token': file.adminToken }
+  const drive = await fetch(`${file.urls.drive}/_emulator/state`, { headers: token })
+  expect(await drive.json()).toMatchObject({ files: [], uploads: [] })
   expect(statSync(emulatorsFilePath(folder.path)).mode & 0o777).toBe(0o600)
   expect(file).toMatchObject({ pid: process.pid, startTime: processStartedAt(process.pid) })
   expect((await stateOf(file)).sessions).toEqual([])

@@ -1,6 +1,6 @@
 import { sameSecret, sha256Hex } from '../../lib/random.ts'
+import { ServiceError } from '../service-error.ts'
 import type { EmulatedUsers } from './options.ts'
-import { ServiceError } from './wire.ts'
 
 const KEY = /^[0-9a-f]{32}$/i
 

@@ -3,9 +3,10 @@ import { open } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 import { newId } from '../../lib/random.ts'
+import { ServiceError } from '../service-error.ts'
 import { receive } from '../transfer.ts'
 import type { StateFile } from './state.ts'
-import { type Call, numberField, ServiceError, textField } from './wire.ts'
+import { type Call, numberField, textField } from './wire.ts'
 
 export interface BlobsOptions {
   readonly file: StateFile

@@ -1,8 +1,9 @@
 import { addSeconds, iso } from '../../lib/clock.ts'
-import type { Mount } from './launch.ts'
+import type { Mount } from '../notebook-process.ts'
+import { ServiceError } from '../service-error.ts'
 import type { KaggleSettings } from './options.ts'
 import type { Dataset, Kernel, StateFile } from './state.ts'
-import { type Call, datasetDenied, flagField, ServiceError, textField } from './wire.ts'
+import { type Call, datasetDenied, flagField, textField } from './wire.ts'
 
 export interface DatasetsOptions {
   readonly file: StateFile

@@ -1,21 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { iso } from '../../lib/clock.ts'
+import { notModelled, ServiceError } from '../service-error.ts'
 import { judgeNotebook } from './notebook-text.ts'
 import type { KaggleSettings } from './options.ts'
 import { bookOf, quotaAnswer, refusal } from './quota.ts'
 import type { Sessions } from './sessions.ts'
 import type { Kernel, Session, StateFile } from './state.ts'
-import {
-  type Call,
-  flagField,
-  kernelDenied,
-  listField,
-  notModelled,
-  numberField,
-  ServiceError,
-  textField,
-} from './wire.ts'
+import { type Call, flagField, kernelDenied, listField, numberField, textField } from './wire.ts'
 
 export interface KernelsOptions {
   readonly file: StateFile

@@ -1,9 +1,9 @@
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { AppError, messageOf, systemCode } from '../../lib/errors.ts'
 import { lockFolder } from '../folder-lock.ts'
+import { listen } from '../listen.ts'
+import { resolvePython } from '../notebook-process.ts'
 import type { KaggleAdmin } from './admin.ts'
-import { resolvePython } from './launch.ts'
 import type { KaggleEmulatorOptions } from './options.ts'
 import { createService } from './service.ts'
 import { openState } from './state.ts'
@@ -65,43 +65,5 @@ export async function startKaggleEmulator(options: KaggleEmulatorOptions): Promi
     reset: service.admin.reset,
     close,
     [Symbol.asyncDispose]: () => close(),
-  }
-}
-
-/** Listens on the wished port, or on the last one when any will do and it is free. */
-async function listen(
-  server: Server,
-  host: string,
-  wished: number,
-  last: number | null,
-): Promise<number> {
-  const attempt = (port: number): Promise<number> =>
-    new Promise((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, () => {
-        server.off('error', reject)
-        const address = server.address()
-        resolve(typeof address === 'object' && address !== null ? address.port : port)
-      })
-    })
-  if (wished === 0 && last !== null) {
-    try {
-      return await attempt(last)
-    } catch {
-      return await attempt(0) // taken by somebody else meanwhile
-    }
-  }
-  try {
-    return await attempt(wished)
-  } catch (cause) {
-    throw new AppError(
-      'conflict',
-      `port ${wished} of ${host} cannot be used: ${messageOf(cause)}`,
-      {
-        code: systemCode(cause) === 'EADDRINUSE' ? 'port_taken' : 'port_refused',
-        cause,
-        next: 'Choose another port, or 0 for any free one',
-      },
-    )
   }
 }

@@ -3,24 +3,26 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { addSeconds, iso } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { newSecret, sameSecret } from '../../lib/random.ts'
+import { answerCall } from '../admin-calls.ts'
+import { journeyOf, sendJson, sendObstacle } from '../answer.ts'
 import { createFaults, Fault } from '../faults.ts'
-import { adminAnswer, type KaggleAdmin } from './admin.ts'
-import { journeyOf, sendJson, sendObstacle } from './answer.ts'
+import { sessionPaths } from '../notebook-process.ts'
+import { createPreemptions } from '../preemptions.ts'
+import { readJson, readObject } from '../request-body.ts'
+import { createRequests, type Recording } from '../requests.ts'
+import { notModelled, ServiceError } from '../service-error.ts'
+import { type KaggleAdmin, kaggleCalls } from './admin.ts'
 import { createDoorkeeper } from './auth.ts'
 import { createBlobs } from './blobs.ts'
 import { createDatasets } from './datasets.ts'
 import { createKernels } from './kernels.ts'
-import { sessionPaths } from './launch.ts'
 import { defaultSettings, type KaggleEmulatorOptions, type KaggleSettings } from './options.ts'
 import { createOutput } from './output.ts'
-import { createPreemptions } from './preemptions.ts'
 import { gpuSeconds } from './quota.ts'
-import { readJson, readObject } from './request-body.ts'
-import { createRequests, type Recording } from './requests.ts'
 import { nameOf, type Route, routeOf } from './routes.ts'
 import { createSessions } from './sessions.ts'
 import type { Session, StateFile } from './state.ts'
-import { type Call, notModelled, ServiceError, textField } from './wire.ts'
+import { type Call, textField } from './wire.ts'
 
 interface Ground {
   readonly file: StateFile
@@ -135,7 +137,8 @@ export function createService(
     if (typeof token !== 'string' || !sameSecret(token, adminToken))
       throw new ServiceError(401, 'x-emulator-token is missing or wrong')
     const body = await readJson(request, undefined)
-    await sendJson(response, 200, adminAnswer(admin, request.method ?? 'GET', name, body))
+    const answered = answerCall(kaggleCalls(admin), request.method ?? 'GET', name, body)
+    await sendJson(response, 200, answered)
   }
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

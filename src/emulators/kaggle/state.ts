@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../../lib/errors.ts'
 import { readJsonFile, writeJsonFile } from '../json-file.ts'
+import { Preemption } from '../preemptions.ts'
 
 export const SessionState = z.enum([
   'QUEUED',
@@ -80,17 +81,6 @@ const Dataset = z.object({
   ),
 })
 export type Dataset = z.infer<typeof Dataset>
-
-/** A kill that waits for its session, and then for its moment. */
-const Preemption = z.object({
-  nth: z.number().nullable(), // how many sessions are still to start until it takes one
-  slug: z.string().nullable(),
-  sessionId: z.number().nullable(),
-  afterSeconds: z.number(),
-  afterLine: z.string().nullable(), // a regular expression over one line of output
-  countsFrom: z.string().nullable(),
-})
-export type Preemption = z.infer<typeof Preemption>
 
 const State = z.object({
   format: z.literal(1),

@@ -1,13 +1,4 @@
-/** An answer in the service's own error envelope. */
-export class ServiceError extends Error {
-  readonly status: number
-
-  constructor(status: number, message: string) {
-    super(message)
-    this.name = 'ServiceError'
-    this.status = status
-  }
-}
+import { ServiceError } from '../service-error.ts'
 
 /** What the service says for a kernel that is not there, and for one that is somebody else's. */
 export const kernelDenied = (): ServiceError =>
@@ -15,9 +6,6 @@ export const kernelDenied = (): ServiceError =>
 
 export const datasetDenied = (): ServiceError =>
   new ServiceError(403, "Permission 'datasets.get' was denied")
-
-export const notModelled = (what: string): ServiceError =>
-  new ServiceError(501, `This emulator does not model ${what}.`)
 
 /** A call of one method by one user, its fields already parsed from JSON. */
 export interface Call {

@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { AppError, systemCode } from '../../lib/errors.ts'
+import { AppError, systemCode } from '../lib/errors.ts'
 
-/** The folders and files of one session. `working` is where the notebook runs, as `/kaggle/working` is there. */
+/** The folders and files of one session. `working` is where the notebook runs. */
 export const sessionPaths = (dir: string) => ({
   notebook: join(dir, 'notebook.ipynb'),
   working: join(dir, 'working'),
@@ -27,6 +27,8 @@ export interface Launch {
   readonly mounts: readonly Mount[]
   readonly pythonPath: string
   readonly runnerPath: string
+  /** What the machine sets besides a path, a home and a temporary folder. */
+  readonly environment: Readonly<Record<string, string>>
 }
 
 const interpreters = new Map<string, string>()
@@ -58,7 +60,8 @@ export function resolvePython(name: string): string {
  * Starts a notebook in a process group of its own. Its output goes to a file: a pipe would end it together with us.
  * Nothing of this process's environment reaches it.
  */
-export function launch({ dir, source, mounts, pythonPath, runnerPath }: Launch): ChildProcess {
+export function launch(order: Launch): ChildProcess {
+  const { dir, source, mounts, pythonPath, runnerPath, environment } = order
   const paths = sessionPaths(dir)
   for (const folder of [paths.working, paths.input, paths.home, paths.temporary])
     mkdirSync(folder, { recursive: true })
@@ -80,7 +83,7 @@ export function launch({ dir, source, mounts, pythonPath, runnerPath }: Launch):
         TMPDIR: paths.temporary,
         LANG: 'C.UTF-8',
         PYTHONUNBUFFERED: '1',
-        KAGGLE_KERNEL_RUN_TYPE: 'Batch',
+        ...environment,
       },
     })
     child.unref()

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Fault } from '../faults.ts'
-import { deliver, type Journey } from '../transfer.ts'
+import type { Fault } from './faults.ts'
+import { deliver, type Journey } from './transfer.ts'
 
 /** How an answer travels when this fault strikes; `bytes` is the length of its body. */
 export function journeyOf(

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { receive } from '../transfer.ts'
-import { ServiceError } from './wire.ts'
+import { ServiceError } from './service-error.ts'
+import { receive } from './transfer.ts'
 
 const BODY_BYTES = 32 * 1024 * 1024
 
