@@ -46,12 +46,6 @@ export async function addAccount(
   emulated: boolean,
 ): Promise<Account> {
   const { name, provider, owner } = wanted
-  if (provider === 'colab') {
-    throw new AppError('invalid', 'Colab accounts cannot be added yet', {
-      code: 'provider_not_ready',
-      next: 'This version rotates over kaggle and local accounts',
-    })
-  }
   if (!(await rows.rulesAccepted(provider)) && !wanted.acceptRules) {
     throw new AppError('not-allowed', `the rules of ${provider} have not been accepted`, {
       code: 'rules_not_accepted',

@@ -71,6 +71,15 @@ export function checkpointBook(rows: CheckpointRows, artifacts: ArtifactStore) {
         await artifacts.remove(prefixOf(checkpoint))
       }
     },
+    /** Lets go of all but the newest checkpoint of a run, for a store that is full; says how many went. */
+    async makeRoom(runId: string): Promise<number> {
+      const [, ...older] = await rows.committed(runId)
+      for (const checkpoint of older) {
+        await rows.mark(checkpoint, 'pruned')
+        await artifacts.remove(prefixOf(checkpoint))
+      }
+      return older.length
+    },
     /** Removes folders that no committed checkpoint and no open upload owns. */
     async sweep(): Promise<void> {
       for (const runId of await rows.runs()) {

@@ -2,12 +2,7 @@ import type { ArtifactStore, ByteRange } from '../artifacts/artifact-store.ts'
 import { AppError } from '../lib/errors.ts'
 import { newSecret, sha256Hex } from '../lib/random.ts'
 import type { SessionGate, Transfer } from '../rotation/session-gate.ts'
-
-interface Addressed {
-  readonly path: string
-  readonly bytes: number
-  readonly sha256: string
-}
+import type { Carried, DownloadWay, UploadWay } from './ways.ts'
 
 export interface UrlPorts {
   readonly gate: SessionGate
@@ -23,11 +18,11 @@ export interface UrlPorts {
  * first whole transfer. Only their hashes are stored.
  */
 export function oneTimeUrls(ports: UrlPorts) {
-  async function issue<F extends Addressed>(
+  async function issue(
     sessionId: string,
     direction: Transfer['direction'],
-    files: readonly F[],
-  ) {
+    files: readonly Carried[],
+  ): Promise<string[]> {
     const base = ports.baseUrl()
     const made = files.map((file) => ({ file, secret: newSecret('rzu') }))
     await ports.gate.issue(
@@ -40,7 +35,7 @@ export function oneTimeUrls(ports: UrlPorts) {
         sha256: file.sha256,
       })),
     )
-    return made.map(({ file, secret }) => ({ file, url: `${base}/v1/transfers/${secret}` }))
+    return made.map(({ secret }) => `${base}/v1/transfers/${secret}`)
   }
 
   async function redeem(secret: string, direction: Transfer['direction']): Promise<Transfer> {
@@ -64,10 +59,10 @@ export function oneTimeUrls(ports: UrlPorts) {
   }
 
   return {
-    uploads: <F extends Addressed>(sessionId: string, files: readonly F[]) =>
-      issue(sessionId, 'upload', files),
-    downloads: <F extends Addressed>(sessionId: string, files: readonly F[]) =>
-      issue(sessionId, 'download', files),
+    uploads: async (sessionId: string, files: readonly Carried[]): Promise<UploadWay[]> =>
+      (await issue(sessionId, 'upload', files)).map((url) => ({ url, how: 'put' })),
+    downloads: async (sessionId: string, files: readonly Carried[]): Promise<DownloadWay[]> =>
+      (await issue(sessionId, 'download', files)).map((url) => ({ url, headers: {} })),
     /** Takes one file in; the URL is spent only when the whole file stands. */
     async receive(secret: string, body: AsyncIterable<Uint8Array>): Promise<void> {
       const transfer = await redeem(secret, 'upload')

@@ -12,23 +12,22 @@ import {
   type SessionGate,
 } from '../rotation/session-gate.ts'
 import type { CheckpointBook } from './checkpoint-book.ts'
-import type { OneTimeUrls } from './one-time-urls.ts'
+import type { Carried, DownloadWay, Ways } from './ways.ts'
 
 export interface DeskPorts {
   readonly gate: SessionGate
   readonly checkpoints: CheckpointBook
-  readonly urls: OneTimeUrls
+  /** How bytes of the artifact store travel. */
+  readonly ways: Ways
+  /** How bytes of the data sets travel. */
+  readonly dataWays: Ways
   /** The two files of a data set version, with the keys under which they are fetched. */
   readonly dataFiles: (version: string) => Promise<DataFile[]>
   readonly now: () => Date
 }
 
-export interface DataFile {
-  readonly name: string
-  readonly path: string
+export interface DataFile extends Carried {
   readonly rows: number
-  readonly bytes: number
-  readonly sha256: string
 }
 
 /** The front desk of the session protocol: tickets in, work orders out, heartbeats answered, reports taken. */
@@ -60,7 +59,7 @@ export function sessionDesk(ports: DeskPorts) {
   async function orderFor({ session, run }: Admitted) {
     const answer = answerTo(session, run, true, ports.now())
     const files = await ports.dataFiles(run.datasetVersion)
-    const data = await ports.urls.downloads(session.id, files)
+    const ways = await ports.dataWays.downloads(session.id, files)
     return {
       protocol: 1,
       run: { id: run.id, name: run.name, targetSteps: run.targetSteps },
@@ -83,13 +82,7 @@ export function sessionDesk(ports: DeskPorts) {
       },
       data: {
         version: run.datasetVersion,
-        files: data.map(({ file, url }) => ({
-          name: file.name,
-          url,
-          bytes: file.bytes,
-          sha256: file.sha256,
-          rows: file.rows,
-        })),
+        files: files.map((file, index) => ({ ...entry(file, ways[index]), rows: file.rows })),
       },
       resume: await resumePoint(run, session),
     }
@@ -105,20 +98,13 @@ export function sessionDesk(ports: DeskPorts) {
       }
       await gate.noteResume(session.id, checkpoint.step)
       const prefix = checkpointPrefix(run.id, checkpoint.step, checkpoint.generation)
-      const offered = await ports.urls.downloads(
-        session.id,
-        files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` })),
-      )
+      const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
+      const ways = await ports.ways.downloads(session.id, carried)
       return {
         step: checkpoint.step,
         generation: checkpoint.generation,
         manifestSha256: checkpoint.manifestSha256,
-        files: offered.map(({ file, url }) => ({
-          name: file.name,
-          url,
-          bytes: file.bytes,
-          sha256: file.sha256,
-        })),
+        files: carried.map((file, index) => entry(file, ways[index])),
       }
     }
     await gate.noteResume(session.id, 0)
@@ -149,6 +135,14 @@ export function sessionDesk(ports: DeskPorts) {
       await gate.report(session.id, report)
     },
   }
+}
+
+/** A file as a work order names it. */
+function entry({ name, bytes, sha256 }: Carried, way: DownloadWay | undefined) {
+  if (!way) throw new AppError('internal', `no way was found for ${name}`)
+  const { url, headers } = way
+  const own = Object.keys(headers).length > 0 ? { headers } : {}
+  return { name, url, ...own, bytes, sha256 }
 }
 
 export type SessionDesk = ReturnType<typeof sessionDesk>

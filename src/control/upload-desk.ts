@@ -10,15 +10,17 @@ import {
 import { AppError } from '../lib/errors.ts'
 import type { Admitted, SessionGate, Upload } from '../rotation/session-gate.ts'
 import type { CheckpointBook } from './checkpoint-book.ts'
-import type { OneTimeUrls } from './one-time-urls.ts'
 import type { SessionDesk } from './session-desk.ts'
+import type { Carried, Ways } from './ways.ts'
 
 export interface UploadPorts {
   readonly gate: SessionGate
   readonly desk: SessionDesk
   readonly artifacts: ArtifactStore
   readonly checkpoints: CheckpointBook
-  readonly urls: OneTimeUrls
+  readonly ways: Ways
+  /** Told when the store has no room for so many bytes, older checkpoints already let go. */
+  readonly full: (neededBytes: number) => void
 }
 
 /** Checkpoints and artifacts on their way in: announced, sent file by file, made to exist by their manifest. */
@@ -41,15 +43,18 @@ export function uploadDesk(ports: UploadPorts) {
         files,
       })
       const prefix = prefixOf(upload, run.engine)
-      const missing: (FileEntry & { path: string })[] = []
+      const missing: Carried[] = []
       for (const file of files) {
         if (!(await artifacts.verify(`${prefix}/${file.name}`, file))) {
           missing.push({ ...file, path: `store/${prefix}/${file.name}` })
         }
       }
-      const urls = await ports.urls.uploads(session.id, missing)
-      const byName = new Map(urls.map(({ file, url }) => [file.name, url]))
-      const answer = files.map(({ name }) => ({ name, url: byName.get(name) ?? null }))
+      const ways = await roomFor(run.id, missing, () => ports.ways.uploads(session.id, missing))
+      const byName = new Map(missing.map(({ name }, index) => [name, ways[index]]))
+      const answer = files.map(({ name }) => {
+        const way = byName.get(name)
+        return way ? { name, url: way.url, how: way.how } : { name, url: null }
+      })
       return { uploadId: upload.id, files: answer }
     },
 
@@ -64,6 +69,22 @@ export function uploadDesk(ports: UploadPorts) {
       await ports.checkpoints.prune(upload.runId)
       return { step: upload.step, committed: true as const }
     },
+  }
+
+  /** A full store first loses what is least needed: older checkpoints of the same run. Then the run has to wait. */
+  async function roomFor<T>(
+    runId: string,
+    files: readonly Carried[],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof AppError) || error.kind !== 'disk-full') throw error
+      if ((await ports.checkpoints.makeRoom(runId)) > 0) return await work()
+      ports.full(files.reduce((sum, { bytes }) => sum + bytes, 0))
+      throw error
+    }
   }
 
   async function accept({ session, run }: Admitted, upload: Upload, text: string, sha256: string) {

@@ -8,6 +8,8 @@ export type EventKind =
   | 'run.failed'
   | 'session.planned'
   | 'session.launched'
+  | 'session.awaiting_person'
+  | 'session.reminder'
   | 'session.enrolled'
   | 'session.training'
   | 'session.ended'
@@ -18,6 +20,8 @@ export type EventKind =
   | 'account.added'
   | 'account.held'
   | 'zombie.fenced'
+  | 'google.signed_in'
+  | 'google.signed_out'
 
 export interface RotationEvent {
   /** Dense and growing. */

@@ -37,6 +37,10 @@ export interface RotationStore {
   markLaunching(sessionId: string, ticketHash: string): Promise<void>
   /** The provider has it. A session that has enrolled meanwhile stays `running`. */
   markStarted(sessionId: string, handle: string): Promise<void>
+  /** It waits for a person from here on; its cap begins to run when it enrols. */
+  markAwaiting(sessionId: string, link: string, expiresAt: Date): Promise<void>
+  /** Tells once more that a person is waited for; once a session. */
+  remind(sessionId: string): Promise<void>
   markChecked(sessionId: string): Promise<void>
   /** Ends a session once: books settled, tokens and URLs dead, the run moved on. False when it had ended before. */
   endSession(sessionId: string, end: SessionEnd): Promise<boolean>

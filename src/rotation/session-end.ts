@@ -53,7 +53,8 @@ export function afterSession(
 ): RunChange {
   if (artifactCommitted) return { state: 'completed', failures: 0, failure: null }
   // A session that never started says nothing about the run.
-  const failures = end.outcome === 'cancelled' ? run.failures : progressed ? 0 : run.failures + 1
+  const neverRan = end.outcome === 'cancelled' || end.outcome === 'expired'
+  const failures = neverRan ? run.failures : progressed ? 0 : run.failures + 1
   if (run.stopAsked) return { state: 'stopped', failures, failure: null }
   const fatal =
     end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')

@@ -13,6 +13,8 @@ export interface LaunchOrder {
 
 export type LaunchResult =
   | { readonly kind: 'started'; readonly handle: string }
+  /** It is ready for a person, who starts it from this link. */
+  | { readonly kind: 'awaits-person'; readonly link: string }
   /** Nothing was started; the account is left alone until `retryAt`. */
   | { readonly kind: 'refused'; readonly reason: string; readonly retryAt: Date }
   /** The answer was lost: it may have started. Ask for its status before anything else. */
@@ -32,6 +34,8 @@ export interface SessionProvider {
   readonly name: ProviderName
   /** After a launch whose answer was lost, the session shows within so many seconds if it started. */
   readonly appearsWithinSeconds: number
+  /** Whether it can say if a session still runs; where it cannot, missed heartbeats are the only sign of death. */
+  readonly tells: boolean
   launch(order: LaunchOrder): Promise<LaunchResult>
   observe(account: Account, name: string, handle: string | null): Promise<Observed>
   /** Ends a session by force where that is possible; false where only the notebook itself can stop. */

@@ -43,6 +43,8 @@ export interface Session {
   readonly enrolledAt: Date | null
   readonly heardAt: Date | null
   readonly checkedAt: Date | null
+  /** When a session that waits for a person is given up; null for any other. */
+  readonly expiresAt: Date | null
   readonly deadlineAt: Date | null
   readonly endedAt: Date | null
   readonly usedSeconds: number | null

@@ -20,6 +20,10 @@ export interface TickPorts {
   readonly trouble: (error: unknown, about: { runId?: string; sessionId?: string }) => void
   /** Accounts made for the emulators are used only beside them, real ones only without. */
   readonly emulated: boolean
+  /** How long a person is waited for, in seconds. */
+  readonly personSeconds: number
+  /** Why no session could save what it trains, null when it could. */
+  readonly storeTrouble: () => Promise<string | null>
   /** How old a reading of a provider's books may be while a run is open, in seconds. */
   readonly quotaMaxAgeSeconds: number
   /** When each account's books were last asked for, answered or not: kept by the tick, empty at the start. */
@@ -66,12 +70,14 @@ export async function tick(ports: TickPorts): Promise<void> {
   )
   await readBooks(ports, [...accounts.values()], runs.size > 0)
   const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
+  // Read again: what has just ended may have put its account on hold.
+  const rota = await ports.store.accounts()
   const launches: Promise<void>[] = []
   for (const run of await ports.store.openRuns()) {
     if (busy.has(run.id)) continue
     // Planned one after the other, so that two runs never count on the same hours; launched side by side.
     await guarded({ runId: run.id }, async () => {
-      const begin = await seekSession(ports, run, [...accounts.values()])
+      const begin = await seekSession(ports, run, rota)
       if (begin) launches.push(guarded({ runId: run.id }, begin))
     })
   }
@@ -117,8 +123,17 @@ async function followSession(
     if (run) await launch(ports, session, run, account, provider)
     return
   }
+  if (session.state === 'awaiting_person') {
+    await waitForPerson(ports, session)
+    return
+  }
   const since = session.heardAt ?? session.launchedAt ?? session.createdAt
   const silent = secondsBetween(since, now)
+  if (!provider.tells && session.enrolledAt && silent > silenceSeconds(session)) {
+    const reason = `three heartbeats missed, and ${provider.name} does not tell more`
+    await ports.store.endSession(session.id, end('lost', reason))
+    return
+  }
   const enrolling = session.state === 'starting' && session.enrolledAt === null
   if (!enrolling && !overdue && silent <= silenceSeconds(session)) return
   const asked = secondsBetween(session.checkedAt ?? session.createdAt, now)
@@ -127,6 +142,23 @@ async function followSession(
   const seen = await provider.observe(account, session.name, session.handle)
   await ports.store.markChecked(session.id)
   await concludeSession(ports, session, account, provider, seen, overdue)
+}
+
+/** After nobody came, the same person is not asked again for so long. */
+const absentHoldSeconds = 3600
+
+/** A person is reminded once, at half time, and given up at the end of it. */
+async function waitForPerson(ports: TickPorts, session: Session): Promise<void> {
+  const now = ports.now()
+  if (!session.expiresAt || !session.launchedAt) return
+  if (now >= session.expiresAt) {
+    const holdUntil = new Date(now.getTime() + absentHoldSeconds * 1000)
+    const reason = 'nobody opened its link in time'
+    await ports.store.endSession(session.id, end('expired', reason, { holdUntil }))
+    return
+  }
+  const half = (session.launchedAt.getTime() + session.expiresAt.getTime()) / 2
+  if (now.getTime() >= half) await ports.store.remind(session.id)
 }
 
 async function concludeSession(
@@ -187,6 +219,11 @@ async function launch(
   // Status first, then push: a second push would start a second session.
   const seen = await provider.observe(account, session.name, session.handle)
   await store.markChecked(session.id)
+  const isPersons = account.automation === 'person'
+  if (isPersons && seen.kind === 'queued') {
+    await store.markAwaiting(session.id, seen.handle, personUntil(ports))
+    return
+  }
   if (seen.kind === 'queued' || seen.kind === 'running') {
     await store.markStarted(session.id, seen.handle)
     return
@@ -221,6 +258,10 @@ async function launch(
     await store.markStarted(session.id, result.handle)
     return
   }
+  if (result.kind === 'awaits-person') {
+    await store.markAwaiting(session.id, result.link, personUntil(ports))
+    return
+  }
   if (result.kind === 'refused') {
     await store.endSession(
       session.id,
@@ -230,6 +271,9 @@ async function launch(
     )
   }
 }
+
+const personUntil = (ports: TickPorts): Date =>
+  new Date(ports.now().getTime() + ports.personSeconds * 1000)
 
 /** A provider that cannot even be asked keeps the booking until it can: the session may be running there. */
 async function giveUpLaunch(ports: TickPorts, session: Session, reason: string): Promise<void> {
@@ -249,12 +293,14 @@ async function seekSession(
     await store.settleStop(run.id)
     return undefined
   }
+  const trouble = await ports.storeTrouble()
+  if (trouble !== null) {
+    await store.setWaiting(run.id, trouble)
+    return undefined
+  }
   const live = await store.openSessions()
   const usable = accounts.filter(
-    (account) =>
-      account.automation === 'api' &&
-      ports.providers.has(account.provider) &&
-      isUsed(ports, account),
+    (account) => ports.providers.has(account.provider) && isUsed(ports, account),
   )
   const lastGenerations = await store.lastGenerations(run.id)
   const rota: Standing[] = []

@@ -67,6 +67,44 @@ export function rotationStore(db: Database, now: () => Date): RotationStore {
           now().toISOString(),
         )
       }),
+    markAwaiting: (sessionId, link, expiresAt) =>
+      db.transaction(async (tx) => {
+        const session = await readSession(tx, sessionId)
+        if (!session || session.endedAt || session.enrolledAt || session.handle !== null) return
+        const account = await readAccount(tx, session.account)
+        await tx.run(
+          `update sessions set state = 'awaiting_person', handle = $1, expires_at = $2, deadline_at = null where id = $3`,
+          link,
+          expiresAt.toISOString(),
+          sessionId,
+        )
+        const data = {
+          ...about(session),
+          owner: account?.owner ?? session.account,
+          link,
+          expiresAt: expiresAt.toISOString(),
+        }
+        const ref = { runId: session.runId, sessionId }
+        await insertEvent(
+          tx,
+          { kind: 'session.awaiting_person', ...ref, data },
+          now().toISOString(),
+        )
+      }),
+    remind: (sessionId) =>
+      db.transaction(async (tx) => {
+        const told = await tx.first(
+          "select 1 as one from events where session_id = $1 and kind = 'session.reminder'",
+          sessionId,
+        )
+        const session = await readSession(tx, sessionId)
+        if (told || !session || session.state !== 'awaiting_person') return
+        const account = await readAccount(tx, session.account)
+        const owner = account?.owner ?? session.account
+        const data = { ...about(session), owner, link: session.handle }
+        const ref = { runId: session.runId, sessionId }
+        await insertEvent(tx, { kind: 'session.reminder', ...ref, data }, now().toISOString())
+      }),
     async markChecked(sessionId) {
       await db.run(
         'update sessions set checked_at = $1 where id = $2',
@@ -189,7 +227,8 @@ export async function endSession(
   if (!run || !account) return false
   const at = now.toISOString()
   // A session that never left this machine used nothing; any other is charged from its launch, at most to its cap.
-  const unused = end.outcome === 'cancelled' && session.enrolledAt === null
+  const neverRan = end.outcome === 'cancelled' || end.outcome === 'expired'
+  const unused = neverRan && session.enrolledAt === null
   const started = unused ? null : session.launchedAt
   const used = started ? Math.max(0, Math.ceil((now.getTime() - started.getTime()) / 1000)) : 0
   const usedSeconds = Math.min(used, session.plannedSeconds)

@@ -169,7 +169,9 @@ async function enrol(
     })
   }
   const at = now.toISOString()
-  const launchedAt = session.launchedAt ?? now
+  // A session that waited for a person begins when it calls in, and so does its cap.
+  const waited = session.state === 'awaiting_person'
+  const launchedAt = waited ? now : (session.launchedAt ?? now)
   await tx.run(
     `update sessions set state = 'running', nonce_hash = $1, token_hash = $2, enrolled_at = coalesce(enrolled_at, $3),
        heard_at = $3, launched_at = $4, deadline_at = coalesce(deadline_at, $5) where id = $6`,

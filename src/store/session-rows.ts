@@ -32,6 +32,7 @@ export const toSession = (row: Row): Session => ({
   enrolledAt: dateOrNull(row, 'enrolled_at'),
   heardAt: dateOrNull(row, 'heard_at'),
   checkedAt: dateOrNull(row, 'checked_at'),
+  expiresAt: dateOrNull(row, 'expires_at'),
   deadlineAt: dateOrNull(row, 'deadline_at'),
   endedAt: dateOrNull(row, 'ended_at'),
   usedSeconds: numberOrNull(row, 'used_seconds'),

@@ -44,7 +44,6 @@ describe('an account that is added', () => {
   it.each([
     ['without the rules accepted', { acceptRules: false }, 'rules_not_accepted'],
     ['without credentials', { credentials: undefined }, 'credentials_missing'],
-    ['at a provider that is not ready', { provider: 'colab' as const }, 'provider_not_ready'],
   ])('%s is refused, and nothing is stored', async (_why, changes, code) => {
     await using world = await opened()
     await expect(addAccount(world.rows, { ...ana, ...changes }, false)).rejects.toMatchObject({

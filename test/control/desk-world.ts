@@ -3,6 +3,7 @@ import { checkpointBook } from '../../src/control/checkpoint-book.ts'
 import { oneTimeUrls } from '../../src/control/one-time-urls.ts'
 import { sessionDesk } from '../../src/control/session-desk.ts'
 import { uploadDesk } from '../../src/control/upload-desk.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { sha256Hex } from '../../src/lib/random.ts'
 import type { Report } from '../../src/rotation/session-gate.ts'
 import { checkpointRows } from '../../src/store/checkpoint-rows.ts'
@@ -59,13 +60,32 @@ export async function deskWorld() {
   const desk = sessionDesk({
     gate,
     checkpoints,
-    urls,
+    ways: urls,
+    dataWays: urls,
     now,
     dataFiles: async (version) => [
       { name: 'train.jsonl', path: `data/${version}/train.jsonl`, rows: 1, bytes: 18, sha256: 'x' },
     ],
   })
-  const uploads = uploadDesk({ gate, desk, artifacts, checkpoints, urls })
+  /** How many more uploads find the store full, and how many bytes had no room in the end. */
+  const room = { refusals: 0, missing: [] as number[] }
+  const uploads = uploadDesk({
+    gate,
+    desk,
+    artifacts,
+    checkpoints,
+    ways: {
+      ...urls,
+      uploads: async (session, files) => {
+        if (files.length > 0 && room.refusals > 0) {
+          room.refusals -= 1
+          throw new AppError('disk-full', 'no room', { code: 'drive_full' })
+        }
+        return urls.uploads(session, files)
+      },
+    },
+    full: (bytes) => room.missing.push(bytes),
+  })
 
   /** A session of the run that has been launched with its ticket, the next generation on the next account. */
   async function launched(name = 'one') {
@@ -122,6 +142,7 @@ export async function deskWorld() {
   }
 
   return {
+    room,
     db,
     root,
     clock,

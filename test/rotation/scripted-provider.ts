@@ -17,7 +17,10 @@ export type Script =
   | { readonly kind: 'refuse'; readonly retryAt: Date }
 
 /** A provider's world: sessions by name, and what was asked of it. Launches follow the script, then start. */
-export function scriptedProvider(name: 'kaggle' | 'local' = 'kaggle', script: Script[] = []) {
+export function scriptedProvider(
+  name: 'kaggle' | 'local' | 'colab' = 'kaggle',
+  script: Script[] = [],
+) {
   const sessions = new Map<string, Observed>()
   const launches: LaunchOrder[] = []
   const state = {
@@ -41,6 +44,7 @@ export function scriptedProvider(name: 'kaggle' | 'local' = 'kaggle', script: Sc
   const provider: SessionProvider = {
     name,
     appearsWithinSeconds: 20,
+    tells: name !== 'colab',
     async launch(order): Promise<LaunchResult> {
       launches.push(order)
       const next = state.script.shift() ?? { kind: 'start' }
@@ -49,6 +53,10 @@ export function scriptedProvider(name: 'kaggle' | 'local' = 'kaggle', script: Sc
       }
       if (next.kind === 'unheard') return { kind: 'unknown', reason: 'no answer' }
       if (state.sessions.get(order.name)?.kind === 'running') state.duplicates.push(order.name)
+      if (name === 'colab') {
+        sessions.set(order.name, { kind: 'queued', handle: `link/${order.name}` })
+        return { kind: 'awaits-person', link: `link/${order.name}` }
+      }
       state.run(order.name)
       if (next.kind === 'start-unheard') return { kind: 'unknown', reason: 'no answer' }
       return { kind: 'started', handle: order.name }

@@ -34,7 +34,7 @@ describe('what becomes of a run when a session ends', () => {
     ['lost for the fourth time', { failures: 3 }, endOf('lost'), false, false, 'training', 4],
     ['budget', fresh, endOf('budget'), true, false, 'training', 0],
     ['superseded', fresh, endOf('superseded'), true, false, 'training', 0],
-    ['expired', fresh, endOf('expired'), false, false, 'training', 1],
+    ['expired', fresh, endOf('expired'), false, false, 'training', 0],
     ['cancelled says nothing', { failures: 1 }, endOf('cancelled'), false, false, 'training', 1],
     ['cancelled after a stop', stopAsked, endOf('cancelled'), false, false, 'stopped', 0],
     ['lost after a stop', stopAsked, endOf('lost'), false, false, 'stopped', 1],

@@ -25,12 +25,13 @@ export async function tickWorld(options: WorldOptions = {}) {
   const now = () => clock.now()
   const accounts = options.accounts ?? [accountOf('ana'), accountOf('bia')]
   await seed(fresh.db, accounts, options.runs ?? [runOf('one')])
-  const kaggle = scriptedProvider('kaggle', options.script)
+  const kaggle = scriptedProvider(accounts[0]?.provider ?? 'kaggle', options.script)
   const store = rotationStore(fresh.db, now)
   const gate = sessionGate(fresh.db, now)
   const look = reads(fresh.db)
   const troubles: unknown[] = []
   let ids = 0
+  let storeTrouble: string | null = null
   const portsOver = (memory: RotationStore, provider: SessionProvider): TickPorts => ({
     store: memory,
     providers: new Map([[provider.name, provider]]),
@@ -49,6 +50,8 @@ export async function tickWorld(options: WorldOptions = {}) {
     emulated: options.emulated ?? false,
     quotaMaxAgeSeconds: 60,
     quotaAsked: new Map(),
+    personSeconds: 100,
+    storeTrouble: async () => storeTrouble,
   })
   const ports = portsOver(store, kaggle.provider)
   const run = async (name = 'one') => {
@@ -65,6 +68,9 @@ export async function tickWorld(options: WorldOptions = {}) {
     gate,
     look,
     troubles,
+    setStoreTrouble: (why: string | null) => {
+      storeTrouble = why
+    },
     portsOver,
     run,
     tick: () => tick(ports),

@@ -48,10 +48,9 @@ describe('a run that has no session', () => {
     expect((await world.run()).waiting).toContain('rodizio accounts add')
   })
 
-  it('is never given to accounts that a person must start, nor to emulated ones among real ones', async () => {
-    const person = accountOf('ana', { automation: 'person' })
+  it('is never given to emulated accounts among real ones, nor the other way round', async () => {
     const emulated = accountOf('bia', { emulated: true })
-    await using world = await tickWorld({ accounts: [person, emulated] })
+    await using world = await tickWorld({ accounts: [emulated] })
     await world.tick()
     expect(world.kaggle.launches).toEqual([])
     await using beside = await tickWorld({ accounts: [accountOf('ana'), emulated], emulated: true })
@@ -431,5 +430,71 @@ describe("the providers' own books", () => {
     world.clock.advance(1)
     await world.tick()
     expect((await world.look.quota('ana'))?.usedSeconds).toBe(2 * HOUR)
+  })
+})
+
+it('starts no session while the store could not keep what it trains, and says why', async () => {
+  await using world = await tickWorld()
+  world.setStoreTrouble('sign in first')
+  await world.tick()
+  expect(await world.sessions()).toEqual([])
+  expect((await world.run()).waiting).toBe('sign in first')
+  world.setStoreTrouble(null)
+  await world.tick()
+  expect((await world.sessions()).length).toBe(1)
+  expect((await world.run()).waiting).toBeNull()
+})
+
+describe('a session that a person starts', () => {
+  const colab = () =>
+    tickWorld({ accounts: [accountOf('cris', { provider: 'colab', automation: 'person' })] })
+
+  it('waits with a link, is reminded of once, and begins when its notebook calls in', async () => {
+    await using world = await colab()
+    await world.tick()
+    const [waiting] = await world.sessions()
+    expect(waiting).toMatchObject({ state: 'awaiting_person', deadlineAt: null })
+    expect(waiting?.handle).toMatch(/^link\//)
+    world.clock.advance(50)
+    await world.tick()
+    await world.tick()
+    const events = await world.look.events(0, 100)
+    expect(events.filter(({ kind }) => kind === 'session.reminder').length).toBe(1)
+    world.clock.advance(40)
+    await world.enrol()
+    const [running] = await world.sessions()
+    expect(running?.state).toBe('running')
+    expect(running?.launchedAt).toEqual(world.clock.now())
+  })
+
+  it('expires when nobody comes: nothing is charged, and the run is not to blame', async () => {
+    await using world = await colab()
+    await world.tick()
+    world.clock.advance(100)
+    await world.tick()
+    const [expired] = await world.sessions()
+    expect(expired).toMatchObject({ state: 'ended', outcome: 'expired', usedSeconds: 0 })
+    expect((await world.run()).failures).toBe(0)
+    expect(await sum(world, 'cris')).toBe(0)
+    await expect(world.enrol()).rejects.toMatchObject({ code: 'session_ended' })
+  })
+
+  it('is lost by its silence alone, since nobody else can tell', async () => {
+    await using world = await colab()
+    await world.tick()
+    await world.enrol()
+    world.clock.advance(181)
+    await world.tick()
+    expect((await world.sessions())[0]).toMatchObject({ outcome: 'lost' })
+  })
+
+  it('is found again on Drive when the service dies after putting its notebook there', async () => {
+    await using world = await colab()
+    await world.tick()
+    await world.db.run("update sessions set state = 'launching', handle = null, expires_at = null")
+    world.clock.advance(61)
+    await world.tick()
+    expect(world.kaggle.launches.length).toBe(1)
+    expect((await world.sessions())[0]?.state).toBe('awaiting_person')
   })
 })

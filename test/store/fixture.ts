@@ -96,6 +96,7 @@ export const sessionOf = (changes: Partial<Session> = {}): Session => ({
   enrolledAt: new Date(start),
   heardAt: new Date(start),
   checkedAt: null,
+  expiresAt: null,
   deadlineAt: new Date('2026-03-10T13:00:00.000Z'),
   endedAt: null,
   usedSeconds: null,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { sha256Hex } from '../../src/lib/random.ts'
 import { folderArtifacts } from '../../src/store/folder-artifacts.ts'
-import { artifactStoreContract } from '../contract/artifact-store.ts'
+import { artifactStoreContract, bodyOf } from '../contract/artifact-store.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 artifactStoreContract('in a folder', async () => {
@@ -13,6 +13,8 @@ artifactStoreContract('in a folder', async () => {
   mkdirSync(root)
   return {
     store: folderArtifacts(root),
+    // A disk that fills up says so while it is written to; one that is really full is tried below.
+    fill: () => bodyOf('01', Object.assign(new Error('no space'), { code: 'ENOSPC' })),
     [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
   }
 })
