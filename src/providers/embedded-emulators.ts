@@ -9,7 +9,12 @@ import { isSameProcessAlive } from '../lib/processes.ts'
 const File = z.object({
   pid: z.number().int(),
   startTime: z.string().nullable(),
-  urls: z.object({ kaggle: z.string() }),
+  urls: z.object({
+    kaggle: z.string(),
+    drive: z.string(),
+    googleToken: z.string(),
+    colab: z.string(),
+  }),
   adminToken: z.string(),
 })
 
@@ -111,7 +116,7 @@ export function embeddedEmulators(options: EmbeddedOptions) {
       await starting
     },
     /** Where they answer now; undefined while they are down. */
-    kaggleUrl: (): string | undefined => found()?.urls.kaggle,
+    urls: () => found()?.urls,
     claim: () => admin('claim', {}),
     /** Stages the death of the n-th session that starts from now: SIGKILL some seconds after its output shows a line. */
     stagePreemption: (session: number, afterLine: string, afterSeconds: number) =>

@@ -121,6 +121,7 @@ export function kaggleSessions({
   return {
     name: 'kaggle',
     appearsWithinSeconds: 20,
+    tells: true,
     launch,
     observe,
     kill: async () => false,

@@ -115,6 +115,7 @@ export function localSessions(
   return {
     name: 'local',
     appearsWithinSeconds: 0,
+    tells: true,
     launch,
     observe,
     async kill(_account, name) {

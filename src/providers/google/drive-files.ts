@@ -1,0 +1,89 @@
+import { AppError } from '../../lib/errors.ts'
+import type { DriveClient } from './drive.ts'
+import { UPLOAD_GRANULE_BYTES } from './drive.ts'
+import type { DriveFiles } from './drive-artifacts.ts'
+import type { AccessTokens } from './oauth.ts'
+
+export interface DriveFilesOptions {
+  readonly client: DriveClient
+  readonly clientId: string
+  /** The service's own folder, at the root of the Drive. */
+  readonly folder: string
+  readonly rootUrl: string
+  readonly tokens: AccessTokens
+}
+
+/** So much of a file is held at once while this service sends it itself: manifests fit in one. */
+const chunkBytes = 4 * UPLOAD_GRANULE_BYTES
+
+/** A session's own token is good for at least so long. */
+const sessionTokenSeconds = 1800
+
+/** Drive as the artifact store wants it: keys become folders and names below one folder of the person's Drive. */
+export function driveFiles(options: DriveFilesOptions): DriveFiles {
+  const { client, clientId, folder, tokens } = options
+  const root = options.rootUrl.replace(/\/+$/, '')
+  return {
+    clientId,
+    async newId() {
+      const [id] = await client.generateIds(1)
+      if (id) return id
+      throw new AppError('unavailable', 'Google gave no id for a new file')
+    },
+    async openUpload({ id, key, bytes, sha256 }) {
+      const parts = key.split('/')
+      const name = parts.pop() ?? key
+      const parent = await client.ensureFolder([folder, ...parts].join('/'))
+      return client.openUpload({ id, name, parent, bytes, sha256, appProperties: { rodizio: key } })
+    },
+    async metadata(id) {
+      try {
+        const { bytes, sha256, isTrashed } = await client.metadata(id)
+        return bytes === null || sha256 === null || isTrashed ? undefined : { bytes, sha256 }
+      } catch (error) {
+        if (error instanceof AppError && error.kind === 'not-found') return undefined
+        throw error
+      }
+    },
+    async send(url, body, totalBytes) {
+      let from = 0
+      for await (const chunk of inChunks(body, chunkBytes)) {
+        const end = from + chunk.byteLength
+        // More or less than was announced: the file stays unfinished, and nobody will see it.
+        if (end > totalBytes || (end < totalBytes && chunk.byteLength < chunkBytes)) return
+        await client.sendChunk(url, chunk, { from, totalBytes })
+        from += chunk.byteLength
+      }
+      if (totalBytes === 0) await client.sendChunk(url, new Uint8Array(0), { from: 0, totalBytes })
+    },
+    read: (id, range) => client.download(id, range),
+    async remove(id) {
+      try {
+        await client.remove(id)
+      } catch (error) {
+        if (!(error instanceof AppError && error.kind === 'not-found')) throw error
+      }
+    },
+    async fetchWay(id) {
+      const { token } = await tokens.get(sessionTokenSeconds)
+      const headers = { authorization: `Bearer ${token}` }
+      return { url: `${root}/drive/v3/files/${encodeURIComponent(id)}?alt=media`, headers }
+    },
+  }
+}
+
+/** The bytes in pieces of exactly that size, but for the last. */
+async function* inChunks(
+  body: AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let held = Buffer.alloc(0)
+  for await (const part of body) {
+    held = Buffer.concat([held, part])
+    while (held.byteLength >= size) {
+      yield Uint8Array.from(held.subarray(0, size))
+      held = held.subarray(size)
+    }
+  }
+  if (held.byteLength > 0) yield Uint8Array.from(held)
+}
