@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
 import { openStorage, type Storage } from './app/storage.ts'
@@ -57,9 +58,14 @@ export async function startService(options: ServiceOptions) {
     // Known once the service listens; no session can ask before.
     let address = ''
     const sessionUrl = () => config.RODIZIO_PUBLIC_URL ?? address
-    const { app, begin } = openFace(storage, providers, {
-      version: options.version,
+    const artifacts = openArtifacts(storage, {
+      config,
+      clock,
+      google: providers.google,
       sessionUrl,
+    })
+    const { app, begin } = openFace(storage, providers, artifacts, {
+      version: options.version,
       ready: () => ready,
       unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
       now,
@@ -90,10 +96,12 @@ export async function startService(options: ServiceOptions) {
         log.warn({ event: 'tick.trouble', message: messageOf(error), ...about }),
       quotaMaxAgeSeconds: emulators ? 5 : 60,
       quotaAsked: new Map(),
+      storeTrouble: artifacts.trouble,
+      personSeconds: config.RODIZIO_PERSON_SECONDS,
     }
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const work = async () => {
-      if (!ready) await prepare(storage, providers, begin, config, root)
+      if (!ready) await prepare(storage, providers, artifacts, begin, config, root, failed)
       ready = true
       await tick(ticks)
     }
@@ -138,15 +146,18 @@ export async function startService(options: ServiceOptions) {
 async function prepare(
   storage: Storage,
   providers: Providers,
+  artifacts: Artifacts,
   begin: (wanted: WantedRun, dryRun: boolean) => Promise<unknown>,
   config: Config,
   root: URL,
+  told: (error: unknown) => void,
 ): Promise<void> {
   const { local, emulators } = providers
   const open = new Set((await storage.rotation.openSessions()).map(({ name }) => name))
   await local.endOrphans(open)
   await storage.files.sweep()
-  await storage.checkpoints.sweep()
+  // What is left over can wait for a better day: a store that cannot be reached must not keep the service from starting.
+  await artifacts.checkpoints.sweep().catch(told)
   if (!emulators) return
   // Asked before the emulators are: they could only say so in their own log.
   providers.python()

@@ -100,6 +100,8 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     accounts: () => all('/v1/accounts', wire.Account),
     addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),
     testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
+    beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),
+    loginStatus: () => read('/v1/logins/google', wire.LoginStatus),
     budget: () => all('/v1/budget', wire.Budget),
   }
 }

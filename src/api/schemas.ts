@@ -216,6 +216,13 @@ export const AccountTest = z.object({
 })
 export type AccountTest = z.infer<typeof AccountTest>
 
+export const LoginStatus = z.object({
+  state: z.enum(['none', 'waiting', 'good', 'revoked', 'denied', 'expired']),
+  userCode: z.string().optional().describe('to be entered at the address'),
+  verificationUrl: z.string().optional(),
+})
+export type LoginStatus = z.infer<typeof LoginStatus>
+
 export const Budget = z.object({
   account: z.string(),
   provider: z.string(),

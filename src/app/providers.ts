@@ -4,6 +4,8 @@ import type { Config } from '../config/schema.ts'
 import { clientOf } from '../control/account-access.ts'
 import type { Credentials } from '../control/accounts.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import { colabLink } from '../providers/colab/link.ts'
 import { embeddedEmulators } from '../providers/embedded-emulators.ts'
 import { kaggleClient } from '../providers/kaggle/client.ts'
 import { kaggleSessions } from '../providers/kaggle/sessions.ts'
@@ -11,6 +13,7 @@ import { resolvePython } from '../providers/local/python.ts'
 import { localSessions } from '../providers/local/sessions.ts'
 import type { Account } from '../rotation/account.ts'
 import type { SessionProvider } from '../rotation/session-provider.ts'
+import { type Google, openGoogle } from './google.ts'
 import type { Storage } from './storage.ts'
 
 export interface ProviderOptions {
@@ -51,7 +54,7 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
       })
     : undefined
   const python = () => resolvePython(config.RODIZIO_PYTHON)
-  const kaggleUrl = () => emulators?.kaggleUrl() ?? config.RODIZIO_KAGGLE_URL
+  const kaggleUrl = () => emulators?.urls()?.kaggle ?? config.RODIZIO_KAGGLE_URL
   const connect = (credentials: Credentials) =>
     kaggleClient({ baseUrl: kaggleUrl(), credentials, timeoutMs: kaggleTimeoutMs, clock })
   const kaggleOf = (account: Account) => clientOf(storage.accounts, account, connect)
@@ -61,6 +64,24 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
     runnerPath: fileURLToPath(new URL('templates/run_notebook.py', root)),
     now: () => clock.now(),
   })
+  const google = openGoogle({
+    config,
+    clock,
+    signIns: storage.signIns,
+    urls: () => ({
+      drive: emulators?.urls()?.drive ?? config.RODIZIO_DRIVE_URL,
+      googleToken: emulators?.urls()?.googleToken ?? config.RODIZIO_GOOGLE_TOKEN_URL,
+    }),
+  })
+  const colabUrl = () => emulators?.urls()?.colab ?? config.RODIZIO_COLAB_URL
+  const colab =
+    google &&
+    colabLink({
+      shelf: google.shelf,
+      colabUrl,
+      now: () => clock.now(),
+      reachable: () => config.RODIZIO_PUBLIC_URL !== undefined || emulators !== undefined,
+    })
   const kaggle = kaggleSessions({
     clientOf: kaggleOf,
     clock,
@@ -70,14 +91,17 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
     emulators,
     local,
     python,
+    google,
     connect,
     byName: new Map<string, SessionProvider>([
       ['local', local],
       ['kaggle', kaggle],
+      ...(colab ? [['colab', colab] as const] : []),
     ]),
     /** Proves an account by a live call, in a sentence. */
     async prove(account: Account): Promise<string> {
       if (account.provider === 'local') return `notebooks run with ${python()}`
+      if (account.provider === 'colab') return proveColab(google)
       return `${account.provider} knows it as ${await (await kaggleOf(account)).whoAmI()}`
     },
   }
@@ -87,3 +111,14 @@ export type Providers = Awaited<ReturnType<typeof openProviders>>
 
 const isLoopback = (url: string): boolean =>
   ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)
+
+/** Colab itself can be asked nothing: what it needs is a sign-in, for the Drive that notebooks are opened from. */
+async function proveColab(google: Google | undefined): Promise<string> {
+  const state = (await google?.signIn.status())?.state ?? 'none'
+  if (state === 'good') return 'notebooks go to Drive, and a person opens them from a link'
+  throw new AppError('unauthorized', `the sign-in at Google is ${state}`, {
+    next: google
+      ? 'Sign in with: rodizio login google'
+      : 'Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, then: rodizio login google',
+  })
+}

@@ -1,4 +1,3 @@
-import { checkpointBook } from '../control/checkpoint-book.ts'
 import type { NamedDataset } from '../control/reads.ts'
 import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
@@ -9,6 +8,7 @@ import { takeDataFolder } from '../store/data-folder.ts'
 import type { Database } from '../store/database.ts'
 import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
+import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { migrate } from '../store/migrate.ts'
 import { reads } from '../store/reads.ts'
@@ -16,6 +16,7 @@ import { rotationStore } from '../store/rotation-store.ts'
 import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
 import { sessionGate } from '../store/session-gate.ts'
+import { signInRows } from '../store/sign-in-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
 
 /**
@@ -36,19 +37,21 @@ export async function openStorage(
     opened = db
     await migrate(db, new URL('migrations/', root), now())
     if (!acceptClock) await refuseTurnedBackClock(db, now())
-    const artifacts = folderArtifacts(folder.store)
+    const key = loadSecretKey(folder.root)
     const files = datasetFiles(folder.datasets)
     const look = reads(db)
     return {
       folder,
       look,
       files,
-      artifacts,
+      folderStore: folderArtifacts(folder.store),
       admin: loadAdminToken(folder.root),
-      accounts: accountBook(db, loadSecretKey(folder.root), now),
+      accounts: accountBook(db, key, now),
       gate: sessionGate(db, now),
-      checkpoints: checkpointBook(checkpointRows(db, now), artifacts),
+      checkpointRows: checkpointRows(db, now),
       runs: runBook(db, now),
+      fileIndex: fileIndexRows(db, now),
+      signIns: signInRows(db, key, now),
       rotation: rotationStore(db, now),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
         const imported = await importDataset(body, await files.stage(), strict)

@@ -7,12 +7,16 @@ export function emulatorsCommand(program: Command, context: Context): void {
   program
     .command('emulators')
     .description(
-      'serve the emulated outside services (Kaggle) until a signal; official clients work against them',
+      'serve the emulated outside services (Kaggle, Google Drive) until a signal; official clients work against them',
     )
     .option('--json', 'print one line of JSON with their addresses')
     .option('--state <folder>', 'where they keep their state; inside the data folder when left out')
     .option('--port <n>', 'port of the emulated Kaggle; a free one when left out')
     .option('--claim-seconds <n>', 'end when nobody has claimed them for so long')
+    .option(
+      '--approve-after <seconds>',
+      'an emulated person approves a sign-in at Google after so long; default 2',
+    )
     .option('--weekly-hours <n>', 'GPU hours that the emulated Kaggle grants a week')
     .option('--latency-ms <n>', 'added to every answer')
     .option('--bytes-per-second <n>', 'speed of each connection')
@@ -43,6 +47,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
           write: (line) => void process.stdout.write(line),
           pythonPath: config.RODIZIO_PYTHON,
           kaggle,
+          google: { approveAfterSeconds: numeric('approveAfter') ?? 2 },
           ...(claimSeconds === undefined ? {} : { claimSeconds }),
         },
         context.root,

@@ -39,6 +39,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${from(d)}`,
   'session.launched': (d) =>
     `session ${word(d, 'generation')} is launched on ${word(d, 'account')}`,
+  'session.awaiting_person': (d) =>
+    `session ${word(d, 'generation')} waits for ${word(d, 'owner')}: open ${word(d, 'link')} and press Run all, before ${word(d, 'expiresAt')}`,
+  'session.reminder': (d) =>
+    `session ${word(d, 'generation')} still waits for ${word(d, 'owner')}: ${word(d, 'link')}`,
   'session.enrolled': (d) => `session ${word(d, 'generation')} has started and reports here`,
   'session.training': (d) =>
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}, loss ${decimals(d.loss, 3)}`,
@@ -59,6 +63,9 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,
   'account.held': (d) =>
     `account ${word(d, 'account')} is left alone until ${word(d, 'until')}: ${word(d, 'reason')}`,
+  'google.signed_in': () => 'signed in at Google: checkpoints can go to Drive',
+  'google.signed_out': () =>
+    'the sign-in at Google is over: sessions go on with what they hold; sign in again with rodizio login google',
   'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
 }
 

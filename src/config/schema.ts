@@ -59,6 +59,38 @@ export const settings = {
     webAddress.default('https://api.kaggle.com'),
     'Where the Kaggle API answers',
   ),
+  RODIZIO_COLAB_URL: setting(
+    webAddress.default('https://colab.research.google.com'),
+    'Where notebooks of Drive are opened',
+  ),
+  RODIZIO_STORE: setting(
+    z.enum(['folder', 'drive'], { error: 'one of folder, drive' }).default('folder'),
+    'Where checkpoints and artifacts live: a folder of this machine, or Google Drive',
+  ),
+  RODIZIO_DRIVE_URL: setting(
+    webAddress.default('https://www.googleapis.com'),
+    'Where the Google Drive API answers',
+  ),
+  RODIZIO_GOOGLE_TOKEN_URL: setting(
+    webAddress.default('https://oauth2.googleapis.com/token'),
+    "Where Google's sign-in answers, `device/code` beside it",
+  ),
+  RODIZIO_DRIVE_FOLDER: setting(
+    z.string().min(1).default('Rodizio'),
+    'Folder in Drive that holds everything of this service',
+  ),
+  GOOGLE_CLIENT_ID: setting(
+    z.string().min(1).optional(),
+    'Client of your own at Google (type: TVs and limited input devices)',
+  ),
+  GOOGLE_CLIENT_SECRET: secret(z.string().min(1).optional(), 'Secret of that client'),
+  RODIZIO_PERSON_SECONDS: setting(
+    z.coerce
+      .number({ error: 'not a number' })
+      .min(1, 'at least 1')
+      .default(12 * 3600),
+    'How long a person is waited for who has to start a session from a link, in seconds',
+  ),
   RODIZIO_TICK_SECONDS: setting(
     z.coerce
       .number({ error: 'not a number' })

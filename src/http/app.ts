@@ -10,12 +10,13 @@ import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
+import { type LoginPorts, loginRoutes } from './logins.ts'
 import { problem } from './problem.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { transferRoutes } from './transfers.ts'
 
-export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts {
+export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts, LoginPorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -58,6 +59,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', runRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
+  app.route('/', loginRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -1,0 +1,165 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { makePlace, type Place, until } from './service.ts'
+
+const google = {
+  RODIZIO_SAMPLE: 'off',
+  RODIZIO_STORE: 'drive',
+  GOOGLE_CLIENT_ID: 'own-client.apps.example.com',
+  GOOGLE_CLIENT_SECRET: 'planted-client-secret',
+}
+const flags = [
+  '--session-max',
+  '14s',
+  '--save-every',
+  '3s',
+  '--heartbeat',
+  '1s',
+  '--step-pace',
+  '0.2s',
+]
+
+/** A call to one of the emulators of this place. */
+async function ask<T>(
+  service: 'drive' | 'colab',
+  place: Place,
+  method: string,
+  name: string,
+  body?: unknown,
+): Promise<T> {
+  const text = readFileSync(join(place.data, 'emulators/emulators.json'), 'utf8')
+  const file = JSON.parse(text) as { urls: Record<string, string>; adminToken: string }
+  const response = await fetch(`${file.urls[service]}/_emulator/${name}`, {
+    method,
+    headers: { 'x-emulator-token': file.adminToken, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  if (!response.ok) throw new Error(`${name}: ${response.status} ${await response.text()}`)
+  return (await response.json()) as T
+}
+
+const askGoogle = <T>(place: Place, method: string, name: string, body?: unknown) =>
+  ask<T>('drive', place, method, name, body)
+
+async function ready(more: Record<string, string> = {}): Promise<Place> {
+  const place = await makePlace({ ...google, ...more })
+  await place.start()
+  await until('the accounts', async () => (await place.client().accounts()).length === 3)
+  const file = join(place.data, '..', 'rows.jsonl')
+  const rows = Array.from({ length: 120 }, (_, n) => ({
+    messages: [
+      { role: 'user', content: `Pergunta ${n}: quanto é ${n} mais 1?` },
+      { role: 'assistant', content: `É ${n + 1}.` },
+    ],
+  }))
+  writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  await place.json('data', 'import', file, '--name', 'rows')
+  return place
+}
+
+const completed = (place: Place, name: string) =>
+  until(
+    `${name} to complete`,
+    async () => {
+      const run = await place.client().run(name)
+      expect(run.failure).toBeNull()
+      return run.state === 'completed' ? run : undefined
+    },
+    200_000,
+  )
+
+it('waits for a sign-in, then rotates with its checkpoints on Drive, through kills of the service', async () => {
+  await using place = await ready()
+  await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '170', ...flags)
+  await until('the run to say what it waits for', async () =>
+    (await place.client().run('r')).waiting?.includes('rodizio login google'),
+  )
+  expect((await place.json<{ state: string }>('login', 'google')).state).toBe('good')
+  await until('a checkpoint', async () => (await place.client().run('r')).checkpoints.length > 0)
+  for (let kill = 0; kill < 3; kill += 1) {
+    await delay(3000)
+    await place.kill()
+    await place.start()
+  }
+  const run = await completed(place, 'r')
+  expect(run.sessions.length).toBeGreaterThanOrEqual(3)
+  expect(new Set(run.sessions.map(({ provider }) => provider)).size).toBe(2)
+  // The bytes went past the service: nothing of them stands in its own folder.
+  expect(existsSync(join(place.data, 'store/runs'))).toBe(false)
+  const { files } = await askGoogle<{ files: { name: string; bytes: number | null }[] }>(
+    place,
+    'GET',
+    'state',
+  )
+  const kept = run.checkpoints.filter(({ state }) => state === 'committed')
+  const manifests = files.filter(({ name }) => name === 'manifest.json')
+  expect(manifests.length).toBe(kept.length + 1) // and the artifact's
+  await place.stop()
+  const secrets = [google.GOOGLE_CLIENT_SECRET, 'ya29.', '1//']
+  for (const name of readdirSync(place.data, { recursive: true, encoding: 'utf8' })) {
+    if (name.startsWith('emulators') || name === 'secret.key') continue
+    const path = join(place.data, name)
+    const text = existsSync(path) && !name.includes('.jsonl') ? read(path) : ''
+    for (const secret of secrets)
+      expect(text.includes(secret), `${name} holds ${secret}`).toBe(false)
+  }
+})
+
+it('tells once that the sign-in is over, starts nothing more, and goes on after a new one', async () => {
+  await using place = await ready()
+  await place.json('login', 'google')
+  await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '170', ...flags)
+  await until('a checkpoint', async () => (await place.client().run('r')).checkpoints.length > 0)
+  await askGoogle(place, 'POST', 'revoke', {})
+  await askGoogle(place, 'POST', 'expire', { what: 'access-tokens' })
+  await until('the sign-out to be noticed', async () =>
+    place.output().includes('sign-in at Google is over'),
+  )
+  await delay(5000)
+  expect(place.output().split('sign-in at Google is over').length - 1).toBe(1)
+  await place.json('login', 'google')
+  await completed(place, 'r')
+})
+
+interface Opened {
+  slug: string
+  state: string
+  logPath: string
+}
+
+it('gives Colab its turn: a person who is late, then one who comes too late', async () => {
+  await using place = await ready({ RODIZIO_PERSON_SECONDS: '8' })
+  await place.json('login', 'google')
+  await place.json('accounts', 'add', 'cris', '--provider', 'colab', '--accept-rules')
+  const manners = [
+    { behaviour: 'late', delaySeconds: 3 },
+    { behaviour: 'late', delaySeconds: 14 },
+  ]
+  await ask('colab', place, 'POST', 'person', manners)
+  await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '260', ...flags)
+  const waiting = await until('a link', async () =>
+    (await place.client().sessions(true)).find(({ state }) => state === 'awaiting_person'),
+  )
+  expect(waiting.account).toBe('cris')
+  const run = await completed(place, 'r')
+  const atColab = run.sessions.filter(({ provider }) => provider === 'colab')
+  expect(atColab.map(({ outcome }) => outcome)).toEqual(['limit', 'expired'])
+  expect(atColab[1]?.usedSeconds).toBe(0)
+  const next = run.sessions[run.sessions.findIndex(({ outcome }) => outcome === 'expired') + 1]
+  expect(next?.provider).not.toBe('colab')
+  const late = await until('the late one to be refused', async () => {
+    const { notebooks } = await ask<{ notebooks: Opened[] }>('colab', place, 'GET', 'state')
+    return notebooks.find(({ state }) => state === 'failed')
+  })
+  expect(readFileSync(late.logPath, 'utf8')).toContain('did not let this session in')
+})
+
+const read = (path: string): string => {
+  try {
+    return readFileSync(path).toString('latin1')
+  } catch {
+    return '' // a folder
+  }
+}
