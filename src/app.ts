@@ -119,6 +119,8 @@ export async function startService(options: ServiceOptions) {
     return {
       url,
       emulated: emulators !== undefined,
+      /** Whether Drive and Colab are in play beside Kaggle. */
+      withGoogle: providers.google !== undefined,
       token: storage.admin,
       dataDir: folder.root,
       /** The last event that an earlier start has told; later ones are news. */

@@ -98,6 +98,7 @@ export const Session = z.object({
   state: z.string(),
   outcome: z.string().nullable(),
   reason: z.string().nullable(),
+  link: z.string().nullable().describe('what a person opens, while the session waits for one'),
   fromStep: z.number(),
   toStep: z.number(),
   lastCheckpointStep: z.number().nullable(),

@@ -41,7 +41,8 @@ export function openFace(
   const app = httpApp({
     adminToken: storage.admin.token,
     version: options.version,
-    emulated: emulated ? ['kaggle'] : [],
+    // Drive and Colab are in play once a Google client is configured.
+    emulated: emulated ? ['kaggle', ...(google ? ['drive', 'colab'] : [])] : [],
     desk,
     uploads,
     urls,

@@ -187,7 +187,7 @@ export function accountCommands(program: Command, context: Context): void {
                 s.outcome ?? s.state,
                 `${s.fromStep} → ${s.toStep}`,
                 s.usedSeconds === null ? '' : seconds(s.usedSeconds),
-                s.reason ?? '',
+                s.link ? `open ${s.link} and press Run all` : (s.reason ?? ''),
               ]),
             ),
       )

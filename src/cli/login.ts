@@ -25,6 +25,9 @@ export function loginCommands(program: Command, context: Context): void {
       context.say(
         `Open ${begun.verificationUrl} on any device and enter the code ${begun.userCode}`,
       )
+      if ((await client.health()).emulated.includes('drive')) {
+        context.say('Google is emulated here: an emulated person approves this in a moment.')
+      }
       context.say('Rodízio will see only the files that it makes itself. Waiting …')
       for (;;) {
         await systemClock.sleep(1000)

@@ -235,6 +235,11 @@ function greeting(service: Service): string[] {
   if (service.emulated) {
     lines.push(
       '  Emulated: Kaggle, its accounts, quotas and GPUs (a local server that really runs what is pushed to it).',
+      ...(service.withGoogle
+        ? [
+            '  Emulated too: Google, its Drive, its sign-in, Colab, and the person who opens its links.',
+          ]
+        : []),
       '  Real: this service, its ledger, sessions, checkpoints and hand-overs, and the training of the engine "dry",',
       '        a small character model on the CPU. Its artifact is labelled "dry" and is no adapter.',
     )

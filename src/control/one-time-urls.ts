@@ -69,7 +69,7 @@ export function oneTimeUrls(ports: UrlPorts) {
       await ports.artifacts.receive(storeKey(transfer.path), body, transfer)
       await ports.gate.spend(transfer.tokenHash)
     },
-    /** The file behind a download URL; `sent` is called with the last byte it delivered. */
+    /** The file behind a download URL; the caller says `spent` when its last byte has left. */
     async open(secret: string) {
       const transfer = await redeem(secret, 'download')
       return {

@@ -33,6 +33,7 @@ export const toSession = (session: Session, emulated: ReadonlySet<string>): wire
   state: session.state,
   outcome: session.outcome,
   reason: session.reason,
+  link: session.state === 'awaiting_person' ? session.handle : null,
   fromStep: session.fromStep,
   toStep: session.toStep,
   lastCheckpointStep: session.lastCheckpointStep,

@@ -143,6 +143,9 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
     (await place.client().sessions(true)).find(({ state }) => state === 'awaiting_person'),
   )
   expect(waiting.account).toBe('cris')
+  expect(waiting.link).toMatch(/\/drive\/[\w-]+$/)
+  expect((await place.run('train', 'show', 'r')).out).toContain(waiting.link)
+  expect((await place.client().health()).emulated).toEqual(['kaggle', 'drive', 'colab'])
   const run = await completed(place, 'r')
   const atColab = run.sessions.filter(({ provider }) => provider === 'colab')
   expect(atColab.map(({ outcome }) => outcome)).toEqual(['limit', 'expired'])
