@@ -84,7 +84,7 @@ it('survives kill -9 at ten random moments of a run', async () => {
   await expectNoTwoAtOnce(place)
   await expectBooksAgree(place, run)
   await place.stop()
-  expectNoOrphans(place)
+  await expectNoOrphans(place)
 })
 
 function expectEachGenerationOnce(run: Run): void {
@@ -130,7 +130,7 @@ async function expectBooksAgree(place: Place, run: Run): Promise<void> {
   }
 }
 
-function expectNoOrphans(place: Place): void {
+async function expectNoOrphans(place: Place): Promise<void> {
   const db = new Sqlite(join(place.data, 'rodizio.db'), { readonly: true })
   try {
     expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
@@ -148,7 +148,12 @@ function expectNoOrphans(place: Place): void {
     const pids = db.prepare("select handle from sessions where provider = 'local'").all() as {
       handle: string | null
     }[]
-    for (const { handle } of pids) if (handle) expect(processStartedAt(Number(handle))).toBeNull()
+    for (const { handle } of pids) {
+      await until(
+        'every process of a session to be gone',
+        () => !handle || processStartedAt(Number(handle)) === null,
+      )
+    }
   } finally {
     db.close()
   }

@@ -257,6 +257,6 @@ it('ends itself and its machines when nobody claims it', async () => {
   await assign(emulator)
   const [runtime] = emulator.admin.state().runtimes
   await promise
-  expect(processStartedAt(runtime?.pid ?? 0)).toBeNull()
+  await until('the death of its machine', () => processStartedAt(runtime?.pid ?? 0) === null)
   await emulator[Symbol.asyncDispose]()
 })

@@ -94,6 +94,6 @@ it('outlives a kill: the next process finds the session that goes on, and a sign
   second.kill('SIGTERM')
   await until('its end', () => second.exitCode !== null)
   expect(second.exitCode).toBe(0)
-  expect(processStartedAt(session.pid)).toBeNull()
+  await until('the death of its session', () => processStartedAt(session.pid) === null)
   expect(existsSync(emulatorsFilePath(folder.path))).toBe(false)
 })
