@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
+import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
@@ -15,7 +16,8 @@ import { type Clock, systemClock } from './lib/clock.ts'
 import { messageOf } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { newId, newSecret, sha256Hex } from './lib/random.ts'
-import { type TickPorts, tick } from './rotation/tick.ts'
+import { tick } from './rotation/tick.ts'
+import type { TickPorts } from './rotation/tick-ports.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
@@ -78,6 +80,9 @@ export async function startService(options: ServiceOptions) {
     undo.unshift(() => removeServiceFile(folder.root))
 
     const { emulators } = providers
+    const trouble: TickPorts['trouble'] = (error, about) =>
+      log.warn({ event: 'tick.trouble', message: messageOf(error), ...about })
+    const sealed = openSealed(storage, artifacts, { now, trouble })
     const ticks: TickPorts = {
       store: rotation,
       providers: providers.byName,
@@ -85,18 +90,25 @@ export async function startService(options: ServiceOptions) {
       emulated: emulators !== undefined,
       renderNotebook: async (run, session, ticket) => {
         const templates = loadTemplates(new URL('templates/', root))
-        return sessionNotebook(run, session, ticket, sessionUrl(), templates)
+        const way = session.sealed
+          ? { sealed: await sealed.order(run, session) }
+          : { controlUrl: sessionUrl(), ticket }
+        return sessionNotebook(run, session, way, templates)
       },
       newTicket: () => {
         const ticket = newSecret('rzt')
         return { ticket, hash: sha256Hex(ticket) }
       },
       newSessionId: () => newId('ses'),
-      trouble: (error, about) =>
-        log.warn({ event: 'tick.trouble', message: messageOf(error), ...about }),
+      trouble,
       quotaMaxAgeSeconds: emulators ? 5 : 60,
       quotaAsked: new Map(),
-      storeTrouble: artifacts.trouble,
+      storeTrouble: async (run) => {
+        const why = await artifacts.trouble()
+        if (why !== null || providers.reach() !== 'sealed') return why
+        return (await artifacts.direct?.data.missing(run.datasetVersion)) ?? null
+      },
+      sealed,
       personSeconds: config.RODIZIO_PERSON_SECONDS,
     }
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
@@ -104,6 +116,7 @@ export async function startService(options: ServiceOptions) {
       if (!ready) await prepare(storage, providers, artifacts, begin, config, root, failed)
       ready = true
       await tick(ticks)
+      await sealed.sweep()
     }
     const wanted = config.RODIZIO_TICK_SECONDS
     const everySeconds = emulators ? Math.min(1, wanted) : wanted

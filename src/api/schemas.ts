@@ -99,6 +99,11 @@ export const Session = z.object({
   outcome: z.string().nullable(),
   reason: z.string().nullable(),
   link: z.string().nullable().describe('what a person opens, while the session waits for one'),
+  sealed: z
+    .boolean()
+    .describe(
+      'whether it takes no orders: its work order went with it, its log is all that is heard',
+    ),
   fromStep: z.number(),
   toStep: z.number(),
   lastCheckpointStep: z.number().nullable(),

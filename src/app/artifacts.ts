@@ -1,12 +1,15 @@
 import { join } from 'node:path'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
+import type { Slots } from '../artifacts/slots.ts'
 import type { Config } from '../config/schema.ts'
 import { checkpointBook } from '../control/checkpoint-book.ts'
 import { oneTimeUrls } from '../control/one-time-urls.ts'
+import { type StoredData, storedData } from '../control/stored-data.ts'
 import type { Ways } from '../control/ways.ts'
 import { type Clock, secondsBetween } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { driveArtifacts } from '../providers/google/drive-artifacts.ts'
+import { driveSlots } from '../providers/google/drive-slots.ts'
 import type { Google } from './google.ts'
 import type { Storage } from './storage.ts'
 
@@ -28,12 +31,12 @@ export function openArtifacts(storage: Storage, options: ArtifactOptions) {
     readData: (version, file, range) => files.read(version, file, range.from, range.to),
     baseUrl: options.sessionUrl,
   })
-  const { store, ways, pathOf, trouble, full } =
+  const { store, ways, pathOf, trouble, full, direct } =
     options.config.RODIZIO_STORE === 'drive'
       ? onDrive(storage, options)
       : inFolder(folderStore, storage.folder.store, urls)
   const checkpoints = checkpointBook(storage.checkpointRows, store)
-  return { urls, google, artifacts: store, ways, pathOf, trouble, full, checkpoints }
+  return { urls, google, artifacts: store, ways, pathOf, trouble, full, direct, checkpoints }
 }
 
 export type Artifacts = ReturnType<typeof openArtifacts>
@@ -48,6 +51,8 @@ interface Opened {
   readonly trouble: () => Promise<string | null>
   /** Told when there was no room for so many bytes. */
   readonly full: (bytes: number) => void
+  /** What lets sessions do without this service; undefined where all bytes pass through it. */
+  readonly direct: { readonly slots: Slots; readonly data: StoredData } | undefined
 }
 
 const inFolder = (store: ArtifactStore, root: string, ways: Ways): Opened => ({
@@ -56,6 +61,7 @@ const inFolder = (store: ArtifactStore, root: string, ways: Ways): Opened => ({
   pathOf: (prefix) => join(root, prefix),
   trouble: async () => null,
   full: () => undefined,
+  direct: undefined,
 })
 
 function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
@@ -66,8 +72,19 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
     })
   }
   const room = roomWatch(google.freeBytes, clock)
+  const { store, ways, bring } = driveArtifacts(google.files, storage.fileIndex)
+  const data = storedData({
+    artifacts: store,
+    bring,
+    dataFiles: storage.dataFiles,
+    readData: (version, file, range) => storage.files.read(version, file, range.from, range.to),
+    clock,
+  })
+  const slots = driveSlots(google.files, storage.fileIndex, storage.slotIndex)
   return {
-    ...driveArtifacts(google.files, storage.fileIndex),
+    store,
+    ways,
+    direct: { slots, data },
     pathOf: (prefix) => `Drive: ${google.folder}/${prefix}`,
     async trouble() {
       const { state } = await google.signIn.status()

@@ -42,7 +42,11 @@ export function openGoogle({ config, clock, signIns, urls }: GoogleOptions) {
     const rootUrl = urls().drive
     if (known?.rootUrl !== rootUrl) {
       const client = driveClient({ rootUrl, tokens, timeoutMs, clock })
-      known = { rootUrl, client, files: driveFiles({ client, clientId, folder, rootUrl, tokens }) }
+      known = {
+        rootUrl,
+        client,
+        files: driveFiles({ client, clientId, folder, rootUrl, tokens, clock }),
+      }
     }
     return known
   }

@@ -82,16 +82,19 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
       now: () => clock.now(),
       reachable: () => config.RODIZIO_PUBLIC_URL !== undefined || emulators !== undefined,
     })
-  const kaggle = kaggleSessions({
-    clientOf: kaggleOf,
-    clock,
-    reachable: () => config.RODIZIO_PUBLIC_URL !== undefined || isLoopback(kaggleUrl()),
-  })
+  /** Emulated sessions run on this machine; those elsewhere need an address, or a store of their own way. */
+  const reach = (): 'open' | 'sealed' | 'none' => {
+    if (config.RODIZIO_PUBLIC_URL !== undefined || emulators) return 'open'
+    if (config.RODIZIO_STORE === 'drive') return 'sealed'
+    return isLoopback(kaggleUrl()) ? 'open' : 'none'
+  }
+  const kaggle = kaggleSessions({ clientOf: kaggleOf, clock, reach })
   return {
     emulators,
     local,
     python,
     google,
+    reach,
     connect,
     byName: new Map<string, SessionProvider>([
       ['local', local],

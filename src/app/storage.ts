@@ -17,6 +17,7 @@ import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
 import { sessionGate } from '../store/session-gate.ts'
 import { signInRows } from '../store/sign-in-rows.ts'
+import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
 
 /**
@@ -51,6 +52,7 @@ export async function openStorage(
       checkpointRows: checkpointRows(db, now),
       runs: runBook(db, now),
       fileIndex: fileIndexRows(db, now),
+      slotIndex: slotRows(db, now),
       signIns: signInRows(db, key, now),
       rotation: rotationStore(db, now),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {

@@ -43,7 +43,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `session ${word(d, 'generation')} waits for ${word(d, 'owner')}: open ${word(d, 'link')} and press Run all, before ${word(d, 'expiresAt')}`,
   'session.reminder': (d) =>
     `session ${word(d, 'generation')} still waits for ${word(d, 'owner')}: ${word(d, 'link')}`,
-  'session.enrolled': (d) => `session ${word(d, 'generation')} has started and reports here`,
+  'session.enrolled': (d) =>
+    `session ${word(d, 'generation')} has started and ${d.sealed === true ? 'is followed through its log: it takes no orders' : 'reports here'}`,
   'session.training': (d) =>
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}, loss ${decimals(d.loss, 3)}`,
   'session.ended': (d) =>

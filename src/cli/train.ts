@@ -244,7 +244,9 @@ function describeRun(run: Run): string {
     s.outcome ?? s.state,
     `${s.fromStep} → ${s.toStep}`,
     s.usedSeconds === null ? '' : seconds(s.usedSeconds),
-    s.link ? `open ${s.link} and press Run all` : (s.reason ?? ''),
+    s.link
+      ? `open ${s.link} and press Run all`
+      : (s.reason ?? (s.sealed ? 'takes no orders: no public address' : '')),
   ])
   lines.push('', table(['SESSION', 'ACCOUNT', 'OUTCOME', 'STEPS', 'USED', 'WHY'], sessions))
   const kept = run.checkpoints.filter(({ state }) => state === 'committed')

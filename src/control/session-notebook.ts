@@ -9,12 +9,16 @@ import type { Session } from '../rotation/session.ts'
 /** A guess for the header's figures while no tokenizer has counted the data. */
 const assumedTokensPerExample = 300
 
-/** The notebook of one session: it carries the service's address and a ticket, and no other secret. */
+/** How a session gets on: by calling the service, or by a whole work order of its own. */
+export type WayIn =
+  | { readonly controlUrl: string; readonly ticket: string }
+  | { readonly sealed: string }
+
+/** The notebook of one session: it carries the service's address and a ticket, or its sealed order, and no other secret. */
 export function sessionNotebook(
   run: Run,
   session: Session,
-  ticket: string,
-  controlUrl: string,
+  way: WayIn,
   templates: Templates,
 ): string {
   const plan = Plan.parse(run.plan)
@@ -28,8 +32,7 @@ export function sessionNotebook(
     generation: session.generation,
     plan,
     predictions: predict(plan, { tokensPerExample: assumedTokensPerExample, sessionHours }),
-    controlUrl,
-    ticket,
+    ...way,
   })
   return renderNotebook(recipe, templates)
 }

@@ -65,7 +65,7 @@ export function uploadDesk(ports: UploadPorts) {
       if (!upload || upload.sessionId !== admitted.session.id) {
         throw new AppError('not-found', `there is no upload ${uploadId} of this session`)
       }
-      await accept(admitted, upload, text, sha256)
+      await acceptUpload(ports, admitted, upload, text, sha256)
       await ports.checkpoints.prune(upload.runId)
       return { step: upload.step, committed: true as const }
     },
@@ -86,41 +86,58 @@ export function uploadDesk(ports: UploadPorts) {
       throw error
     }
   }
+}
 
-  async function accept({ session, run }: Admitted, upload: Upload, text: string, sha256: string) {
-    const manifest = readManifest(text, sha256, {
-      kind: upload.kind,
-      runId: run.id,
-      sessionId: session.id,
-      generation: session.generation,
-      step: upload.step,
-      plan: run.plan,
-      files: upload.files,
-    })
-    const prefix = prefixOf(upload, run.engine)
-    for (const file of upload.files) {
-      if (await artifacts.verify(`${prefix}/${file.name}`, file)) continue
-      throw new AppError('invalid', `${file.name} has not arrived whole`, {
-        code: 'incomplete',
-        next: 'Announce the upload again and send what it gives URLs for',
-      })
-    }
-    const bytes = Buffer.from(text)
-    const body = Readable.from([bytes])
-    await artifacts.receive(`${prefix}/manifest.json`, body, { bytes: bytes.byteLength, sha256 })
-    await gate.commit(upload, {
-      manifestSha256: sha256,
-      bytes: upload.files.reduce((sum, file) => sum + file.bytes, 0),
-      label: labelOf(run.engine),
-      metrics: manifest.metrics,
+/**
+ * Accepts the manifest of an upload whose files stand in the store: from here on the checkpoint or artifact exists.
+ * @throws AppError `invalid` (`incomplete`) when a file is not whole, or naming what the manifest says otherwise
+ */
+export async function acceptUpload(
+  { gate, artifacts }: Pick<UploadPorts, 'gate' | 'artifacts'>,
+  { session, run }: Admitted,
+  upload: Upload,
+  text: string,
+  sha256: string,
+): Promise<void> {
+  const manifest = readManifest(text, sha256, {
+    kind: upload.kind,
+    runId: run.id,
+    sessionId: session.id,
+    generation: session.generation,
+    step: upload.step,
+    plan: run.plan,
+    files: upload.files,
+  })
+  const prefix = prefixOf(upload, run.engine)
+  for (const file of upload.files) {
+    if (await artifacts.verify(`${prefix}/${file.name}`, file)) continue
+    throw new AppError('invalid', `${file.name} has not arrived whole`, {
+      code: 'incomplete',
+      next: 'Announce the upload again and send what it gives URLs for',
     })
   }
+  const bytes = Buffer.from(text)
+  const expected = { bytes: bytes.byteLength, sha256 }
+  const key = `${prefix}/manifest.json`
+  if (!(await artifacts.verify(key, expected))) {
+    await artifacts.receive(key, Readable.from([bytes]), expected)
+  }
+  await gate.commit(upload, {
+    manifestSha256: sha256,
+    bytes: upload.files.reduce((sum, file) => sum + file.bytes, 0),
+    label: labelOf(run.engine),
+    metrics: manifest.metrics,
+  })
 }
 
 /** What the engine `dry` makes is labelled so, whatever its notebook says: it can never be promoted or pulled. */
 const labelOf = (engine: string): string => (engine === 'dry' ? 'dry' : 'candidate')
 
-const prefixOf = (upload: Upload, engine: string): string =>
+/** Where the files of an upload stand in the store. */
+export const prefixOf = (
+  upload: Pick<Upload, 'kind' | 'runId' | 'step' | 'generation'>,
+  engine: string,
+): string =>
   upload.kind === 'artifact'
     ? artifactPrefix(upload.runId, labelOf(engine), upload.generation)
     : checkpointPrefix(upload.runId, upload.step, upload.generation)

@@ -127,6 +127,19 @@ export const runRoutes = (ports: RunPorts) => {
 function stopMessage(session: Session | undefined): string {
   if (!session) return 'no session is running: the run stops at once'
   const where = `session ${session.generation} on ${session.account}`
+  if (session.sealed) return `${where} ${sealedUntil(session)}: this session takes no orders`
   if (!session.enrolledAt) return `${where} has not reached this service yet: it stops when it does`
   return `${where} takes a checkpoint and stops at its next heartbeat, within ${session.heartbeatSeconds} s`
 }
+
+/** When a session that nobody can stop will stop, and what that costs. */
+function sealedUntil({ deadlineAt, plannedSeconds }: Session): string {
+  const booked = `${(plannedSeconds / 3600).toFixed(1)} h booked`
+  // In the zone of the service's machine, as its log tells times.
+  return deadlineAt
+    ? `runs until ${clockTime(deadlineAt)}, ${booked}`
+    : `is being launched, ${booked}`
+}
+
+const clockTime = (date: Date): string =>
+  `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`

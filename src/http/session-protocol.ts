@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import { FileEntry } from '../artifacts/checkpoint.ts'
 import type { SessionDesk } from '../control/session-desk.ts'
+import { Beat, SessionReport } from '../control/session-words.ts'
 import type { UploadDesk } from '../control/upload-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import { bearer } from './auth.ts'
@@ -13,15 +14,6 @@ const Enrolment = z.object({
   runtime: z.record(z.string(), z.unknown()).default({}),
 })
 
-const Beat = z.object({
-  step: z.number().int().min(0),
-  phase: z.string().max(40).default('train'),
-  history: z
-    .array(z.tuple([z.number().int().min(0), z.number(), z.number()]))
-    .max(500)
-    .default([]),
-})
-
 const NewUpload = z.object({
   kind: z.enum(['checkpoint', 'artifact']),
   step: z.number().int().min(0),
@@ -31,28 +23,6 @@ const NewUpload = z.object({
 const Commit = z.object({
   manifest: z.string().max(1024 * 1024),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-})
-
-const SessionReport = z.object({
-  outcome: z.enum(['finished', 'limit', 'stopped', 'failed']),
-  step: z.number().int().min(0),
-  failure: z
-    .object({
-      class: z.enum([
-        'bad_dataset',
-        'out_of_memory',
-        'no_gpu',
-        'dead_gpu',
-        'refused_plan',
-        'damaged_checkpoint',
-        'notebook_bug',
-      ]),
-      message: z.string().max(4000),
-      line: z.number().int().nullable().default(null),
-    })
-    .nullable()
-    .default(null),
-  logTail: z.string().max(20_000).default(''),
 })
 
 /** What notebooks call, as docs/session-protocol.md has it. */

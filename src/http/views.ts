@@ -34,6 +34,7 @@ export const toSession = (session: Session, emulated: ReadonlySet<string>): wire
   outcome: session.outcome,
   reason: session.reason,
   link: session.state === 'awaiting_person' ? session.handle : null,
+  sealed: session.sealed,
   fromStep: session.fromStep,
   toStep: session.toStep,
   lastCheckpointStep: session.lastCheckpointStep,

@@ -105,6 +105,7 @@ function withParameters(template: string, recipe: Recipe): string {
   const values: Record<string, string | number> = {
     CONTROL_URL: recipe.controlUrl,
     TICKET: recipe.ticket,
+    SEALED: recipe.sealed,
     RUN: recipe.run.id,
     SESSION_NAME: recipe.name,
     GENERATION: recipe.generation,
@@ -139,6 +140,10 @@ function fill(template: string, recipe: Recipe): string {
     generation: String(recipe.generation),
     engine: recipe.engine,
     honesty: honesty[recipe.engine],
+    entry:
+      recipe.sealed === ''
+        ? 'It exchanges a single-use ticket for its work order'
+        : 'It has brought its work order along, because the service has no public address: it takes no other orders',
     targetSteps: String(recipe.plan.targetSteps),
   }
   return template.trimEnd().replace(/\{\{(\w+)\}\}/g, (_all, name: string) => {

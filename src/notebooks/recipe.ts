@@ -27,9 +27,18 @@ export const Recipe = z
     generation: z.int().min(1),
     plan: Plan,
     predictions: Predictions,
-    controlUrl: z.url({ protocol: /^https?$/ }),
-    ticket: z.string().min(1),
+    controlUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
+    ticket: z.string().default(''),
+    // The whole work order as JSON, for a session that cannot reach the service.
+    sealed: z.string().default(''),
   })
+  .refine(
+    ({ controlUrl, ticket, sealed }) => (sealed === '') === (controlUrl !== '' && ticket !== ''),
+    {
+      path: ['controlUrl'],
+      message: 'either an address and a ticket, or a sealed work order',
+    },
+  )
   .refine((recipe) => recipe.plan.engine === recipe.engine, {
     path: ['plan', 'engine'],
     message: 'the plan is of another engine',

@@ -13,6 +13,7 @@ export interface PlannedSession {
   readonly plannedSeconds: number
   readonly heartbeatSeconds: number
   readonly fromStep: number
+  readonly sealed: boolean
   readonly reservation: readonly LedgerEntry[]
 }
 

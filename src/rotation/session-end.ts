@@ -10,6 +10,7 @@ export interface Failure {
     | 'dead_gpu'
     | 'refused_plan'
     | 'damaged_checkpoint'
+    | 'access_expired'
     | 'notebook_bug'
   readonly message: string
   readonly line: number | null
@@ -23,6 +24,20 @@ export interface SessionEnd {
   /** The account gets no new session before this time. */
   readonly holdUntil: Date | null
 }
+
+/** An end without failure, log or hold, but for what is given. */
+export const endOf = (
+  outcome: Outcome,
+  reason: string,
+  more: Partial<SessionEnd> = {},
+): SessionEnd => ({
+  outcome,
+  reason,
+  failure: null,
+  logTail: null,
+  holdUntil: null,
+  ...more,
+})
 
 export interface RunChange {
   readonly state: RunState
@@ -53,13 +68,19 @@ export function afterSession(
 ): RunChange {
   if (artifactCommitted) return { state: 'completed', failures: 0, failure: null }
   // A session that never started says nothing about the run.
-  const neverRan = end.outcome === 'cancelled' || end.outcome === 'expired'
+  const neverRan =
+    end.outcome === 'cancelled' ||
+    end.outcome === 'expired' ||
+    end.failure?.class === 'access_expired'
   const failures = neverRan ? run.failures : progressed ? 0 : run.failures + 1
   if (run.stopAsked) return { state: 'stopped', failures, failure: null }
   const fatal =
     end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')
   const worn =
-    (end.outcome === 'failed' && !withoutGpu(end.failure) && failures >= maxFailedInARow) ||
+    (end.outcome === 'failed' &&
+      !withoutGpu(end.failure) &&
+      !neverRan &&
+      failures >= maxFailedInARow) ||
     failures >= maxFruitlessInARow
   if (fatal || worn) {
     const tail = end.logTail ? `\n${end.logTail.trim().split('\n').slice(-8).join('\n')}` : ''

@@ -79,6 +79,10 @@ export interface SessionGate {
   }): Promise<Admitted>
   /** Who holds this token, dead ones included; undefined for one that was never issued. */
   admitted(tokenHash: string): Promise<Admitted | undefined>
+  /** A session with its run. @throws AppError `not-found` */
+  session(sessionId: string): Promise<Admitted>
+  /** A sealed session was heard for the first time, with so many seconds left by its own clock. Repeated, it changes nothing. */
+  begin(sessionId: string, secondsLeft: number): Promise<void>
   /** Where this session begins, once its resume point is known. */
   noteResume(sessionId: string, step: number): Promise<void>
   heartbeat(sessionId: string, beat: Heartbeat): Promise<Answer>

@@ -36,14 +36,16 @@ export interface SessionProvider {
   readonly appearsWithinSeconds: number
   /** Whether it can say if a session still runs; where it cannot, missed heartbeats are the only sign of death. */
   readonly tells: boolean
+  /** Whether its sessions cannot reach this service: their order goes with them, and their log is read. */
+  sealed(): boolean
   launch(order: LaunchOrder): Promise<LaunchResult>
   observe(account: Account, name: string, handle: string | null): Promise<Observed>
   /** Ends a session by force where that is possible; false where only the notebook itself can stop. */
   kill(account: Account, name: string): Promise<boolean>
   /** Asks for an orderly end (checkpoint, report) where there is a way besides the heartbeat. */
   askToStop(account: Account, name: string): Promise<void>
-  /** The end of what the session printed, at most 4,000 characters; empty when it cannot be had. */
-  logTail(account: Account, name: string): Promise<string>
+  /** The end of what the session printed, at most so many characters; empty when it cannot be had. */
+  logTail(account: Account, name: string, maxChars: number): Promise<string>
   /** The provider's own books, or null where it keeps none. */
   quota(account: Account): Promise<QuotaReading | null>
 }

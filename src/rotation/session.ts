@@ -29,6 +29,8 @@ export interface Session {
   readonly name: string
   readonly account: string
   readonly provider: ProviderName
+  /** It takes no orders: its work order went with it, and it is followed through its log. */
+  readonly sealed: boolean
   readonly state: SessionState
   readonly outcome: Outcome | null
   readonly reason: string | null

@@ -152,6 +152,7 @@ export const about = (session: Session) => ({
   provider: session.provider,
   fromStep: session.fromStep,
   seconds: session.plannedSeconds,
+  sealed: session.sealed,
 })
 
 export async function furthestStep(db: Queries, runId: string): Promise<number> {
@@ -179,8 +180,8 @@ async function planSession(tx: Queries, planned: PlannedSession, now: Date): Pro
   }
   await tx.run(
     `insert into sessions (id, run_id, generation, name, account, provider, state, ticket_hash, planned_seconds,
-       heartbeat_seconds, from_step, to_step, created_at)
-     values ($1, $2, $3, $4, $5, $6, 'planned', $7, $8, $9, $10, $10, $11)`,
+       heartbeat_seconds, from_step, to_step, created_at, sealed)
+     values ($1, $2, $3, $4, $5, $6, 'planned', $7, $8, $9, $10, $10, $11, $12)`,
     planned.id,
     planned.runId,
     planned.generation,
@@ -192,6 +193,7 @@ async function planSession(tx: Queries, planned: PlannedSession, now: Date): Pro
     planned.heartbeatSeconds,
     planned.fromStep,
     at,
+    planned.sealed ? 1 : 0,
   )
   await insertEntries(tx, planned.reservation, at)
   await tx.run(

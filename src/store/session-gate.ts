@@ -20,6 +20,8 @@ import { readSession, toSession } from './session-rows.ts'
 
 /** No account is offered again for so long after it gave a session no usable GPU. */
 const noGpuHoldSeconds = 6 * 3600
+/** … nor after its queue was longer than what a sealed notebook brought along is good for. */
+const lateHoldSeconds = 3600
 
 const fenced = (why: string) =>
   new AppError('conflict', `this session may not write any more: ${why}`, {
@@ -35,6 +37,9 @@ export function sessionGate(db: Database, now: () => Date): SessionGate {
       const row = await db.first('select * from sessions where token_hash = $1', tokenHash)
       return row && admittedAs(db, toSession(row))
     },
+    session: (sessionId) => must(db, sessionId),
+    begin: (sessionId, secondsLeft) =>
+      db.transaction(async (tx) => begin(tx, await must(tx, sessionId), secondsLeft, now())),
     async noteResume(sessionId, step) {
       await db.run(
         'update sessions set from_step = $1, to_step = $1 where id = $2 and last_checkpoint_step is null',
@@ -190,6 +195,29 @@ async function enrol(
   return must(tx, session.id)
 }
 
+async function begin(
+  tx: Queries,
+  { session, run, current }: Admitted,
+  secondsLeft: number,
+  now: Date,
+): Promise<void> {
+  if (!current || session.enrolledAt) return
+  const at = now.toISOString()
+  // It counts its time from its own start, and may have waited in a queue before.
+  const left = Math.min(secondsLeft, session.plannedSeconds)
+  const until = new Date(now.getTime() + left * 1000)
+  const deadlineAt = session.deadlineAt && session.deadlineAt > until ? session.deadlineAt : until
+  await tx.run(
+    `update sessions set state = 'running', enrolled_at = $1, heard_at = $1, deadline_at = $2 where id = $3`,
+    at,
+    deadlineAt.toISOString(),
+    session.id,
+  )
+  const data = { ...about(session), run: run.name }
+  const event = { kind: 'session.enrolled' as const, runId: run.id, sessionId: session.id, data }
+  await insertEvent(tx, event, at)
+}
+
 async function heartbeat(tx: Queries, admitted: Admitted, beat: Heartbeat, now: Date) {
   const { session, run, current } = admitted
   const at = now.toISOString()
@@ -343,12 +371,14 @@ async function takeReport(
 function reportedEnd(report: Report, now: Date): SessionEnd {
   const { failure } = report
   const noGpu = failure?.class === 'no_gpu' || failure?.class === 'dead_gpu'
+  const tooLate = failure?.class === 'access_expired'
   const words = {
     finished: 'all steps are done',
     limit: 'stopped itself before its limit',
     stopped: 'stopped as ordered',
     failed: failure?.message ?? 'the notebook failed',
   }
+  const after = (seconds: number) => new Date(now.getTime() + seconds * 1000)
   const outcomes = {
     finished: 'finished',
     limit: 'limit',
@@ -360,6 +390,6 @@ function reportedEnd(report: Report, now: Date): SessionEnd {
     reason: words[report.outcome],
     failure,
     logTail: report.outcome === 'failed' ? report.logTail : null,
-    holdUntil: noGpu ? new Date(now.getTime() + noGpuHoldSeconds * 1000) : null,
+    holdUntil: noGpu ? after(noGpuHoldSeconds) : tooLate ? after(lateHoldSeconds) : null,
   }
 }

@@ -18,6 +18,7 @@ export const toSession = (row: Row): Session => ({
   name: text(row, 'name'),
   account: text(row, 'account'),
   provider: text(row, 'provider') as ProviderName, // copied from the account's checked column
+  sealed: number(row, 'sealed') === 1,
   state: text(row, 'state') as SessionState, // the column's check constraint
   outcome: textOrNull(row, 'outcome') as Outcome | null, // likewise
   reason: textOrNull(row, 'reason'),

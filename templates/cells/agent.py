@@ -7,5 +7,6 @@ Path('rodizio_session').mkdir(exist_ok=True)
 if '' not in sys.path:
     sys.path.insert(0, '')
 from rodizio_session.agent import Failure, enrol  # noqa: E402
+from rodizio_session.sealed import unseal  # noqa: E402
 
-session = enrol(CONTROL_URL, TICKET, ENGINE)  # noqa: F821
+session = unseal(SEALED, ENGINE) if SEALED else enrol(CONTROL_URL, TICKET, ENGINE)  # noqa: F821

@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 
 from .downloads import Damaged, download
-from .heartbeat import Heartbeat
+from .heartbeat import BEAT_SECONDS, Heartbeat
 from .log_tail import LogTail
 from .program import Program
 from .uploads import Uploads, upload_folder
@@ -53,12 +53,18 @@ def enrol(control_url, ticket, engine, first_wait=1.0):
 
     Called again in one process, it takes the place of the session before.
     """
+    session = take_place(Session(control_url, first_wait))
+    session.enrol(ticket, engine)
+    return session
+
+
+def take_place(session):
+    """Makes it the one session of this process; one that was there before is closed."""
     global _current
     if _current is not None:
         _current.close()
-    _current = Session(control_url, first_wait)
-    _current.enrol(ticket, engine)
-    return _current
+    _current = session
+    return session
 
 
 class Session:
@@ -88,7 +94,7 @@ class Session:
         self._previous_handler = None
 
     def enrol(self, ticket, engine):
-        """See `enrol` above; starts the heartbeat."""
+        """See `enrol` above."""
         for secret in (ticket, NONCE):
             self.log.learn_secret(secret)
         self._listen()
@@ -98,21 +104,29 @@ class Session:
             answer = self.wire.call('POST', '/v1/session/enrol', body)
             self.wire.token = self.carrier.token = answer['sessionToken']
             self.log.learn_secret(self.wire.token)
-            self.order = answer['workOrder']
-            self.started = time.monotonic()
-            self._set_deadline(float(self.order['secondsLeft']))
-            resume = self.order.get('resume')
-            self.step = self.last_checkpoint = resume['step'] if resume else 0
-            every = float(self.order.get('heartbeatSeconds') or 60)
+            every = self._take_order(answer['workOrder'])
         except Refused as refused:
             self._leave('the service did not let this session in: %s' % refused)
         except (OutOfTime, Stopped, Fenced) as error:
             self._leave('the session did not begin: %s' % error)
         except (KeyError, TypeError, ValueError):
             self._leave('the service answered the enrolment in a form this notebook cannot read')
-        self.heart = Heartbeat(self.carrier, every, self._on_answer, self._on_fenced)
+        self._begin(every, engine)
+
+    def _take_order(self, order):
+        """Takes up a work order, whose time counts from now; its seconds between heartbeats."""
+        self.order = order
+        self.started = time.monotonic()
+        self._set_deadline(float(order['secondsLeft']))
+        resume = order.get('resume')
+        self.step = self.last_checkpoint = resume['step'] if resume else 0
+        return float(order.get('heartbeatSeconds') or 60)
+
+    def _begin(self, every, engine):
+        """Starts the heartbeat and the carrier, and holds the order against the notebook."""
+        self.heart = Heartbeat(self._send_beat, every, self._on_answer, self._on_fenced)
         self.heart.update(step=self.step, lastCheckpointStep=self.last_checkpoint)
-        self.uploads = Uploads(self.carrier, self.say, self._on_upload, self._on_commit,
+        self.uploads = Uploads(self._carry, self.say, self._on_upload, self._on_commit,
                                self._on_fenced)
         self.heart.start()
         run, session = self.order['run'], self.order['session']
@@ -186,6 +200,7 @@ class Session:
     def finish(self):
         """Waits for the last upload, carries the artifact of a finished run, and reports."""
         outcome = self._ending['reason']
+        self._offer_last()
         self.uploads.wait(self.carrier.deadline)
         self._check_fence()
         if self.uploads.refusal:
@@ -196,7 +211,7 @@ class Session:
                 outcome = 'limit'
             else:
                 try:
-                    upload_folder(self.carrier, 'artifact', self.step, self._ending['artifact'])
+                    self._carry('artifact', self.step, self._ending['artifact'])
                 except OutOfTime:
                     outcome = 'limit'
         self._report(outcome)
@@ -220,6 +235,19 @@ class Session:
                 signal.signal(signal.SIGTERM, self._previous_handler)
             self._previous_handler = None
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _send_beat(self, beat):
+        return self.carrier.once('POST', '/v1/session/heartbeat', beat, BEAT_SECONDS)
+
+    def _carry(self, kind, step, folder, give_up=None):
+        upload_folder(self.carrier, kind, step, folder, give_up)
+
+    def _offer(self, step, folder):
+        """A checkpoint has been made on this disk."""
+        self.uploads.offer(step, folder)
+
+    def _offer_last(self):
+        """No more checkpoints will be made; the carrier has been offered all of them already."""
 
     def _fetch(self, section, files):
         folder = self.folder / section
@@ -322,7 +350,7 @@ class Session:
             self.heart.update(**{name: news.get(name) for name in (
                 'step', 'loss', 'learningRate', 'tokensPerSecond', 'vramBytes')})
         elif kind == 'RODIZIO_SAVED':
-            self.uploads.offer(news['step'], news['path'])
+            self._offer(news['step'], news['path'])
         elif kind == 'RODIZIO_END':
             self._ending = news
         elif kind == 'RODIZIO_REFUSED':
@@ -337,6 +365,9 @@ class Session:
         self.heart.close()
         body = {'outcome': outcome, 'step': self.step, 'lastCheckpointStep': self.last_checkpoint,
                 'failure': failure, 'logTail': self.log.tail()}
+        self._send_report(body)
+
+    def _send_report(self, body):
         try:
             self.wire.call('POST', '/v1/session/report', body)
         except (OutOfTime, Refused) as error:
@@ -370,6 +401,7 @@ class Session:
                 type(error), error, error.__traceback__)).rstrip())
             failure['message'] = text = '%s: %s' % (type(error).__name__, text)
         if self.uploads:
+            self._offer_last()
             self.uploads.wait(min(self.carrier.deadline, time.monotonic() + FAILED_UPLOAD_SECONDS))
             self._check_fence()
         failure['message'] = failure['message'][:2000]

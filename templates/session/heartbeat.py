@@ -9,11 +9,11 @@ MOST_ROWS = 5000
 
 
 class Heartbeat:
-    """Beats on a thread of its own. `state` is what is sent; `on_answer(answer)` and
-    `on_fenced(reason)` are called on that thread."""
+    """Beats on a thread of its own. `send(beat)` gives the answer, `state` is what is sent;
+    `on_answer(answer)` and `on_fenced(reason)` are called on that thread."""
 
-    def __init__(self, wire, every, on_answer, on_fenced):
-        self.wire = wire
+    def __init__(self, send, every, on_answer, on_fenced):
+        self.send = send
         self.every = every
         self.on_answer = on_answer
         self.on_fenced = on_fenced
@@ -60,7 +60,7 @@ class Heartbeat:
             sent = self._history[:ROWS]
             beat = dict(self.state, seq=self._seq, history=sent)
         try:
-            answer = self.wire.once('POST', '/v1/session/heartbeat', beat, BEAT_SECONDS)
+            answer = self.send(beat)
         except Fenced as fenced:
             return self._fence(str(fenced))
         except (Refused,) + TROUBLE:

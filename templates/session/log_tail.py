@@ -1,4 +1,5 @@
 """The last lines that were printed, with every known secret struck out."""
+import sys
 import threading
 from collections import deque
 
@@ -30,7 +31,8 @@ class LogTail:
         clean = self.scrub(text)
         with self._lock:
             self._lines.append(clean[:KEPT_CHARACTERS])
-        print(clean, flush=True)
+            sys.stdout.write(clean + '\n')  # in one piece: other threads print as well
+            sys.stdout.flush()
 
     def tail(self):
         with self._lock:

@@ -35,7 +35,7 @@ def upload_folder(wire, kind, step, folder, give_up=None):
         try:
             for file in answer['files']:
                 if file.get('url'):
-                    send = _put_in_chunks if file.get('how') == 'resumable' else _put
+                    send = put_in_chunks if file.get('how') == 'resumable' else _put
                     wire.repeat(lambda send=send, file=file:
                                 send(wire, file['url'], folder / file['name']), give_up)
             commit = {'manifest': text, 'sha256': hashlib.sha256(text.encode('utf-8')).hexdigest()}
@@ -63,7 +63,7 @@ def _put(wire, url, path):
             response.read()
 
 
-def _put_in_chunks(wire, url, path):
+def put_in_chunks(wire, url, path):
     """Sends a file to a resumable address, from where an earlier attempt was cut.
 
     The store says by `308` and `Range` what it has; any 2xx is the end. One that has expired is
@@ -103,11 +103,12 @@ def _chunk(wire, url, block, content_range):
 
 
 class Uploads:
-    """The background carrier. `on_start(step)` comes before a checkpoint's first byte,
-    `on_commit(step, seconds)` after the service took it, `on_fenced(reason)` when it may not."""
+    """The background carrier; `carry(kind, step, folder, give_up)` does it. `on_start(step)` comes
+    before a checkpoint's first byte, `on_commit(step, seconds)` after it was taken, `on_fenced(reason)`
+    when it may not be written."""
 
-    def __init__(self, wire, say, on_start, on_commit, on_fenced):
-        self.wire = wire
+    def __init__(self, carry, say, on_start, on_commit, on_fenced):
+        self.carry = carry
         self.say = say
         self.on_start = on_start
         self.on_commit = on_commit
@@ -173,7 +174,7 @@ class Uploads:
     def _carry(self, step, folder):
         begun = time.monotonic()
         self.on_start(step)
-        upload_folder(self.wire, 'checkpoint', step, folder, self._give_way)
+        self.carry('checkpoint', step, folder, self._give_way)
         took = time.monotonic() - begun
         self.seconds.append(took)
         self.refusal = None

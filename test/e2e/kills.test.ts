@@ -151,7 +151,7 @@ async function expectNoOrphans(place: Place): Promise<void> {
     for (const { handle } of pids) {
       await until(
         'every process of a session to be gone',
-        () => !handle || processStartedAt(Number(handle)) === null,
+        async () => !handle || processStartedAt(Number(handle)) === null,
       )
     }
   } finally {

@@ -102,15 +102,15 @@ def wait_for(condition, seconds=15.0):
     raise AssertionError('waited %g s in vain' % seconds)
 
 
-def write_notebook(folder, control_url, ticket):
+def write_notebook(folder, control_url, ticket, sealed=''):
     """The cells of a dry notebook in `folder`, with short waits; the committed renderings are made
     from the same files."""
     folder = Path(folder)
     shutil.copytree(str(TEMPLATES / 'session'), str(folder / 'rodizio_session'),
                     ignore=shutil.ignore_patterns('__pycache__'))
     program_folder(folder)
-    parameters = 'CONTROL_URL = %r\nTICKET = %r\nENGINE = "dry"\nPROVIDER = "local"\n' % (
-        control_url, ticket)
+    parameters = ('CONTROL_URL = %r\nTICKET = %r\nSEALED = %r\nENGINE = "dry"\n'
+                  'PROVIDER = "local"\n' % (control_url, ticket, sealed))
     sources = [parameters]
     for name in ('cells/agent', 'engines/dry/install', 'engines/dry/probe', 'cells/store',
                  'cells/data', 'cells/model', 'cells/train', 'cells/finish'):

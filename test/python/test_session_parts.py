@@ -5,12 +5,13 @@ import tempfile
 import threading
 import time
 import unittest
+from functools import partial
 from pathlib import Path
 
 import sample  # noqa: F401  (puts the repository on the path)
 from templates.session.heartbeat import Heartbeat
 from templates.session.log_tail import LogTail
-from templates.session.uploads import Uploads
+from templates.session.uploads import Uploads, upload_folder
 from templates.session.wire import OutOfTime, Refused, Wire, is_loopback
 
 
@@ -84,7 +85,7 @@ class Parts(unittest.TestCase):
                 return {'uploadId': 'upl_1', 'files': []}
 
         done = []
-        uploads = Uploads(Service(), lambda _text: None, lambda _step: None,
+        uploads = Uploads(partial(upload_folder, Service()), lambda _text: None, lambda _step: None,
                           lambda step, _seconds: done.append(step), lambda _reason: None)
         with tempfile.TemporaryDirectory() as name:
             for step in (1, 2, 3):
@@ -103,16 +104,14 @@ class Parts(unittest.TestCase):
     def test_history_is_kept_until_a_beat_is_answered(self):
         sent, answers = [], [OSError(), {'order': 'continue'}, {'order': 'continue'}]
 
-        class Service:
-            @staticmethod
-            def once(_method, _path, body, _timeout):
-                sent.append([row[0] for row in body['history']])
-                answer = answers.pop(0)
-                if isinstance(answer, Exception):
-                    raise answer
-                return answer
+        def send(beat):
+            sent.append([row[0] for row in beat['history']])
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
 
-        heart = Heartbeat(Service(), 60, lambda _answer: None, lambda _reason: None)
+        heart = Heartbeat(send, 60, lambda _answer: None, lambda _reason: None)
         heart.log(1, 2.0, 0.1)
         heart._beat()
         heart.log(2, 1.9, 0.1)

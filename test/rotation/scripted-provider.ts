@@ -33,6 +33,7 @@ export function scriptedProvider(
     asked: [] as string[],
     quota: null as QuotaReading | null,
     unreachable: false,
+    sealed: false,
     ticketOf: (sessionName: string) =>
       launches.findLast((order) => order.name === sessionName)?.notebook ?? '',
     run: (sessionName: string) =>
@@ -45,6 +46,7 @@ export function scriptedProvider(
     name,
     appearsWithinSeconds: 20,
     tells: name !== 'colab',
+    sealed: () => state.sealed,
     async launch(order): Promise<LaunchResult> {
       launches.push(order)
       const next = state.script.shift() ?? { kind: 'start' }

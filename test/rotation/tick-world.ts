@@ -3,7 +3,8 @@ import type { Account } from '../../src/rotation/account.ts'
 import type { RotationStore } from '../../src/rotation/rotation-store.ts'
 import type { Run } from '../../src/rotation/run.ts'
 import type { SessionProvider } from '../../src/rotation/session-provider.ts'
-import { type TickPorts, tick } from '../../src/rotation/tick.ts'
+import { tick } from '../../src/rotation/tick.ts'
+import type { TickPorts } from '../../src/rotation/tick-ports.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
 import { sessionGate } from '../../src/store/session-gate.ts'
@@ -52,6 +53,7 @@ export async function tickWorld(options: WorldOptions = {}) {
     quotaAsked: new Map(),
     personSeconds: 100,
     storeTrouble: async () => storeTrouble,
+    sealed: { follow: async (session) => session, collect: async () => undefined },
   })
   const ports = portsOver(store, kaggle.provider)
   const run = async (name = 'one') => {

@@ -82,6 +82,7 @@ export const sessionOf = (changes: Partial<Session> = {}): Session => ({
   name: 'rodizio-one-g1',
   account: 'ana',
   provider: 'kaggle',
+  sealed: false,
   state: 'running',
   outcome: null,
   reason: null,
@@ -162,6 +163,7 @@ export function plannedOf(
     plannedSeconds: seconds,
     heartbeatSeconds: 60,
     fromStep: 0,
+    sealed: false,
     reservation: reserve(account, id, from, roundedToMinute(seconds)),
     ...changes,
   }

@@ -1,17 +1,34 @@
 import type { ArtifactStore, ByteRange, StoredFile } from '../../artifacts/artifact-store.ts'
 import type { FileIndex, IndexedFile } from '../../artifacts/file-index.ts'
 import { AppError } from '../../lib/errors.ts'
+import { checkedBytes } from './checked-bytes.ts'
 
 /** What is needed of a Drive client; ids are made before a file is, so that a repeated upload is the same file. */
 export interface DriveFiles {
   /** The Google client whose files these are; another client's files are not visible. */
   readonly clientId: string
   newId(): Promise<string>
+  newIds(count: number): Promise<string[]>
   /** The address to which the bytes of a file go, in chunks; the address itself is the permission. */
   openUpload(file: NewDriveFile): Promise<string>
+  /** The id of a folder below the service's own, made where it is missing. */
+  folder(path: string): Promise<string>
+  /** An address for bytes that are not made yet, in a folder given by its id. */
+  openSlot(file: {
+    readonly id: string
+    readonly name: string
+    readonly parent: string
+  }): Promise<string>
+  /** Gives a file that has arrived the place of a key. Repeated, it changes nothing. */
+  place(id: string, key: string): Promise<void>
   /** Size and hash of a whole file; undefined when there is none that this client sees. */
   metadata(id: string): Promise<{ readonly bytes: number; readonly sha256: string } | undefined>
   send(url: string, body: AsyncIterable<Uint8Array>, bytes: number): Promise<void>
+  /**
+   * Brings a file there whatever cuts come between: its bytes are asked for again from where a cut left off.
+   * @throws AppError `invalid` (`hash_mismatch`; nothing is kept)
+   */
+  bring(file: NewDriveFile, source: (from: number) => AsyncIterable<Uint8Array>): Promise<void>
   read(id: string, range: ByteRange): Promise<AsyncIterable<Uint8Array>>
   /** For good, past the bin; nothing there is no error. */
   remove(id: string): Promise<void>
@@ -78,8 +95,8 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
     )
   }
 
-  /** An address for the bytes of a key, beside the file that stands; the same file for the same bytes, however often. */
-  async function open(key: string, expected: Expected): Promise<string> {
+  /** The file for the bytes of a key, beside the one that stands; the same file for the same bytes, however often. */
+  async function arrivingFile(key: string, expected: Expected): Promise<IndexedFile> {
     const client = await files()
     const wanted = { bytes: expected.bytes, sha256: expected.sha256 }
     const arriving = await index.get(pending(key))
@@ -92,8 +109,16 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
     const { clientId } = client
     const file: IndexedFile = { key: pending(key), fileId, clientId, ...wanted, state: 'opened' }
     await index.put(file)
+    return file
+  }
+
+  /** An address for the bytes of a key. */
+  async function open(key: string, expected: Expected): Promise<string> {
+    const client = await files()
+    const file = await arrivingFile(key, expected)
+    const { fileId, bytes, sha256 } = file
     try {
-      return await client.openUpload({ id: fileId, key, ...wanted })
+      return await client.openUpload({ id: fileId, key, bytes, sha256 })
     } catch (error) {
       if (!(error instanceof AppError) || error.kind !== 'conflict') throw error
       // Bytes stand under that id already, whole or wrong: the key gets a file of its own again.
@@ -139,7 +164,9 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
       if (!known) throw new AppError('not-found', `${key} is not in the store`)
       if (range && range.to <= range.from) return nothing()
       const client = await ownClient(known)
-      return client.read(known.fileId, range ?? { from: 0, to: known.bytes })
+      if (range && (range.from > 0 || range.to < known.bytes))
+        return client.read(known.fileId, range)
+      return checkedBytes(await client.read(known.fileId, { from: 0, to: known.bytes }), known)
     },
     async remove(prefix) {
       checked(prefix)
@@ -157,6 +184,18 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
   }
   return {
     store,
+    /** As `receive`, for a source that can be asked again: a cut costs what was on the line. */
+    bring: (
+      key: string,
+      source: (from: number) => AsyncIterable<Uint8Array>,
+      expected: Expected,
+    ): Promise<void> =>
+      inTurn(checked(key), async () => {
+        const client = await files()
+        const { fileId, bytes, sha256 } = await arrivingFile(key, expected)
+        await client.bring({ id: fileId, key, bytes, sha256 }, source)
+        await takePlace(key, await index.get(key), expected)
+      }),
     /** How a session reaches files of this store by itself; paths begin with `store/`. */
     ways: {
       uploads: async (_session: string, wanted: readonly (Expected & { path: string })[]) => {

@@ -1,8 +1,10 @@
+import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { DriveClient } from './drive.ts'
 import { UPLOAD_GRANULE_BYTES } from './drive.ts'
 import type { DriveFiles } from './drive-artifacts.ts'
 import type { AccessTokens } from './oauth.ts'
+import { uploadFile } from './upload-file.ts'
 
 export interface DriveFilesOptions {
   readonly client: DriveClient
@@ -11,6 +13,7 @@ export interface DriveFilesOptions {
   readonly folder: string
   readonly rootUrl: string
   readonly tokens: AccessTokens
+  readonly clock: Clock
 }
 
 /** So much of a file is held at once while this service sends it itself: manifests fit in one. */
@@ -21,20 +24,39 @@ const sessionTokenSeconds = 1800
 
 /** Drive as the artifact store wants it: keys become folders and names below one folder of the person's Drive. */
 export function driveFiles(options: DriveFilesOptions): DriveFiles {
-  const { client, clientId, folder, tokens } = options
+  const { client, clientId, folder, tokens, clock } = options
   const root = options.rootUrl.replace(/\/+$/, '')
+  /** Where a key stands: its name, and the folder it is in. */
+  const placeOf = async (key: string) => {
+    const parts = key.split('/')
+    const name = parts.pop() ?? key
+    return { name, parent: await client.ensureFolder([folder, ...parts].join('/')) }
+  }
+  /** Google gives at most 1,000 ids in one answer. */
+  const newIds = async (count: number) => {
+    const ids: string[] = []
+    while (ids.length < count) {
+      const more = await client.generateIds(Math.min(1000, count - ids.length))
+      if (more.length === 0) throw new AppError('unavailable', 'Google gave no ids for new files')
+      ids.push(...more)
+    }
+    return ids
+  }
   return {
     clientId,
+    newIds,
     async newId() {
-      const [id] = await client.generateIds(1)
-      if (id) return id
-      throw new AppError('unavailable', 'Google gave no id for a new file')
+      const [id = ''] = await newIds(1)
+      return id
     },
     async openUpload({ id, key, bytes, sha256 }) {
-      const parts = key.split('/')
-      const name = parts.pop() ?? key
-      const parent = await client.ensureFolder([folder, ...parts].join('/'))
-      return client.openUpload({ id, name, parent, bytes, sha256, appProperties: { rodizio: key } })
+      const place = await placeOf(key)
+      return client.openUpload({ id, ...place, bytes, sha256, appProperties: { rodizio: key } })
+    },
+    folder: (path) => client.ensureFolder(`${folder}/${path}`),
+    openSlot: (file) => client.openUpload(file),
+    async place(id, key) {
+      await client.move(id, { ...(await placeOf(key)), appProperties: { rodizio: key } })
     },
     async metadata(id) {
       try {
@@ -55,6 +77,11 @@ export function driveFiles(options: DriveFilesOptions): DriveFiles {
         from += chunk.byteLength
       }
       if (totalBytes === 0) await client.sendChunk(url, new Uint8Array(0), { from: 0, totalBytes })
+    },
+    async bring({ id, key, bytes, sha256 }, source) {
+      const appProperties = { rodizio: key }
+      const file = { id, ...(await placeOf(key)), bytes, sha256, appProperties }
+      await uploadFile({ drive: client, clock }, file, source)
     },
     read: (id, range) => client.download(id, range),
     async remove(id) {

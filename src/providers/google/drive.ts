@@ -35,10 +35,11 @@ export interface NewFile {
   readonly id?: string
 }
 
+/** Both figures may be left out for bytes that are not made yet: their first sender says how many they are. */
 export interface NewUpload extends NewFile {
-  readonly bytes: number
+  readonly bytes?: number
   /** In hex; kept among the properties under `sha256`, so that the file is found again by it. */
-  readonly sha256: string
+  readonly sha256?: string
 }
 
 export type UploadStatus =
@@ -201,10 +202,14 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
    */
   const openUpload = async (upload: NewUpload): Promise<string> => {
     const doing = 'an upload was opened'
-    const appProperties = { ...upload.appProperties, sha256: upload.sha256 }
+    const { bytes, sha256 } = upload
+    const hash: Record<string, string> = sha256 === undefined ? {} : { sha256 }
+    const appProperties = { ...upload.appProperties, ...hash }
+    const length: Record<string, string> =
+      bytes === undefined ? {} : { 'x-upload-content-length': String(bytes) }
     const init = jsonBody('POST', metadataOf({ ...upload, appProperties }), {
       'x-upload-content-type': upload.mimeType ?? 'application/octet-stream',
-      'x-upload-content-length': String(upload.bytes),
+      ...length,
     })
     const url = withQuery(uploads, { uploadType: 'resumable', fields: FILE_FIELDS })
     const answer = await send(url, init, doing)
@@ -276,6 +281,25 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     return answer.bytes()
   }
 
+  /** Gives a file another name and folder, whatever it had before. Repeated, it changes nothing. */
+  const move = async (id: string, to: Pick<NewFile, 'name' | 'parent' | 'appProperties'>) => {
+    const doing = 'a file was moved'
+    const { name, parents } = await metadata(id)
+    if (name === to.name && parents.length === 1 && parents[0] === to.parent) return
+    const others = parents.filter((parent) => parent !== to.parent)
+    const url = withQuery(`${files}/${encodeURIComponent(id)}`, {
+      fields: FILE_FIELDS,
+      ...(parents.includes(to.parent) ? {} : { addParents: to.parent }),
+      ...(others.length === 0 ? {} : { removeParents: others.join(',') }),
+    })
+    const { appProperties = {} } = to
+    await read(
+      await send(url, jsonBody('PATCH', { name: to.name, appProperties }), doing),
+      FileAnswer,
+      doing,
+    )
+  }
+
   /** Deletes for good, past the bin; a folder with all that is in it. What is not there is no error. */
   const remove = async (id: string): Promise<void> => {
     const doing = 'a file was deleted'
@@ -310,6 +334,7 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     openUpload,
     uploadStatus,
     sendChunk,
+    move,
     download,
     remove,
     quota,

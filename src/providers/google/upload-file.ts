@@ -8,6 +8,9 @@ import {
   type UploadStatus,
 } from './drive.ts'
 
+/** A file whose bytes are known beforehand. */
+type KnownUpload = NewUpload & { readonly bytes: number; readonly sha256: string }
+
 export interface UploadFileOptions {
   readonly drive: Pick<
     DriveClient,
@@ -30,7 +33,7 @@ export type UploadSource = (from: number) => AsyncIterable<Uint8Array>
  */
 export async function uploadFile(
   { drive, clock, chunkBytes = 4 * UPLOAD_GRANULE_BYTES, attempts = 5 }: UploadFileOptions,
-  file: NewUpload,
+  file: KnownUpload,
   source: UploadSource,
 ): Promise<DriveFile> {
   let url: string | undefined
@@ -60,7 +63,7 @@ export async function uploadFile(
 /** A file of an id of its own need not be looked for: opening its upload tells. */
 async function standing(
   drive: UploadFileOptions['drive'],
-  { id, parent, name, sha256 }: NewUpload,
+  { id, parent, name, sha256 }: KnownUpload,
 ): Promise<DriveFile | undefined> {
   if (id !== undefined) return undefined
   const [oldest] = await drive.find({ parent, name, appProperties: { sha256 } })
@@ -71,7 +74,7 @@ async function standing(
 async function sendRest(
   drive: UploadFileOptions['drive'],
   { url, begun }: { readonly url: string; readonly begun: UploadStatus },
-  { bytes: totalBytes }: NewUpload,
+  { bytes: totalBytes }: KnownUpload,
   source: UploadSource,
   chunkBytes: number,
 ): Promise<DriveFile | undefined> {
@@ -115,7 +118,7 @@ async function* chunksOf(
 async function checked(
   drive: UploadFileOptions['drive'],
   stored: DriveFile,
-  { bytes, sha256, name }: NewUpload,
+  { bytes, sha256, name }: KnownUpload,
 ): Promise<DriveFile> {
   if (stored.bytes === bytes && stored.sha256 === sha256) return stored
   await drive.remove(stored.id)

@@ -194,7 +194,7 @@ export function kaggleClient({ baseUrl, credentials, timeoutMs, clock }: KaggleC
     const isLive = response.headers.get('content-type')?.includes('text/event-stream') === true
     if (response.ok && isLive && response.body) {
       try {
-        await addLiveLog(tail, response.body)
+        await addLiveLog(tail, response.body, clock)
       } catch (error) {
         if (tail.text() === '') throw networkFailure(error, about)
       }

@@ -1,8 +1,11 @@
+import type { Clock } from '../../lib/clock.ts'
 import { LogEvent } from './answers.ts'
 
 /** How long a live log may be silent, before its first words and later, until what came so far counts as its tail. */
 const FIRST_WORD_MS = 1500
 const QUIET_MS = 400
+/** A session that never falls silent is listened to for so long: all that it said before comes first. */
+const LONGEST_MS = 4000
 
 /** The last characters of a log, in the order in which they were printed. */
 export function createTail(maxChars: number) {
@@ -36,13 +39,19 @@ export function addFinishedLog(tail: Tail, body: string): void {
  * Reads a live log, which is told from its beginning and then goes on as the session prints, until it ends, falls silent
  * or the body is given up by its reader's own time limit.
  */
-export async function addLiveLog(tail: Tail, body: ReadableStream<Uint8Array>): Promise<void> {
+export async function addLiveLog(
+  tail: Tail,
+  body: ReadableStream<Uint8Array>,
+  clock: Pick<Clock, 'monotonicMs'>,
+): Promise<void> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
   let pending = ''
+  const end = clock.monotonicMs() + LONGEST_MS
   try {
     for (;;) {
-      const piece = await within(reader.read(), tail.text() === '' ? FIRST_WORD_MS : QUIET_MS)
+      const patience = tail.text() === '' ? FIRST_WORD_MS : QUIET_MS
+      const piece = await within(reader.read(), Math.min(patience, end - clock.monotonicMs()))
       if (piece === null || piece.done) return
       pending += decoder.decode(piece.value, { stream: true })
       const lines = pending.split('\n')

@@ -14,8 +14,8 @@ export interface KaggleSessionsOptions {
   /** The client of an account. @throws AppError when its credentials cannot be had */
   readonly clientOf: (account: Account) => Promise<KaggleClient>
   readonly clock: Clock
-  /** False while sessions could not reach this service: then nothing is launched. */
-  readonly reachable: () => boolean
+  /** How sessions get on: by calling this service, by what went with them, or not at all. */
+  readonly reach: () => 'open' | 'sealed' | 'none'
 }
 
 const minute = 60
@@ -28,17 +28,11 @@ const waits: Readonly<Record<KaggleRefusal['reason'], number>> = {
   unknown: 15 * minute,
 }
 
-const tailChars = 4000
-
 /**
  * Sessions on Kaggle: private notebooks on two T4s with a hard time limit. It cannot end a session by force: stopping is the
  * heartbeat's business.
  */
-export function kaggleSessions({
-  clientOf,
-  clock,
-  reachable,
-}: KaggleSessionsOptions): SessionProvider {
+export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions): SessionProvider {
   const after = (seconds: number) => new Date(clock.now().getTime() + seconds * 1000)
 
   async function launch({
@@ -47,8 +41,9 @@ export function kaggleSessions({
     notebook,
     timeoutSeconds,
   }: LaunchOrder): Promise<LaunchResult> {
-    if (!reachable()) {
-      const reason = 'notebooks at Kaggle could not reach this service: set RODIZIO_PUBLIC_URL'
+    if (reach() === 'none') {
+      const reason =
+        'notebooks at Kaggle could not reach this service: set RODIZIO_PUBLIC_URL, or RODIZIO_STORE=drive to do without'
       return { kind: 'refused', reason, retryAt: after(60 * minute) }
     }
     try {
@@ -122,13 +117,14 @@ export function kaggleSessions({
     name: 'kaggle',
     appearsWithinSeconds: 20,
     tells: true,
+    sealed: () => reach() === 'sealed',
     launch,
     observe,
     kill: async () => false,
     askToStop: async () => undefined,
-    async logTail(account, name) {
+    async logTail(account, name, maxChars) {
       try {
-        return await (await clientOf(account)).logTail(account.username, name, tailChars)
+        return await (await clientOf(account)).logTail(account.username, name, maxChars)
       } catch (error) {
         return `(the log could not be read: ${messageOf(error)})`
       }

@@ -116,6 +116,7 @@ export function localSessions(
     name: 'local',
     appearsWithinSeconds: 0,
     tells: true,
+    sealed: () => false,
     launch,
     observe,
     async kill(_account, name) {

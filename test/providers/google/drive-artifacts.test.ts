@@ -23,7 +23,7 @@ async function openDrive() {
     const expiresAt = new Date(clock.now().getTime() + 3_000_000)
     const tokens = { get: async () => ({ token: accessToken, expiresAt }), forget: () => undefined }
     const client = driveClient({ rootUrl: emulator.url, tokens, timeoutMs: 5000, clock })
-    return driveFiles({ client, clientId, folder: 'Rodizio', rootUrl: emulator.url, tokens })
+    return driveFiles({ client, clientId, folder: 'Rodizio', rootUrl: emulator.url, tokens, clock })
   }
   let files = filesOf('mine')
   const index = fileIndexRows(fresh.db, () => clock.now())

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+
+/** A heartbeat, as a session says it; what else stands in it is not needed here. */
+export const Beat = z.object({
+  step: z.number().int().min(0),
+  phase: z.string().max(40).default('train'),
+  history: z
+    .array(z.tuple([z.number().int().min(0), z.number(), z.number()]))
+    .max(500)
+    .default([]),
+})
+
+/** How a session says that it ended. */
+export const SessionReport = z.object({
+  outcome: z.enum(['finished', 'limit', 'stopped', 'failed']),
+  step: z.number().int().min(0),
+  failure: z
+    .object({
+      class: z.enum([
+        'bad_dataset',
+        'out_of_memory',
+        'no_gpu',
+        'dead_gpu',
+        'refused_plan',
+        'damaged_checkpoint',
+        'access_expired',
+        'notebook_bug',
+      ]),
+      message: z.string().max(4000),
+      line: z.number().int().nullable().default(null),
+    })
+    .nullable()
+    .default(null),
+  logTail: z.string().max(20_000).default(''),
+})

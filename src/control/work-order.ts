@@ -1,0 +1,89 @@
+import { checkpointPrefix } from '../artifacts/checkpoint.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Run } from '../rotation/run.ts'
+import type { Session } from '../rotation/session.ts'
+import { type Admitted, answerTo, type SessionGate } from '../rotation/session-gate.ts'
+import type { CheckpointBook } from './checkpoint-book.ts'
+import type { Carried, DownloadWay, Ways } from './ways.ts'
+
+export interface WorkOrderPorts {
+  readonly gate: Pick<SessionGate, 'noteResume'>
+  readonly checkpoints: CheckpointBook
+  /** How bytes of the artifact store travel. */
+  readonly ways: Ways
+  /** How bytes of the data sets travel. */
+  readonly dataWays: Pick<Ways, 'downloads'>
+  /** The two files of a data set version, with the keys under which they are fetched. */
+  readonly dataFiles: (version: string) => Promise<DataFile[]>
+  readonly now: () => Date
+}
+
+export interface DataFile extends Carried {
+  readonly rows: number
+}
+
+/** What a session is to do, from where, with what; docs/session-protocol.md has its form. */
+export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitted) {
+  const answer = answerTo(session, run, true, ports.now())
+  const files = await ports.dataFiles(run.datasetVersion)
+  const ways = await ports.dataWays.downloads(session.id, files)
+  return {
+    protocol: 1,
+    run: { id: run.id, name: run.name, targetSteps: run.targetSteps },
+    session: {
+      id: session.id,
+      generation: session.generation,
+      account: session.account,
+      provider: session.provider,
+    },
+    secondsLeft: answer.secondsLeft,
+    heartbeatSeconds: session.heartbeatSeconds,
+    engine: run.engine,
+    plan: run.plan,
+    options: {
+      saveSeconds: run.options.saveSeconds,
+      saveSteps: run.options.saveSteps,
+      logSteps: run.options.logSteps,
+      stepSeconds: run.options.stepSeconds,
+      keepLocal: run.options.keepLocal,
+    },
+    data: {
+      version: run.datasetVersion,
+      files: files.map((file, index) => ({ ...entry(file, ways[index]), rows: file.rows })),
+    },
+    resume: await resumePoint(ports, run, session),
+  }
+}
+
+export type WorkOrder = Awaited<ReturnType<typeof workOrder>>
+
+/** The furthest committed checkpoint whose files are whole; a damaged one is skipped and told. */
+async function resumePoint(ports: WorkOrderPorts, run: Run, session: Session) {
+  for (const checkpoint of await ports.checkpoints.committed(run.id)) {
+    const files = await ports.checkpoints.wholeFiles(checkpoint)
+    if (!files) {
+      await ports.checkpoints.markDamaged(checkpoint)
+      continue
+    }
+    await ports.gate.noteResume(session.id, checkpoint.step)
+    const prefix = checkpointPrefix(run.id, checkpoint.step, checkpoint.generation)
+    const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
+    const ways = await ports.ways.downloads(session.id, carried)
+    return {
+      step: checkpoint.step,
+      generation: checkpoint.generation,
+      manifestSha256: checkpoint.manifestSha256,
+      files: carried.map((file, index) => entry(file, ways[index])),
+    }
+  }
+  await ports.gate.noteResume(session.id, 0)
+  return null
+}
+
+/** A file as a work order names it. */
+function entry({ name, bytes, sha256 }: Carried, way: DownloadWay | undefined) {
+  if (!way) throw new AppError('internal', `no way was found for ${name}`)
+  const { url, headers } = way
+  const own = Object.keys(headers).length > 0 ? { headers } : {}
+  return { name, url, ...own, bytes, sha256 }
+}

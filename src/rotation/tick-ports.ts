@@ -1,0 +1,34 @@
+import type { Account } from './account.ts'
+import type { RotationStore } from './rotation-store.ts'
+import type { Run } from './run.ts'
+import type { SealedSessions } from './sealed-sessions.ts'
+import type { Session } from './session.ts'
+import type { SessionProvider } from './session-provider.ts'
+
+/** What one look at the world needs of it. */
+export interface TickPorts {
+  readonly store: RotationStore
+  readonly providers: ReadonlyMap<string, SessionProvider>
+  /** The notebook of a session, with a ticket in it; only the ticket's hash is kept. */
+  readonly renderNotebook: (run: Run, session: Session, ticket: string) => Promise<string>
+  readonly newTicket: () => { readonly ticket: string; readonly hash: string }
+  readonly newSessionId: () => string
+  readonly now: () => Date
+  /** Trouble that concerns one run or session: told, and the others go on. */
+  readonly trouble: (error: unknown, about: { runId?: string; sessionId?: string }) => void
+  /** Accounts made for the emulators are used only beside them, real ones only without. */
+  readonly emulated: boolean
+  /** How long a person is waited for, in seconds. */
+  readonly personSeconds: number
+  /** Why no session of this run could be started that would save what it trains; null when one could. */
+  readonly storeTrouble: (run: Run) => Promise<string | null>
+  readonly sealed: SealedSessions
+  /** How old a reading of a provider's books may be while a run is open, in seconds. */
+  readonly quotaMaxAgeSeconds: number
+  /** When each account's books were last asked for, answered or not: kept by the tick, empty at the start. */
+  readonly quotaAsked: Map<string, Date>
+}
+
+/** Accounts of the emulators are never shown to a real provider, nor the other way round. */
+export const isUsed = (ports: TickPorts, account: Account): boolean =>
+  account.provider === 'local' || account.emulated === ports.emulated
