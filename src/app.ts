@@ -122,6 +122,11 @@ export async function startService(options: ServiceOptions) {
     const everySeconds = emulators ? Math.min(1, wanted) : wanted
     const stopTicks = startBeat({ everySeconds, work, failed }, clock)
     undo.unshift(stopTicks)
+    const endOrphans = async () =>
+      providers.colabCli.endOrphans(
+        async () => new Set((await rotation.openSessions()).map(({ name }) => name)),
+      )
+    undo.unshift(startBeat({ everySeconds: 300, work: endOrphans, failed }, clock))
     if (emulators) {
       const claim = async () => {
         await emulators.ensure()

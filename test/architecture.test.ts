@@ -73,7 +73,7 @@ const doors: readonly {
       'src/cli',
       'src/emulators',
       'src/providers/local',
-      'src/providers/colab/cli.ts', // the folder that the command line takes for its home
+      'src/providers/colab', // the home of the command line, and its sessions
       'src/providers/embedded-emulators.ts',
       'src/lib/processes.ts', // the system's own list of processes
       'src/app',

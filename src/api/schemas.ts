@@ -190,6 +190,12 @@ export const NewAccount = z.strictObject({
   name: Name,
   owner: z.string().min(1).max(80),
   provider: z.enum(['kaggle', 'colab', 'local']),
+  driver: z
+    .enum(['link', 'cli'])
+    .optional()
+    .describe(
+      'how sessions at Colab begin: a person opens a link (`link`, the default), or Google’s command line',
+    ),
   weeklyHours: z.number().positive().max(168).optional(),
   maxSessionHours: z.number().positive().max(24).optional(),
   username: z.string().min(1).max(80).optional(),
@@ -205,6 +211,7 @@ export const Account = z.object({
   provider: z.string(),
   username: z.string(),
   automation: z.enum(['api', 'person']),
+  driver: z.enum(['link', 'cli']).nullable().describe('how sessions at Colab begin'),
   emulated: z.boolean(),
   weeklyHours: z.number(),
   maxSessionHours: z.number(),
@@ -218,6 +225,7 @@ export const AccountTest = z.object({
   account: z.string(),
   ok: z.boolean(),
   message: z.string(),
+  next: z.string().nullable().describe('what to do about it, where something is wrong'),
   emulated: z.boolean(),
 })
 export type AccountTest = z.infer<typeof AccountTest>

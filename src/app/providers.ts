@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { usesEmulators } from '../config/emulated.ts'
 import type { Config } from '../config/schema.ts'
@@ -5,7 +6,10 @@ import { clientOf } from '../control/account-access.ts'
 import type { Credentials } from '../control/accounts.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import { colabCli } from '../providers/colab/cli.ts'
+import { colabCliSessions } from '../providers/colab/cli-sessions.ts'
 import { colabLink } from '../providers/colab/link.ts'
+import { colabSessions } from '../providers/colab/sessions.ts'
 import { embeddedEmulators } from '../providers/embedded-emulators.ts'
 import { kaggleClient } from '../providers/kaggle/client.ts'
 import { kaggleSessions } from '../providers/kaggle/sessions.ts'
@@ -74,7 +78,7 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
     }),
   })
   const colabUrl = () => emulators?.urls()?.colab ?? config.RODIZIO_COLAB_URL
-  const colab =
+  const byLink =
     google &&
     colabLink({
       shelf: google.shelf,
@@ -89,9 +93,12 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
     return isLoopback(kaggleUrl()) ? 'open' : 'none'
   }
   const kaggle = kaggleSessions({ clientOf: kaggleOf, clock, reach })
+  const byCli = openColabCli(options, storage.folder.colab)
+  const colab = colabSessions({ link: byLink, cli: byCli, now: () => clock.now() })
   return {
     emulators,
     local,
+    colabCli: byCli,
     python,
     google,
     reach,
@@ -99,11 +106,12 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
     byName: new Map<string, SessionProvider>([
       ['local', local],
       ['kaggle', kaggle],
-      ...(colab ? [['colab', colab] as const] : []),
+      ['colab', colab],
     ]),
     /** Proves an account by a live call, in a sentence. */
     async prove(account: Account): Promise<string> {
       if (account.provider === 'local') return `notebooks run with ${python()}`
+      if (account.driver === 'cli') return byCli.prove()
       if (account.provider === 'colab') return proveColab(google)
       return `${account.provider} knows it as ${await (await kaggleOf(account)).whoAmI()}`
     },
@@ -111,6 +119,30 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
 }
 
 export type Providers = Awaited<ReturnType<typeof openProviders>>
+
+/** How long the command line of Colab gets for a machine, or for an answer. */
+const colabSeconds = 90
+
+/** Sessions by Google's own command line. Nothing is started before an account wants it. */
+function openColabCli({ config, path, clock }: ProviderOptions, folder: string) {
+  const { HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE } = config
+  const given = Object.entries({ HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE })
+  const env = given.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+  const cli = colabCli({
+    command: config.RODIZIO_COLAB_CLI,
+    home: join(folder, 'home'),
+    env: { PATH: path, ...Object.fromEntries(env) },
+    timeoutMs: colabSeconds * 1000,
+    clock,
+  })
+  return colabCliSessions({
+    cli,
+    root: join(folder, 'sessions'),
+    clock,
+    startSeconds: colabSeconds,
+    reachable: () => config.RODIZIO_PUBLIC_URL !== undefined,
+  })
+}
 
 const isLoopback = (url: string): boolean =>
   ['127.0.0.1', 'localhost', '[::1]'].includes(new URL(url).hostname)

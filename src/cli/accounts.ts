@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
-import { type ProviderName, providerRules } from '../rotation/account.ts'
+import { type ColabDriver, type ProviderName, providerRules, rulesOf } from '../rotation/account.ts'
 import type { Context } from './context.ts'
 import { seconds } from './narrate.ts'
 import { bar, table } from './table.ts'
@@ -11,6 +11,7 @@ const hours = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} h
 
 interface AddFlags {
   provider: string
+  driver?: string
   owner?: string
   weeklyHours?: string
   maxSessionHours?: string
@@ -35,6 +36,18 @@ function providerOf(name: string): ProviderName {
   })
 }
 
+/** The account stands; that its program is slow to answer is for `accounts test` to say. */
+function later(error: unknown): undefined {
+  if (!(error instanceof AppError)) throw error
+}
+
+function driverOf(name: string | undefined): ColabDriver | undefined {
+  if (name === undefined || name === 'link' || name === 'cli') return name
+  throw new AppError('invalid', `--driver: there is no driver ${name}`, {
+    next: 'One of: link (a person opens the notebook), cli (Google’s command line starts it)',
+  })
+}
+
 /** `rodizio accounts …`, `budget` and `sessions`: who lends GPU time and what became of it. */
 export function accountCommands(program: Command, context: Context): void {
   const accounts = program.command('accounts').description('the accounts that lend GPU time')
@@ -45,18 +58,20 @@ export function accountCommands(program: Command, context: Context): void {
       "add an account, or renew a known one's credentials, taken from the variables that Kaggle's own tools use",
     )
     .requiredOption('--provider <provider>', 'kaggle, colab or local')
+    .option('--driver <driver>', 'how sessions at Colab begin: link (a person opens it) or cli')
     .option('--owner <person>', 'the person who lends it; the name of the account when left out')
     .option('--weekly-hours <n>', 'GPU hours a week; the usual grant of the provider when left out')
     .option('--max-session-hours <n>', 'longest session')
     .option('--accept-rules', "accept the provider's rules of use, which this command prints")
     .addHelpText(
       'after',
-      '\nExamples:\n  KAGGLE_USERNAME=maria KAGGLE_KEY=… rodizio accounts add maria --provider kaggle --accept-rules\n  rodizio accounts add here --provider local --accept-rules',
+      '\nExamples:\n  KAGGLE_USERNAME=maria KAGGLE_KEY=… rodizio accounts add maria --provider kaggle --accept-rules\n  rodizio accounts add here --provider local --accept-rules\n  rodizio accounts add rui --provider colab --driver cli    # Google’s own command line; prints its rules and asks',
     )
     .action(async (name: string, flags: AddFlags) => {
       const provider = providerOf(flags.provider)
       const config = context.config()
-      context.say(providerRules[provider])
+      const driver = driverOf(flags.driver)
+      context.say(providerRules[rulesOf(provider, driver)])
       const secrets =
         provider !== 'kaggle'
           ? {}
@@ -72,6 +87,7 @@ export function accountCommands(program: Command, context: Context): void {
         name,
         owner: flags.owner ?? name,
         provider,
+        ...(driver === undefined ? {} : { driver }),
         acceptRules: flags.acceptRules ?? false,
         ...(flags.weeklyHours === undefined ? {} : { weeklyHours: Number(flags.weeklyHours) }),
         ...(flags.maxSessionHours === undefined
@@ -85,11 +101,15 @@ export function accountCommands(program: Command, context: Context): void {
         if (!asked || !(await askToAccept(context))) throw error
         return client.addAccount({ ...wanted, acceptRules: true })
       })
+      // The command line signs in by itself, by hand, where the service runs: said at once, and how.
+      const proof =
+        account.driver === 'cli' ? await client.testAccount(account.name).catch(later) : undefined
       context.answer(account, () => {
+        const proved = proof ? `\n  ${proof.message}${proof.next ? `\n  ${proof.next}` : ''}` : ''
         const note = account.emulated
           ? '\n  The emulators are on: it is used against the emulated Kaggle. RODIZIO_EMULATORS=off switches to the real one.'
           : ''
-        return `Account ${account.name} (${account.provider}, ${account.username}): ${hours(account.weeklyHours)} a week.${note}\n  Try it: rodizio accounts test ${account.name}`
+        return `Account ${account.name} (${account.provider}, ${account.username}): ${hours(account.weeklyHours)} a week.${note}${proved}\n  Try it: rodizio accounts test ${account.name}`
       })
     })
 
@@ -106,7 +126,7 @@ export function accountCommands(program: Command, context: Context): void {
               ['ACCOUNT', 'PROVIDER', 'OWNER', 'WEEKLY', 'LONGEST SESSION', 'NOTE'],
               all.map((a) => [
                 a.name,
-                `${a.provider}${a.emulated ? ' (emulated)' : ''}`,
+                `${a.provider}${a.driver === 'cli' ? ' (cli)' : ''}${a.emulated ? ' (emulated)' : ''}`,
                 a.owner,
                 hours(a.weeklyHours),
                 hours(a.maxSessionHours),
@@ -127,7 +147,7 @@ export function accountCommands(program: Command, context: Context): void {
       context.answer(
         result,
         () =>
-          `${result.ok ? 'ok' : 'failed'}: ${result.message}${result.emulated ? ' (emulated)' : ''}`,
+          `${result.ok ? 'ok' : 'failed'}: ${result.message}${result.emulated ? ' (emulated)' : ''}${result.next ? `\n  ${result.next}` : ''}`,
       )
       if (!result.ok) process.exitCode = 1
     })

@@ -105,7 +105,7 @@ async function serviceChecks(context: Context): Promise<Check[]> {
     if (accounts.length === 0)
       checks.push(bad('accounts', 'none', 'Add one with: rodizio accounts add'))
     for (const { name } of accounts) {
-      const { ok, message, emulated } = await client.testAccount(name)
+      const { ok, message, next, emulated } = await client.testAccount(name)
       const found = `${message}${emulated ? ' (emulated)' : ''}`
       checks.push(
         ok
@@ -113,7 +113,7 @@ async function serviceChecks(context: Context): Promise<Check[]> {
           : bad(
               `account ${name}`,
               found,
-              `Renew its credentials: rodizio accounts add ${name} --provider kaggle`,
+              next ?? `Renew its credentials: rodizio accounts add ${name} --provider kaggle`,
             ),
       )
     }

@@ -63,6 +63,19 @@ export const settings = {
     webAddress.default('https://colab.research.google.com'),
     'Where notebooks of Drive are opened',
   ),
+  RODIZIO_COLAB_CLI: setting(
+    z.string().min(1).default('colab'),
+    'Program of google-colab-cli, for the account that it drives: a path, or a name on the PATH',
+  ),
+  HTTPS_PROXY: secret(
+    z.string().min(1).optional(),
+    'Proxy through which google-colab-cli reaches Google; nothing else here uses it',
+  ),
+  NO_PROXY: setting(z.string().min(1).optional(), 'Hosts that it reaches without the proxy'),
+  REQUESTS_CA_BUNDLE: setting(
+    z.string().min(1).optional(),
+    'File of the certificates that it trusts, where a proxy has its own',
+  ),
   RODIZIO_STORE: setting(
     z.enum(['folder', 'drive'], { error: 'one of folder, drive' }).default('folder'),
     'Where checkpoints and artifacts live: a folder of this machine, or Google Drive',

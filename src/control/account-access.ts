@@ -54,9 +54,9 @@ export async function testAccount(
   }
   const { emulated } = account
   try {
-    return { account: name, ok: true, message: await prove(account), emulated }
+    return { account: name, ok: true, message: await prove(account), next: null, emulated }
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    return { account: name, ok: false, message: error.message, emulated }
+    return { account: name, ok: false, message: error.message, next: error.next ?? null, emulated }
   }
 }

@@ -1,9 +1,12 @@
 import { AppError } from '../lib/errors.ts'
 import {
   type Account,
+  type ColabDriver,
   type ProviderName,
   providerDefaults,
   providerRules,
+  type RulesOf,
+  rulesOf,
 } from '../rotation/account.ts'
 
 /** What a Kaggle account proves itself with. */
@@ -15,6 +18,8 @@ export interface NewAccount {
   readonly name: string
   readonly owner: string
   readonly provider: ProviderName
+  /** How sessions begin, at Colab alone; by a link when left out. */
+  readonly driver?: ColabDriver | undefined
   readonly weeklyHours?: number | undefined
   readonly maxSessionHours?: number | undefined
   readonly credentials?: Credentials | undefined
@@ -26,7 +31,7 @@ export interface AccountRows {
   all(): Promise<Account[]>
   named(name: string): Promise<Account | undefined>
   ofOwner(provider: ProviderName, owner: string, emulated: boolean): Promise<Account | undefined>
-  rulesAccepted(provider: ProviderName): Promise<boolean>
+  rulesAccepted(rules: RulesOf): Promise<boolean>
   add(account: Account, credentials: Credentials | undefined): Promise<void>
   /** New credentials of an account that stands, its hold lifted. */
   renew(name: string, credentials: Credentials): Promise<void>
@@ -39,6 +44,7 @@ const refusal = (message: string, code: string, next: string) =>
 /**
  * Adds an account, or gives a known one new credentials.
  * @throws AppError `not-allowed` (`rules_not_accepted`), `conflict` (`second_account`, `account_exists`), `invalid`
+ *   (`driver_unknown`, `driver_not_emulated`, `credentials_missing`)
  */
 export async function addAccount(
   rows: AccountRows,
@@ -46,10 +52,12 @@ export async function addAccount(
   emulated: boolean,
 ): Promise<Account> {
   const { name, provider, owner } = wanted
-  if (!(await rows.rulesAccepted(provider)) && !wanted.acceptRules) {
-    throw new AppError('not-allowed', `the rules of ${provider} have not been accepted`, {
+  checkDriver(wanted, emulated)
+  const rules = rulesOf(provider, wanted.driver)
+  if (!(await rows.rulesAccepted(rules)) && !wanted.acceptRules) {
+    throw new AppError('not-allowed', `the rules of ${rules} have not been accepted`, {
       code: 'rules_not_accepted',
-      next: `${providerRules[provider]} Accept them with --accept-rules`,
+      next: `${providerRules[rules]} Accept them with --accept-rules`,
     })
   }
   if (provider === 'kaggle' && !wanted.credentials) {
@@ -85,9 +93,18 @@ export async function addAccount(
       'Use that one, or name the other person with --owner',
     )
   }
+  const byCli = (await rows.all()).find((account) => account.driver === 'cli')
+  if (wanted.driver === 'cli' && byCli) {
+    throw refusal(
+      `${byCli.name} is driven by the command line of Colab already, which keeps one sign-in: one Google account only`,
+      'second_account',
+      'Use that one, or leave --driver out: a person then starts the sessions from a link',
+    )
+  }
   const defaults = providerDefaults[provider]
   const account: Account = {
     ...defaults,
+    ...(wanted.driver === 'cli' ? ({ driver: 'cli', automation: 'api' } as const) : {}),
     name,
     owner,
     provider,
@@ -102,4 +119,20 @@ export async function addAccount(
   }
   await rows.add(account, wanted.credentials)
   return account
+}
+
+function checkDriver({ provider, driver }: NewAccount, emulated: boolean): void {
+  if (driver !== undefined && provider !== 'colab') {
+    throw new AppError('invalid', `${provider} has no driver ${driver}: only colab has drivers`, {
+      code: 'driver_unknown',
+      next: 'Leave --driver out',
+    })
+  }
+  // The program knows one address, Google's: beside emulators it would leave them.
+  if (driver === 'cli' && emulated) {
+    throw new AppError('invalid', 'the command line of Colab is not used beside the emulators', {
+      code: 'driver_not_emulated',
+      next: 'Set RODIZIO_EMULATORS=off and start the service again, on a data folder of its own',
+    })
+  }
 }

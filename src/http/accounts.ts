@@ -60,12 +60,13 @@ export const accountRoutes = (ports: AccountPorts) =>
     )
     .openapi(add, async (c) => {
       const given = c.req.valid('json')
-      const { name, owner, provider, weeklyHours, maxSessionHours, acceptRules } = given
+      const { name, owner, provider, driver, weeklyHours, maxSessionHours, acceptRules } = given
       const credentials = await ports.credentialsOf(given)
       const wanted = {
         name,
         owner,
         provider,
+        driver,
         weeklyHours,
         maxSessionHours,
         acceptRules,

@@ -132,6 +132,7 @@ export const toAccount = (account: Account): wire.Account => ({
   provider: account.provider,
   username: account.username,
   automation: account.automation,
+  driver: account.driver,
   emulated: account.emulated,
   weeklyHours: account.weeklySeconds / 3600,
   maxSessionHours: account.maxSessionSeconds / 3600,

@@ -32,6 +32,9 @@ const secret =
   /\b(?:hf_[A-Za-z0-9]{20,}|KGAT_\w{10,}|rzs_\w{10,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|ya29\.[\w-]{20,})|-----BEGIN [A-Z ]*PRIVATE KEY-----/
 const ticket = /\brzt_[\w-]{10,}/
 
+/** Whether a cell's own lines, not those of programs that it writes to files, need more than plain Python. */
+export const usesMagic = (source: string): boolean => magic.test(source.replace(embedded, ''))
+
 /**
  * What keeps the text from being a notebook that this product generates; empty when nothing does. The
  * ticket may stand in the parameters cell, and no other secret anywhere.
@@ -76,10 +79,7 @@ function checkCell(cell: Cell, number: number): Problem[] {
   const found: [boolean, string][] = [
     [(cell.outputs ?? []).length > 0, 'it has outputs'],
     [(cell.execution_count ?? null) !== null, 'it has been executed'],
-    [
-      cell.cell_type === 'code' && magic.test(source.replace(embedded, '')),
-      'it uses a magic or a shell of its own',
-    ],
+    [cell.cell_type === 'code' && usesMagic(source), 'it uses a magic or a shell of its own'],
     [secret.test(source), 'it holds what looks like a secret'],
     [!isParameters && ticket.test(source), 'it holds a ticket outside the parameters'],
     [isParameters && !source.split('\n').every(isLiteral), 'a parameter is no plain literal'],

@@ -47,7 +47,7 @@ export async function followSession(
     return
   }
   const silent = silentSeconds(session, now)
-  if (!provider.tells && session.enrolledAt && silent > silenceSeconds(session)) {
+  if (!provider.tells(account) && session.enrolledAt && silent > silenceSeconds(session)) {
     const reason = `three heartbeats missed, and ${provider.name} does not tell more`
     await ports.store.endSession(session.id, endOf('lost', reason))
     return

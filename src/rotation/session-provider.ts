@@ -34,8 +34,8 @@ export interface SessionProvider {
   readonly name: ProviderName
   /** After a launch whose answer was lost, the session shows within so many seconds if it started. */
   readonly appearsWithinSeconds: number
-  /** Whether it can say if a session still runs; where it cannot, missed heartbeats are the only sign of death. */
-  readonly tells: boolean
+  /** Whether it can say if a session of this account still runs; where it cannot, missed heartbeats are the only sign of death. */
+  tells(account: Account): boolean
   /** Whether its sessions cannot reach this service: their order goes with them, and their log is read. */
   sealed(): boolean
   launch(order: LaunchOrder): Promise<LaunchResult>

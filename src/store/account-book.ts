@@ -1,4 +1,5 @@
 import type { AccountRows, Credentials } from '../control/accounts.ts'
+import { rulesOf } from '../rotation/account.ts'
 import { seal, unseal } from '../safekeeping/seal.ts'
 import { insertAccount, readAccount, readAccounts, toAccount } from './account-rows.ts'
 import { type Database, type Queries, text } from './database.ts'
@@ -32,8 +33,8 @@ export function accountBook(db: Database, key: Uint8Array, now: () => Date): Acc
       )
       return row && toAccount(row)
     },
-    rulesAccepted: async (provider) =>
-      (await db.first('select 1 as one from accepted_rules where provider = $1', provider)) !==
+    rulesAccepted: async (rules) =>
+      (await db.first('select 1 as one from accepted_rules where provider = $1', rules)) !==
       undefined,
     add: (account, credentials) =>
       db.transaction(async (tx) => {
@@ -41,7 +42,7 @@ export function accountBook(db: Database, key: Uint8Array, now: () => Date): Acc
         await insertAccount(tx, account, at)
         await tx.run(
           'insert into accepted_rules values ($1, $2) on conflict (provider) do nothing',
-          account.provider,
+          rulesOf(account.provider, account.driver),
           at,
         )
         if (credentials) await writeCredentials(tx, account.name, credentials, at)

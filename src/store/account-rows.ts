@@ -1,4 +1,4 @@
-import type { Account, Automation, ProviderName } from '../rotation/account.ts'
+import type { Account, Automation, ColabDriver, ProviderName } from '../rotation/account.ts'
 import { dateOrNull, number, type Queries, type Row, text, textOrNull } from './database.ts'
 
 export const toAccount = (row: Row): Account => ({
@@ -7,6 +7,7 @@ export const toAccount = (row: Row): Account => ({
   provider: text(row, 'provider') as ProviderName, // the column's check constraint
   username: text(row, 'username'),
   automation: text(row, 'automation') as Automation, // likewise
+  driver: textOrNull(row, 'driver') as ColabDriver | null, // likewise
   weeklySeconds: number(row, 'weekly_seconds'),
   reset: {
     weekday: number(row, 'reset_weekday'),
@@ -32,8 +33,8 @@ export async function readAccount(db: Queries, name: string): Promise<Account | 
 export async function insertAccount(db: Queries, account: Account, at: string): Promise<void> {
   await db.run(
     `insert into accounts (name, owner, provider, username, automation, weekly_seconds, reset_weekday, reset_hour,
-       reset_zone, max_session_seconds, max_concurrent, margin_percent, emulated, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+       reset_zone, max_session_seconds, max_concurrent, margin_percent, emulated, created_at, driver)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     account.name,
     account.owner,
     account.provider,
@@ -48,6 +49,7 @@ export async function insertAccount(db: Queries, account: Account, at: string): 
     account.marginPercent,
     account.emulated ? 1 : 0,
     at,
+    account.driver,
   )
 }
 

@@ -11,6 +11,8 @@ export interface DataFolder {
   readonly store: string
   readonly datasets: string
   readonly local: string
+  /** What the command line of Colab keeps, and its sessions; made when it is first used. */
+  readonly colab: string
   readonly emulators: string
   /** Releases the folder for the next service; the lock is also free at once when the process dies. */
   release(): void
@@ -23,6 +25,7 @@ export const folderLayout = (root: string) => ({
   store: join(root, 'store'),
   datasets: join(root, 'datasets'),
   local: join(root, 'local'),
+  colab: join(root, 'colab'),
   emulators: join(root, 'emulators'),
   secretKey: join(root, 'secret.key'),
 })

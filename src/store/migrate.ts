@@ -29,10 +29,11 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
     .filter((name) => /^\d{4}_.+\.sql$/.test(name))
     .toSorted()
   const newest = Math.max(0, ...applied.keys())
-  if (newest > files.length) {
+  const known = Number(files.at(-1)?.slice(0, 4) ?? 0)
+  if (newest > known) {
     throw new AppError(
       'internal',
-      `the database is at form ${newest}, this program knows ${files.length}`,
+      `the database is at form ${newest}, this program knows ${known}`,
       {
         code: 'database_newer',
         next: 'Start the newer version of Rodízio that wrote it, or restore an older backup',

@@ -4,9 +4,12 @@ import { dirname, join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { processStartedAt } from '../../src/lib/processes.ts'
+import { renderNotebook } from '../../src/notebooks/generate.ts'
+import { scriptOf, ticketVariable } from '../../src/notebooks/script.ts'
 import { colabCli } from '../../src/providers/colab/cli.ts'
 import { colabIn } from '../emulators/colab-fixture.ts'
 import { temporaryFolder, until } from '../emulators/kaggle-fixture.ts'
+import { recipeOf, templates } from '../notebooks/fixtures.ts'
 
 /*
  * How the official command line is led to the emulator. Its service address is a constant of the program
@@ -159,7 +162,7 @@ it.runIf(isThere)(
 
     emulator.admin.addFaults({ kind: 'started_but_cut', rpc: 'PostAssignment' })
     const cut = await driver.run(file, { ...order, name: 'run-1-g2' })
-    expect(cut).toMatchObject({ kind: 'refused', reason: 'unknown' })
+    expect(cut).toMatchObject({ kind: 'refused', reason: 'cut' })
     const [orphan] = await driver.sessions()
     expect(orphan).toMatchObject({ name: null })
     expect(await driver.release(orphan?.endpoint ?? '')).toBe(true)
@@ -171,5 +174,31 @@ it.runIf(isThere)(
       .map((one) => join(one.parentPath, one.name))
       .filter((path) => readFileSync(path).includes('rzt_planted'))
     expect(telling).toEqual([])
+  },
+)
+
+it.runIf(isThere)(
+  'quotes no ticket in the traceback of a script that breaks as early as one of ours can',
+  { timeout: 120_000 },
+  async () => {
+    const { folder, script, driver } = await bench()
+    const planted = 'rzt_planted-ticket'
+    const notebook = renderNotebook(recipeOf('dry', { ticket: planted }), templates)
+    const [parameters = ''] = scriptOf(notebook).script.split('# agent')
+    const file = script('early.py', parameters, 'print(len(TICKET))', 'raise ValueError("early")')
+    const logPath = join(folder, 'run.log')
+    const started = await driver.run(file, {
+      name: 'early-g1',
+      gpu: 'T4',
+      env: { [ticketVariable]: planted },
+      timeoutSeconds: 60,
+      logPath,
+    })
+    if (started.kind !== 'started') throw new Error(started.message)
+    await expect.poll(() => processStartedAt(started.pid), { timeout: 60_000 }).toBe(null)
+    const log = readFileSync(logPath, 'utf8')
+    expect(log).toContain(`${planted.length}\n`)
+    expect(log).toContain('early')
+    expect(log).not.toContain(planted)
   },
 )

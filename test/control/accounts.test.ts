@@ -81,6 +81,59 @@ describe('an account that is added', () => {
     expect((await world.rows.named('here'))?.emulated).toBe(false)
   })
 
+  it('is driven by a person’s link at Colab, or by its command line once that one’s rules are accepted', async () => {
+    await using world = await opened()
+    const cris: NewAccount = { name: 'cris', owner: 'Cris', provider: 'colab', acceptRules: true }
+    expect(await addAccount(world.rows, cris, false)).toMatchObject({
+      driver: 'link',
+      automation: 'person',
+    })
+    const rui: NewAccount = { ...cris, name: 'rui', owner: 'Rui', driver: 'cli' }
+    await expect(
+      addAccount(world.rows, { ...rui, acceptRules: false }, false),
+    ).rejects.toMatchObject({
+      code: 'rules_not_accepted',
+      next: expect.stringMatching(/interactive use.*faq\.html.*One Google account only/),
+    })
+    expect(await addAccount(world.rows, rui, false)).toMatchObject({ driver: 'cli' })
+    expect(await world.rows.named('rui')).toMatchObject({ driver: 'cli', automation: 'api' })
+  })
+
+  it.each([
+    ['a second one of the command line', { name: 'eva', owner: 'Eva' }, false, 'second_account'],
+    ['a driver elsewhere', { provider: 'local' }, false, 'driver_unknown'],
+    ['the command line beside emulators', {}, true, 'driver_not_emulated'],
+  ] as const)('is refused: %s', async (_why, changes, emulated, code) => {
+    await using world = await opened()
+    const rui: NewAccount = {
+      name: 'rui',
+      owner: 'Rui',
+      provider: 'colab',
+      driver: 'cli',
+      acceptRules: true,
+    }
+    if (code === 'second_account') await addAccount(world.rows, rui, false)
+    await expect(addAccount(world.rows, { ...rui, ...changes }, emulated)).rejects.toMatchObject({
+      code,
+    })
+    expect((await world.rows.all()).length).toBe(code === 'second_account' ? 1 : 0)
+  })
+
+  it('of the command line stays the only one when two are added at once', async () => {
+    await using world = await opened()
+    const rows = { ...world.rows, all: async () => [] } // each looked before the other wrote
+    const rui: NewAccount = {
+      name: 'rui',
+      owner: 'Rui',
+      provider: 'colab',
+      driver: 'cli',
+      acceptRules: true,
+    }
+    await addAccount(rows, rui, false)
+    await expect(addAccount(rows, { ...rui, name: 'eva', owner: 'Eva' }, false)).rejects.toThrow()
+    expect(await world.rows.all()).toHaveLength(1)
+  })
+
   it('again takes new credentials, and no name is taken from another', async () => {
     await using world = await opened()
     await addAccount(world.rows, ana, false)

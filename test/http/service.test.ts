@@ -307,6 +307,24 @@ describe('the typed client', () => {
       expect(readFileSync(join(service.folder, file)).includes(key), file).toBe(false)
     }
   })
+
+  it('adds one account that the command line of Colab drives, and says what that one lacks', async () => {
+    const client = rodizioClient({ url: service.url, token: service.adminToken })
+    const wanted = { provider: 'colab' as const, driver: 'cli' as const, acceptRules: true }
+    expect(await client.addAccount({ name: 'rui', owner: 'Rui', ...wanted })).toMatchObject({
+      driver: 'cli',
+      automation: 'api',
+      maxConcurrent: 1,
+    })
+    await expect(client.addAccount({ name: 'eva', owner: 'Eva', ...wanted })).rejects.toMatchObject(
+      { code: 'second_account' },
+    )
+    expect(await client.testAccount('rui')).toMatchObject({
+      ok: false,
+      message: 'there is no program colab on the PATH',
+      next: expect.stringContaining('uv tool install google-colab-cli'),
+    })
+  })
 })
 
 describe('/openapi.json', () => {

@@ -45,7 +45,7 @@ export function scriptedProvider(
   const provider: SessionProvider = {
     name,
     appearsWithinSeconds: 20,
-    tells: name !== 'colab',
+    tells: (account) => account.automation === 'api',
     sealed: () => state.sealed,
     async launch(order): Promise<LaunchResult> {
       launches.push(order)
@@ -55,7 +55,7 @@ export function scriptedProvider(
       }
       if (next.kind === 'unheard') return { kind: 'unknown', reason: 'no answer' }
       if (state.sessions.get(order.name)?.kind === 'running') state.duplicates.push(order.name)
-      if (name === 'colab') {
+      if (order.account.automation === 'person') {
         sessions.set(order.name, { kind: 'queued', handle: `link/${order.name}` })
         return { kind: 'awaits-person', link: `link/${order.name}` }
       }

@@ -488,6 +488,16 @@ describe('a session that a person starts', () => {
     expect((await world.sessions())[0]).toMatchObject({ outcome: 'lost' })
   })
 
+  it('is asked about all the same where the account has a driver that tells', async () => {
+    const driven = accountOf('rui', { provider: 'colab', driver: 'cli' })
+    await using world = await tickWorld({ accounts: [driven] })
+    await world.tick()
+    await world.enrol()
+    world.clock.advance(181)
+    await world.tick()
+    expect((await world.sessions())[0]).toMatchObject({ state: 'running', outcome: null })
+  })
+
   it('is found again on Drive when the service dies after putting its notebook there', async () => {
     await using world = await colab()
     await world.tick()

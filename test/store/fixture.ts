@@ -43,6 +43,7 @@ export const accountOf = (name: string, changes: Partial<Account> = {}): Account
   provider: 'kaggle',
   username: name,
   automation: 'api',
+  driver: null,
   weeklySeconds: 30 * HOUR,
   reset: { weekday: 6, hour: 0, zone: 'UTC' },
   maxSessionSeconds: 9 * HOUR,

@@ -1,8 +1,16 @@
 /**
  * Why no machine was given: hours used up (or a blocked account, which looks the same), no such GPU free, too many sessions
- * (or no capacity: the service does not tell these apart), not signed in or not let in, or none of these.
+ * (or no capacity: the service does not tell these apart), not signed in or not let in, Colab out of reach so that nothing
+ * was asked, an answer cut off so that there may be a machine all the same, or none of these.
  */
-export type RefusedReason = 'quota' | 'no_gpu' | 'too_many' | 'denied' | 'unknown'
+export type RefusedReason =
+  | 'quota'
+  | 'no_gpu'
+  | 'too_many'
+  | 'denied'
+  | 'unreachable'
+  | 'cut'
+  | 'unknown'
 
 /** A machine that the account holds. */
 export interface CliSession {
@@ -33,6 +41,10 @@ const REASONS: readonly (readonly [RegExp, RefusedReason])[] = [
     'denied',
   ],
   [/invalid_grant|RefreshError/, 'denied'],
+  // Before the next: behind a proxy, both are called a ProxyError.
+  [/RemoteDisconnected\(|Read timed out|IncompleteRead\(|ConnectionResetError\(/, 'cut'],
+  [/\/tun\/m\/assign\S*: (?:Internal Server Error|Bad Gateway|Gateway Time-?out)/i, 'cut'],
+  [/NewConnectionError\(|NameResolutionError\(|ConnectTimeoutError\(/, 'unreachable'],
 ]
 
 /** What a refusal means, from what the program printed before it ended. */
@@ -73,4 +85,19 @@ export function usageIn(output: string): CliUsage | null {
     unitsPerHour: Number(unitsPerHour),
     assignments: Number(assignments),
   }
+}
+
+/** The oldest version whose words and flags were read and tried. */
+export const oldestVersion = '0.7.5'
+
+/** What `colab version` says, or null. */
+export const versionIn = (output: string): string | null =>
+  /^Version: (\d+\.\d+\.\d+\S*)/m.exec(output)?.[1] ?? null
+
+/** Whether a version is older than what is known to work. */
+export function isTooOld(version: string): boolean {
+  const parts = (text: string) => text.split('.').slice(0, 3).map(Number.parseFloat)
+  const [ours, theirs] = [parts(oldestVersion), parts(version)]
+  const at = ours.findIndex((part, index) => part !== theirs[index])
+  return at >= 0 && (theirs[at] ?? 0) < (ours[at] ?? 0)
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import {
   closeSync,
   existsSync,
@@ -11,19 +11,24 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { z } from 'zod'
 import type { Clock } from '../../lib/clock.ts'
-import { AppError, messageOf } from '../../lib/errors.ts'
-import { isSameProcessAlive, killGroup, processStartedAt } from '../../lib/processes.ts'
+import { AppError } from '../../lib/errors.ts'
+import { isSameProcessAlive, killGroup } from '../../lib/processes.ts'
 import {
   type CliSession,
   type CliUsage,
+  isTooOld,
+  oldestVersion,
   type RefusedReason,
   reasonIn,
   sentenceIn,
   sessionsIn,
   usageIn,
+  versionIn,
 } from './cli-output.ts'
+import { type Follower, howToInstall, startProgram } from './cli-process.ts'
 
 export interface ColabCliOptions {
   /** The program, by its path or as found on the `PATH` of `env`. */
@@ -43,17 +48,17 @@ export interface CliRunOrder {
   readonly gpu: 'T4'
   /** Set in the kernel before the script runs. Shown nowhere: not in arguments, not in what is thrown or returned. */
   readonly env: Readonly<Record<string, string>>
-  /** The script is given up when it has said nothing for so long. */
+  /**
+   * After so long a follower whose connection was cut gives the machine back; one that is still connected waits on, busily:
+   * choose more than the script takes (jupyter_kernel_client 0.9.0, `execute_interactive`, read 2026-11).
+   */
   readonly timeoutSeconds: number
   /** Gets what the program and the script print. */
   readonly logPath: string
-}
-
-/** The process that started a script and waits for its end. It leads a group of its own and outlives us. */
-export interface Follower {
-  readonly pid: number
-  /** The system's own word for when it began; null when it had ended by then. */
-  readonly processStartedAt: string | null
+  /** Gets `{"code": <exit status>}` when the program ends by itself. */
+  readonly exitPath?: string
+  /** Called with the follower before it has asked for anything. */
+  readonly note?: (follower: Follower) => void
 }
 
 export type CliRunResult =
@@ -79,17 +84,11 @@ export interface ColabCli {
   release(endpoint: string): Promise<boolean>
   /** The account's balance. Free hours are not part of it. Throws `unavailable`. */
   usage(): Promise<CliUsage>
+  /** The machine that the program's own notes have under that name, or null. */
+  endpointOf(name: string): string | null
+  /** The version of the program. Throws `unavailable`: `colab_cli_missing`, or `colab_cli_old`. */
+  version(): Promise<string>
 }
-
-/**
- * Reads its arguments from its input, where nobody else can see them, and goes on as the program itself: secrets can be
- * given to it only as arguments, and those of a process are listed to every user of the machine.
- */
-const TRAMPOLINE = [
-  'import json, runpy, sys',
-  'sys.argv = json.loads(sys.stdin.readline())',
-  'runpy.run_path(sys.argv[0], run_name="__main__")',
-].join('\n')
 
 const POLL_MS = 100
 const OUTPUT_CHARS = 64 * 1024
@@ -119,30 +118,12 @@ export function colabCli(options: ColabCliOptions): ColabCli {
     if (!existsSync(settings)) writeFileSync(settings, '{"enable_update_check": false}')
   }
 
-  const start = async (args: readonly string[], output: number | 'pipe'): Promise<ChildProcess> => {
-    const program = whereIs(options.command, env)
-    const [interpreter, ...flags] = pythonOf(program) ?? []
-    const child = interpreter
-      ? spawn(interpreter, [...flags, '-c', TRAMPOLINE], {
-          env,
-          detached: true,
-          stdio: ['pipe', output, output],
-        })
-      : spawn(program, args, { env, detached: true, stdio: ['ignore', output, output] })
-    try {
-      await spawned(child)
-    } catch (cause) {
-      throw missing(`${options.command} cannot be started: ${messageOf(cause)}`, cause)
-    }
-    child.stdin?.once('error', () => undefined) // it ended before it read: its status says so
-    child.stdin?.end(`${JSON.stringify([program, ...args])}\n`)
-    return child
-  }
+  const { command } = options
 
   /** Runs a command to its end. Throws when it is not done in time. */
   const ask = async (...args: string[]): Promise<{ status: number | null; output: string }> => {
     prepare()
-    const child = await start(args, 'pipe')
+    const child = await startProgram({ command, args, env, output: 'pipe', isSecret: false })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -164,12 +145,12 @@ export function colabCli(options: ColabCliOptions): ColabCli {
     const { status, output } = await ask(...args)
     if (status === 0) return output
     const denied = reasonIn(output) === 'denied'
-    const command = args.find((arg) => /^[a-z]+$/.test(arg))
+    const verb = args.find((arg) => /^[a-z]+$/.test(arg))
     const why = denied ? 'it is not signed in, or not let in' : sentenceIn(output)
-    throw new AppError('unavailable', `colab ${command} failed: ${why}`, {
+    throw new AppError('unavailable', `colab ${verb} failed: ${why}`, {
       code: denied ? 'colab_cli_denied' : 'colab_cli_failed',
       next: denied
-        ? `Sign in once, by hand: HOME=${home} ${options.command} usage`
+        ? `Sign in once, by hand, where this service runs: HOME=${quoted(home)} ${quoted(command)} usage`
         : 'It is tried again; when it lasts, run that command by hand',
     })
   }
@@ -177,7 +158,8 @@ export function colabCli(options: ColabCliOptions): ColabCli {
   const stopped = (output: string): boolean => output.includes('Session terminated')
 
   return {
-    run: async (script, { name, gpu, env: secrets, timeoutSeconds, logPath }) => {
+    run: async (script, order) => {
+      const { name, gpu, env: secrets, timeoutSeconds, logPath, exitPath } = order
       const wrong = Object.keys(secrets).find((key) => !/^[A-Za-z_]\w*$/.test(key))
       if (wrong !== undefined) throw new AppError('invalid', `${wrong} cannot name a variable`)
       prepare(name)
@@ -187,18 +169,26 @@ export function colabCli(options: ColabCliOptions): ColabCli {
       ])
       const flags = ['--gpu', gpu, '--session', name, '--timeout', String(timeoutSeconds)]
       const log = openSync(logPath, 'w', 0o600)
-      const child = await start(['run', ...flags, ...variables, script], log).finally(() =>
-        closeSync(log),
-      )
-      const pid = child.pid ?? 0
-      const startedAt = processStartedAt(pid)
+      let follower: Follower = { pid: 0, processStartedAt: null }
+      const child = await startProgram({
+        command,
+        args: ['run', ...flags, ...variables, script],
+        env,
+        output: log,
+        isSecret: variables.length > 0,
+        exitPath,
+        note: (begun) => {
+          follower = begun
+          order.note?.(begun)
+        },
+      }).finally(() => closeSync(log))
       const printed = (): string => withoutSecrets(readFileSync(logPath, 'utf8'), secrets)
-      const isReady = (): boolean => printed().includes(`Session READY (${name})`)
+      const isReady = (): boolean => saysReady(printed(), name)
       const began = clock.monotonicMs()
       while (!isReady()) {
         if (child.exitCode !== null || child.signalCode !== null) {
           const said = printed()
-          if (said.includes(`Session READY (${name})`)) break // it came and went between two looks
+          if (saysReady(said, name)) break // it came and went between two looks
           return { kind: 'refused', reason: reasonIn(said), message: sentenceIn(said) }
         }
         if (clock.monotonicMs() - began >= timeoutMs) {
@@ -211,7 +201,7 @@ export function colabCli(options: ColabCliOptions): ColabCli {
         await clock.sleep(POLL_MS)
       }
       child.unref()
-      return { kind: 'started', session: name, pid, processStartedAt: startedAt }
+      return { kind: 'started', session: name, ...follower }
     },
     sessions: async () => sessionsIn(await answered('sessions')),
     stop: async (name, follower) => {
@@ -236,48 +226,40 @@ export function colabCli(options: ColabCliOptions): ColabCli {
       if (usage) return usage
       throw new AppError('unavailable', `colab usage made no sense: ${sentenceIn(output)}`, {
         code: 'bad_answer',
-        next: 'This version of google-colab-cli may be too new: 0.7.5 is known to work',
+        next: `This version of google-colab-cli may be too new: ${oldestVersion} is known to work`,
+      })
+    },
+    endpointOf: (name) => {
+      try {
+        const notes = Notes.parse(JSON.parse(readFileSync(join(states, 'sessions.json'), 'utf8')))
+        return notes[name]?.endpoint ?? null
+      } catch {
+        return null // nothing noted yet, being written, or in a form of another version
+      }
+    },
+    version: async () => {
+      const { output } = await ask('version')
+      const version = versionIn(output)
+      if (version !== null && !isTooOld(version)) return version
+      const found = version ?? sentenceIn(output)
+      throw new AppError('unavailable', `${command} is no google-colab-cli of use: ${found}`, {
+        code: 'colab_cli_old',
+        next: `Version ${oldestVersion} or newer is needed. ${howToInstall}`,
       })
     },
   }
 }
 
-const missing = (message: string, cause?: unknown): AppError =>
-  new AppError('unavailable', message, {
-    code: 'colab_cli_missing',
-    next: 'Install google-colab-cli with Python 3.12 or newer, and name its program',
-    ...(cause === undefined ? {} : { cause }),
-  })
+/** The part of the program's own list of sessions that is of use here. */
+const Notes = z.record(z.string(), z.looseObject({ endpoint: z.string() }))
 
-/** The path of a program; a bare name is looked for as a shell would. */
-function whereIs(command: string, env: Readonly<Record<string, string>>): string {
-  const folders = command.includes('/') ? [''] : (env.PATH ?? '').split(delimiter)
-  const paths = folders.map((folder) => (folder === '' ? command : join(folder, command)))
-  const found = paths.find((path) => existsSync(path))
-  if (found === undefined) throw missing(`there is no program ${command}`)
-  return found
-}
+/** What the program prints once there is a machine, just before the script is sent to it. */
+export const saysReady = (output: string, name: string): boolean =>
+  output.includes(`Session READY (${name})`)
 
-/**
- * The interpreter of a program that is a Python script, with its flags, or null. Where its path is too long for a first
- * line, installers write a shell's line that names it (`'''exec' /path/python "$0" "$@"`).
- */
-function pythonOf(program: string): string[] | null {
-  const [first = '', second = ''] = readFileSync(program).subarray(0, 4096).toString().split('\n')
-  const [, long] = /^'''exec' "?([^"]+?)"? "\$0"/.exec(second) ?? []
-  const words = long === undefined ? first.replace(/^#!\s*/, '').split(/\s+/) : [long]
-  const isPython =
-    long !== undefined || (first.startsWith('#!') && /python[\d.]*$/.test(first.trim()))
-  return isPython ? words : null
-}
-
-/** Resolves when a child has really started. */
-function spawned(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('spawn', () => resolve())
-  })
-}
+/** A word as a shell takes it. */
+const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 function endGroup(child: ChildProcess): void {
   if (child.pid !== undefined && child.exitCode === null) killGroup(child.pid)

@@ -63,7 +63,7 @@ export function colabLink({ shelf, colabUrl, now, reachable }: ColabLinkOptions)
     name: 'colab',
     // Listings of Drive lag behind what was just put there.
     appearsWithinSeconds: 60,
-    tells: false,
+    tells: () => false,
     sealed: () => false, // nobody could follow it: Colab shows its log to nobody else
     launch,
     observe,

@@ -116,7 +116,7 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
   return {
     name: 'kaggle',
     appearsWithinSeconds: 20,
-    tells: true,
+    tells: () => true,
     sealed: () => reach() === 'sealed',
     launch,
     observe,

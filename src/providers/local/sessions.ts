@@ -31,8 +31,6 @@ export interface LocalOptions {
 const Process = z.object({ pid: z.number().int(), startedAt: z.string() })
 const Ending = z.object({ code: z.number(), error: z.string().nullable().optional() })
 
-const tailChars = 4000
-
 /**
  * Sessions on this machine: a child in a process group of its own, output to a file, known by pid and start time across
  * restarts of the service. Its exit status is written by its runner, so that it is known whoever is there to see it.
@@ -115,7 +113,7 @@ export function localSessions(
   return {
     name: 'local',
     appearsWithinSeconds: 0,
-    tells: true,
+    tells: () => true,
     sealed: () => false,
     launch,
     observe,
@@ -133,7 +131,7 @@ export function localSessions(
         // It ended between the look and the signal.
       }
     },
-    logTail: (_account, name) => readTail(paths(name).log),
+    logTail: (_account, name, maxChars) => readTail(paths(name).log, maxChars),
     quota: async () => null,
     /** Ends what an earlier service left running and no open session owns. */
     async endOrphans(open) {
@@ -162,12 +160,12 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-async function readTail(file: string): Promise<string> {
+async function readTail(file: string, maxBytes: number): Promise<string> {
   const handle = await open(file, 'r').catch(() => undefined) // no output yet
   if (!handle) return ''
   try {
     const { size } = await handle.stat()
-    const from = Math.max(0, size - tailChars)
+    const from = Math.max(0, size - maxBytes)
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - from), 0, size - from, from)
     return buffer.subarray(0, bytesRead).toString('utf8')
   } finally {

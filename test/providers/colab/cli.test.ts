@@ -1,7 +1,8 @@
-import { chmodSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import type { AppError } from '../../../src/lib/errors.ts'
 import { killGroup, processStartedAt } from '../../../src/lib/processes.ts'
 import { colabCli } from '../../../src/providers/colab/cli.ts'
 import { resolvePython } from '../../../src/providers/local/python.ts'
@@ -96,6 +97,17 @@ it.each([
   ],
   ['denied', ['To authorize colab-cli, visit this URL', 'EOFError: EOF when reading'], /EOFError/],
   ['denied', [assignFailed('Unauthorized')], /Unauthorized/],
+  [
+    'cut',
+    ["requests.exceptions.ProxyError: … (Caused by ProxyError('', RemoteDisconnected('Remote end"],
+    /ProxyError/,
+  ],
+  ['cut', [assignFailed('Bad Gateway')], /Bad Gateway/],
+  [
+    'unreachable',
+    ["requests.exceptions.ProxyError: … (Caused by NewConnectionError('refused'))"],
+    /NewConnectionError/,
+  ],
   ['unknown', ['something new'], /^something new$/],
   ['unknown', [], /^it said nothing$/],
 ] as const)('reads a refusal: %s', async (reason, lines, message) => {
@@ -190,7 +202,7 @@ it.each([
   await expect(cli.usage()).rejects.toMatchObject({
     kind: 'unavailable',
     code: 'colab_cli_missing',
-    next: expect.stringMatching(/^Install google-colab-cli with Python 3\.12/),
+    next: expect.stringMatching(/Python 3\.12 or newer: uv tool install google-colab-cli/),
   })
 })
 
@@ -199,4 +211,57 @@ it('hides arguments also where an installer wrote a long first line', async () =
   const { run, seen } = bench({ run: { lines: [READY] } }, { shebang })
   expect(await run({ T: 'rzt_planted' })).toMatchObject({ kind: 'started' })
   expect(seen()[0]?.listed).not.toContain('rzt_planted')
+})
+
+it('writes the exit status of a program that ends by itself, and none of one that is killed', async () => {
+  const { cli, home, logPath } = bench({ run: { lines: [READY], status: 3 } })
+  const exitPath = join(home, 'exit.json')
+  const order = { name: 'run-1-g1', gpu: 'T4', env: {}, timeoutSeconds: 60, logPath } as const
+  const ran = await cli.run('script.py', { ...order, exitPath })
+  if (ran.kind !== 'started') throw new Error(ran.message)
+  for (let round = 0; round < 100 && processStartedAt(ran.pid) !== null; round += 1)
+    await systemClock.sleep(20)
+  expect(readFileSync(exitPath, 'utf8')).toBe('{"code": 3}')
+  const long = bench({ run: { lines: [READY], seconds: 30 } })
+  const longExit = join(long.home, 'exit.json')
+  const begun = await long.cli.run('script.py', {
+    ...order,
+    logPath: long.logPath,
+    exitPath: longExit,
+  })
+  if (begun.kind !== 'started') throw new Error(begun.message)
+  killGroup(begun.pid)
+  expect(existsSync(longExit)).toBe(false)
+})
+
+it('asks for nothing before its process was noted', async () => {
+  const { cli, home, logPath } = bench({ run: { lines: [READY] } })
+  let pid = 0
+  const dying = cli.run('script.py', {
+    name: 'run-1-g1',
+    gpu: 'T4',
+    env: {},
+    timeoutSeconds: 60,
+    logPath,
+    note: (follower) => {
+      pid = follower.pid
+      throw new Error('dead')
+    },
+  })
+  await expect(dying).rejects.toThrow('dead')
+  await systemClock.sleep(300) // time in which the program would have begun
+  expect(existsSync(join(home, 'seen.jsonl'))).toBe(false)
+  expect(pid).toBeGreaterThan(0)
+  expect(processStartedAt(pid)).toBe(null)
+})
+
+it.each([
+  ['Version: 0.7.5', '0.7.5'],
+  ['Version: 0.10.0', '0.10.0'],
+  ['Version: 1.0.0rc1', '1.0.0rc1'],
+  ['Version: 0.7.4', 'colab_cli_old'],
+  ['no version at all', 'colab_cli_old'],
+])('knows versions that are new enough: %s', async (line, expected) => {
+  const { cli } = bench({ version: { lines: [line] } })
+  expect(await cli.version().catch((error: AppError) => error.code)).toBe(expected)
 })
