@@ -5,6 +5,7 @@ import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
 import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
+import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
@@ -42,11 +43,11 @@ interface ServiceOptions {
 
 /** Everything wired from a configuration, listening, its beats going. */
 export async function startService(options: ServiceOptions) {
-  const { config, root, log } = options
+  const { root, log } = options
   const clock = options.clock ?? systemClock
   const now = () => clock.now()
   const storage = await openStorage(
-    config.RODIZIO_DATA_DIR,
+    options.config.RODIZIO_DATA_DIR,
     root,
     now,
     options.acceptClock === true,
@@ -55,7 +56,11 @@ export async function startService(options: ServiceOptions) {
   try {
     const { look, rotation, folder } = storage
     const newestEvent = await look.newestEvent()
-    const providers = await openProviders({ ...options, clock }, storage)
+    const emulate = usesEmulators(options.config, await hasRealAccount(storage))
+    const config = emulate
+      ? besideEmulators(options.config, storage.hasFolderRuns())
+      : options.config
+    const providers = openProviders({ ...options, config, clock, emulate }, storage)
     let ready = false
     // Known once the service listens; no session can ask before.
     let address = ''
@@ -182,9 +187,12 @@ async function prepare(
   // Asked before the emulators are: they could only say so in their own log.
   providers.python()
   await emulators.ensure()
+  const { google } = providers
   await firstStart({
     accounts: storage.accounts,
     emulators,
+    google: google && signsInItself(config) ? google.signIn : undefined,
+    sleep: (seconds) => systemClock.sleep(seconds * 1000),
     hasRuns: async () => (await storage.look.runs(1, undefined)).items.length > 0,
     withSample: config.RODIZIO_SAMPLE,
     importSample: async () => {
@@ -199,6 +207,9 @@ async function prepare(
 async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
+
+const hasRealAccount = async ({ accounts }: Storage): Promise<boolean> =>
+  (await accounts.all()).some(({ provider, emulated }) => provider !== 'local' && !emulated)
 
 const described = (error: unknown) => ({
   message: messageOf(error),

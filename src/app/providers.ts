@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { usesEmulators } from '../config/emulated.ts'
 import type { Config } from '../config/schema.ts'
 import { clientOf } from '../control/account-access.ts'
 import type { Credentials } from '../control/accounts.ts'
@@ -26,6 +25,8 @@ export interface ProviderOptions {
   readonly program: readonly [string, ...string[]]
   readonly path: string
   readonly clock: Clock
+  /** Whether the emulators stand in for outside services. */
+  readonly emulate: boolean
 }
 
 /** The user name behind Kaggle credentials, by a live call. @throws AppError in Kaggle's own terms */
@@ -44,11 +45,9 @@ export const whoIs = (
 const kaggleTimeoutMs = 20_000
 
 /** The places where sessions run, and the emulators that stand in for outside services while nothing real is known. */
-export async function openProviders(options: ProviderOptions, storage: Storage) {
-  const { config, root, clock } = options
-  const all = await storage.accounts.all()
-  const hasReal = all.some(({ provider, emulated }) => provider !== 'local' && !emulated)
-  const emulators = usesEmulators(config, hasReal)
+export function openProviders(options: ProviderOptions, storage: Storage) {
+  const { config, root, clock, emulate } = options
+  const emulators = emulate
     ? embeddedEmulators({
         stateDir: storage.folder.emulators,
         program: options.program,
@@ -118,7 +117,7 @@ export async function openProviders(options: ProviderOptions, storage: Storage) 
   }
 }
 
-export type Providers = Awaited<ReturnType<typeof openProviders>>
+export type Providers = ReturnType<typeof openProviders>
 
 /** How long the command line of Colab gets for a machine, or for an answer. */
 const colabSeconds = 90

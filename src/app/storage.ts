@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { NamedDataset } from '../control/reads.ts'
 import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
@@ -46,6 +48,8 @@ export async function openStorage(
       look,
       files,
       folderStore: folderArtifacts(folder.store),
+      /** Whether checkpoints stand in the folder store. */
+      hasFolderRuns: () => existsSync(join(folder.store, 'runs')),
       admin: loadAdminToken(folder.root),
       accounts: accountBook(db, key, now),
       gate: sessionGate(db, now),

@@ -40,7 +40,7 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'session.launched': (d) =>
     `session ${word(d, 'generation')} is launched on ${word(d, 'account')}`,
   'session.awaiting_person': (d) =>
-    `session ${word(d, 'generation')} waits for ${word(d, 'owner')}: open ${word(d, 'link')} and press Run all, before ${word(d, 'expiresAt')}`,
+    `session ${word(d, 'generation')} waits for ${word(d, 'owner')}${d.emulated === true ? ' (an emulated person, who does it)' : ''}: open ${word(d, 'link')} and press Run all, before ${word(d, 'expiresAt')}`,
   'session.reminder': (d) =>
     `session ${word(d, 'generation')} still waits for ${word(d, 'owner')}: ${word(d, 'link')}`,
   'session.enrolled': (d) =>

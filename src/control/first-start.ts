@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { AppError } from '../lib/errors.ts'
 import { type AccountRows, addAccount } from './accounts.ts'
+import type { GoogleSignIn } from './google-sign-in.ts'
 import type { WantedRun } from './start-run.ts'
 
 export interface FirstStartPorts {
@@ -7,6 +9,9 @@ export interface FirstStartPorts {
   readonly emulators: {
     stagePreemption(session: number, afterLine: string, afterSeconds: number): Promise<void>
   }
+  /** The sign-in at the emulated Google, where it is this service's own to make. */
+  readonly google: Pick<GoogleSignIn, 'begin' | 'status'> | undefined
+  readonly sleep: (seconds: number) => Promise<void>
   readonly hasRuns: () => Promise<boolean>
   readonly withSample: boolean
   /** Imports the sample data and gives its version. */
@@ -14,19 +19,19 @@ export interface FirstStartPorts {
   readonly startRun: (wanted: WantedRun) => Promise<unknown>
 }
 
-/** Two people lend an emulated Kaggle account each, and this machine joins in. */
-const lenders = ['ana', 'bia'] as const
+/** Two people lend an emulated Kaggle account each, one of them an emulated Colab, and this machine joins in. */
+const lenders = { ana: 9, bia: 8 }
 
 /**
- * Fills an empty data folder so that a whole rotation can be watched in about a minute: accounts, data and one sample run whose
- * second session the emulator kills in mid-step. Does nothing where there is anything already; each step may be repeated.
+ * Fills an empty data folder so that a whole rotation can be watched in a minute or two: accounts, a sign-in at Google, data and
+ * one sample run, of which the emulated Kaggle kills its second session in mid-step. Does nothing where there is anything already; each step may be repeated.
  */
 export async function firstStart(ports: FirstStartPorts): Promise<void> {
   const { accounts } = ports
   if ((await accounts.all()).length === 0) {
     await addAccount(
       accounts,
-      // The shortest sessions of the three: with equal turns, the lent accounts come first.
+      // The shortest sessions of all: with equal turns, the lent accounts come first.
       {
         name: 'local',
         owner: 'you',
@@ -41,17 +46,26 @@ export async function firstStart(ports: FirstStartPorts): Promise<void> {
   const known = await accounts.all()
   const emulated = known.filter((account) => account.provider === 'kaggle' && account.emulated)
   // Both or, after a start that was cut short between them, the other one; none beside a person's own.
-  if (emulated.every(({ name }) => lenders.some((lender) => lender === name))) {
-    for (const name of lenders) {
+  if (emulated.every(({ name }) => Object.hasOwn(lenders, name))) {
+    for (const [name, maxSessionHours] of Object.entries(lenders)) {
       if (known.some((account) => account.name === name)) continue
       const key = randomBytes(16).toString('hex') // the emulator takes any key of this form
       const credentials = { kind: 'key' as const, username: name, key }
       await addAccount(
         accounts,
-        { name, owner: name, provider: 'kaggle', credentials, acceptRules: true },
+        { name, owner: name, provider: 'kaggle', maxSessionHours, credentials, acceptRules: true },
         true,
       )
     }
+  }
+  if (ports.google) {
+    if (!known.some(({ provider }) => provider === 'colab')) {
+      // Between the two at Kaggle: the turn goes from there to Colab and back.
+      const maxSessionHours = 8.5
+      const colab = { name: 'ana-colab', owner: 'ana', provider: 'colab' } as const
+      await addAccount(accounts, { ...colab, maxSessionHours, acceptRules: true }, true)
+    }
+    await signIn(ports.google, ports.sleep)
   }
   if (!ports.withSample || (await ports.hasRuns())) return
   const dataset = await ports.importSample()
@@ -60,7 +74,7 @@ export async function firstStart(ports: FirstStartPorts): Promise<void> {
     name: 'sample',
     dataset,
     engine: 'dry',
-    steps: 150,
+    steps: 170,
     epochs: 1,
     seed: 7,
     plan: {},
@@ -72,5 +86,24 @@ export async function firstStart(ports: FirstStartPorts): Promise<void> {
       minSessionSeconds: 20,
     },
     sample: true,
+  })
+}
+
+/** Signs in by a code, which the emulated person approves. Where that was done before nothing happens. */
+async function signIn(
+  google: Pick<GoogleSignIn, 'begin' | 'status'>,
+  sleep: (seconds: number) => Promise<void>,
+): Promise<void> {
+  let { state } = await google.status()
+  if (state === 'good' || state === 'revoked') return
+  if (state !== 'waiting') await google.begin()
+  for (let second = 0; second < 60; second += 1) {
+    state = (await google.status()).state
+    if (state !== 'waiting') break
+    await sleep(1)
+  }
+  if (state === 'good') return
+  throw new AppError('unavailable', `the emulated sign-in at Google is ${state}`, {
+    next: 'Sign in with: rodizio login google',
   })
 }

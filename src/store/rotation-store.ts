@@ -81,6 +81,7 @@ export function rotationStore(db: Database, now: () => Date): RotationStore {
         const data = {
           ...about(session),
           owner: account?.owner ?? session.account,
+          emulated: account?.emulated ?? false,
           link,
           expiresAt: expiresAt.toISOString(),
         }

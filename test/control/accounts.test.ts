@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type AccountRows, addAccount, type NewAccount } from '../../src/control/accounts.ts'
 import { firstStart } from '../../src/control/first-start.ts'
+import type { SignInStatus } from '../../src/control/google-sign-in.ts'
 import { accountBook } from '../../src/store/account-book.ts'
 import { freshDatabase, start } from '../store/fixture.ts'
 
@@ -147,6 +148,8 @@ describe('an account that is added', () => {
   })
 })
 
+const waiting: SignInStatus = { state: 'waiting', userCode: 'A', verificationUrl: 'http://g' }
+
 describe('a first start', () => {
   const ports = (rows: AccountRows) => {
     const did: string[] = []
@@ -154,6 +157,8 @@ describe('a first start', () => {
       did,
       accounts: rows,
       emulators: { stagePreemption: async (session: number) => void did.push(`stage ${session}`) },
+      google: undefined,
+      sleep: async () => undefined,
       hasRuns: async () => did.includes('start'),
       withSample: true,
       importSample: async () => {
@@ -201,6 +206,46 @@ describe('a first start', () => {
     await expect(firstStart({ ...ports(world.rows), accounts: dying })).rejects.toThrow('dead')
     await firstStart(ports(world.rows))
     expect((await world.rows.all()).map(({ name }) => name)).toEqual(['ana', 'bia', 'local'])
+  })
+
+  it('signs in at the emulated Google, where Colab takes its turn between two at Kaggle', async () => {
+    await using world = await opened()
+    const given = ports(world.rows)
+    const answers: SignInStatus[] = [{ state: 'none' }, waiting, waiting, { state: 'good' }]
+    let begun = 0
+    const google = {
+      begin: async () => {
+        begun += 1
+        return waiting
+      },
+      status: async () => (answers.length > 1 ? answers.shift() : answers[0]) ?? waiting,
+    }
+    await firstStart({ ...given, google })
+    await firstStart({ ...given, google })
+    expect(begun).toBe(1)
+    const accounts = (await world.rows.all()).toSorted(
+      (a, b) => b.maxSessionSeconds - a.maxSessionSeconds,
+    )
+    expect(accounts.map(({ name, provider }) => [name, provider])).toEqual([
+      ['ana', 'kaggle'],
+      ['ana-colab', 'colab'],
+      ['bia', 'kaggle'],
+      ['local', 'local'],
+    ])
+  })
+
+  it('whose emulated sign-in is refused says so, and begins no run', async () => {
+    await using world = await opened()
+    const given = ports(world.rows)
+    const google = {
+      begin: async () => waiting,
+      status: async () => ({ state: 'denied' as const }),
+    }
+    await expect(firstStart({ ...given, google })).rejects.toMatchObject({
+      message: expect.stringContaining('denied'),
+      next: expect.stringContaining('rodizio login google'),
+    })
+    expect(given.did).toEqual([])
   })
 
   it('begins no sample where none is wanted', async () => {

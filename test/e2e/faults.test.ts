@@ -17,7 +17,7 @@ const row = (n: number) =>
 
 /** A running service with data and the usual accounts, nothing training yet. */
 async function ready(more: Record<string, string> = {}): Promise<Place> {
-  const place = await makePlace({ RODIZIO_SAMPLE: 'off', ...more })
+  const place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_SAMPLE: 'off', ...more })
   await place.start()
   await until('the accounts', async () => (await place.client().accounts()).length === 3)
   const file = join(place.data, '..', 'rows.jsonl')
@@ -41,7 +41,7 @@ const finished = (place: Place, name: string) =>
 
 describe('starting wrong', () => {
   it('refuses a second service on the same data folder and names the first', async () => {
-    await using place = await makePlace({ RODIZIO_EMULATORS: 'off' })
+    await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_EMULATORS: 'off' })
     await place.start()
     const second = await execute(process.execPath, [program, 'up'], {
       ...place.env,
@@ -54,7 +54,7 @@ describe('starting wrong', () => {
   })
 
   it('says so when the port is taken, and leaves no service file', async () => {
-    await using place = await makePlace({ RODIZIO_EMULATORS: 'off' })
+    await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_EMULATORS: 'off' })
     const other = createServer((_request, response) => response.writeHead(404).end())
     await new Promise<void>((resolve) =>
       other.listen(Number(place.env.RODIZIO_PORT), '127.0.0.1', resolve),
@@ -71,7 +71,7 @@ describe('starting wrong', () => {
   })
 
   it('names an unknown setting and the one that was meant', async () => {
-    await using place = await makePlace({ RODIZIO_PROT: '1' })
+    await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_PROT: '1' })
     const refused = await place.run('up')
     expect(refused.code).toBe(2)
     expect(refused.err).toContain('RODIZIO_PROT')
@@ -79,7 +79,7 @@ describe('starting wrong', () => {
   })
 
   it('names a file that is not there, and a service that does not run', async () => {
-    await using place = await makePlace({ RODIZIO_EMULATORS: 'off' })
+    await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_EMULATORS: 'off' })
     const before = await place.run('train', 'list')
     expect(before.code).toBe(5)
     expect(before.err).toContain('rodizio up')
@@ -107,7 +107,7 @@ describe('starting wrong', () => {
   })
 
   it('goes to the background, tells its status, and comes down', async () => {
-    await using place = await makePlace({ RODIZIO_EMULATORS: 'off' })
+    await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_EMULATORS: 'off' })
     const up = await place.json<{ pid: number; url: string }>('up', '--detach')
     expect(up.url).toBe(place.url)
     expect(await place.json('status')).toMatchObject({ status: 'ok', pid: up.pid })
@@ -164,6 +164,7 @@ describe('Kaggle in trouble', () => {
 describe('this machine in trouble', () => {
   it('says that python is missing and waits, instead of losing the run', async () => {
     await using place = await makePlace({
+      RODIZIO_STORE: 'folder',
       RODIZIO_EMULATORS: 'off',
       RODIZIO_PYTHON: '/nonexistent/python3',
     })
@@ -193,6 +194,7 @@ describe('this machine in trouble', () => {
     }
     try {
       await using place = await makePlace({
+        RODIZIO_STORE: 'folder',
         RODIZIO_DATA_DIR: join(mount, 'data'),
         RODIZIO_EMULATORS: 'off',
       })

@@ -42,16 +42,23 @@ it('shows a whole rotation from one command, one session killed in mid-step, and
       180_000,
     )
     expect(run.sessions.length).toBeGreaterThanOrEqual(3)
-    expect(new Set(run.sessions.map(({ provider }) => provider))).toEqual(
-      new Set(['kaggle', 'local']),
-    )
-    const killed = run.sessions[1]
+    expect(run.sessions.slice(0, 3).map(({ provider }) => provider)).toEqual([
+      'kaggle',
+      'colab',
+      'kaggle',
+    ])
+    expect(run.sessions[1]?.outcome).toBe('limit')
+    const killed = run.sessions[2]
     expect(killed?.outcome).toBe('preempted')
     expect(killed?.toStep).toBeGreaterThan(killed?.lastCheckpointStep ?? Number.NaN)
     expectNothingLost(run)
     expect(run.artifact).toMatchObject({ label: 'dry', step: run.targetSteps })
     expect((await client.health()).status).toBe('ok')
+    expect(run.artifact?.path).toMatch(/^Drive: /)
+    expect((await client.health()).emulated).toEqual(['kaggle', 'drive', 'colab'])
     expect(told).toContain('Emulated: Kaggle')
+    expect(told).toContain('Emulated too: Google, its Drive')
+    expect(told).toContain('an emulated person, who does it')
     expect(told).toContain('staged')
     await until('the last line', async () => told.includes('run sample is completed'), 5000)
     // Ctrl-C reaches the service, not only npm.

@@ -36,7 +36,7 @@ it('survives kill -9 at ten random moments of a run', async () => {
   const seed = Date.now() % 100_000
   process.stdout.write(`kill moments from seed ${seed}\n`)
   const random = randomFrom(seed)
-  await using place = await makePlace({ RODIZIO_SAMPLE: 'off' })
+  await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_SAMPLE: 'off' })
   await place.start()
   await until('the accounts', async () => (await place.client().accounts()).length === 3)
   const file = join(place.data, '..', 'times.jsonl')

@@ -11,7 +11,7 @@ if (!existsSync(file))
 it.skipIf(!existsSync(file))(
   'rotates over 2,036 real conversations, imported and started by the command line, and learns',
   async () => {
-    await using place = await makePlace({ RODIZIO_SAMPLE: 'off' })
+    await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_SAMPLE: 'off' })
     await place.start()
     await until('the accounts', async () => (await place.client().accounts()).length === 3)
     const { dataset } = await place.json<{ dataset: Dataset }>(

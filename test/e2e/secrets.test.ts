@@ -16,7 +16,11 @@ const planted = {
 }
 
 it('keeps planted secrets out of notebooks, logs, database, artifacts and errors', async () => {
-  await using place = await makePlace({ RODIZIO_SAMPLE: 'off', RODIZIO_LOG: 'json' })
+  await using place = await makePlace({
+    RODIZIO_STORE: 'folder',
+    RODIZIO_SAMPLE: 'off',
+    RODIZIO_LOG: 'json',
+  })
   await place.start()
   await until('the accounts', async () => (await place.client().accounts()).length === 3)
   const said: string[] = []
