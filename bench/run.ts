@@ -7,6 +7,7 @@ interface Bench {
 
 /** Loaded one at a time, so that one bench does not weigh on another. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  checkpoints: () => import('./checkpoints.ts'),
   footprint: () => import('./footprint.ts'),
   import: () => import('./import.ts'),
 }

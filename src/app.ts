@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { inWords, serviceAddress } from './app/address.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
@@ -14,7 +15,7 @@ import { startBeat } from './daemon/heart.ts'
 import { stopLocalSessions } from './daemon/stop-local.ts'
 import { closeServer, listen } from './http/listen.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
-import { messageOf } from './lib/errors.ts'
+import { AppError, messageOf } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { newId, newSecret, sha256Hex } from './lib/random.ts'
 import { tick } from './rotation/tick.ts'
@@ -39,6 +40,10 @@ interface ServiceOptions {
   readonly clock?: Clock
   /** Starts although the clock is behind what the data folder has seen. */
   readonly acceptClock?: boolean
+  /** Opens a tunnel to the service, for this run of it. */
+  readonly tunnel?: boolean
+  /** Fires when the start is not waited for any longer. */
+  readonly stop?: AbortSignal
 }
 
 /** Everything wired from a configuration, listening, its beats going. */
@@ -60,16 +65,25 @@ export async function startService(options: ServiceOptions) {
     const config = emulate
       ? besideEmulators(options.config, storage.hasFolderRuns())
       : options.config
-    const providers = openProviders({ ...options, config, clock, emulate }, storage)
+    const address = serviceAddress({
+      config,
+      withTunnel: options.tunnel === true,
+      path: options.path,
+      clock,
+      told: (news) => {
+        note()
+        log.warn({ event: `tunnel.${news.kind}`, ...news, message: inWords(news) })
+      },
+      stop: options.stop ?? new AbortController().signal,
+    })
+    const { isPublic } = address
+    const providers = openProviders({ ...options, config, clock, emulate, isPublic }, storage)
     let ready = false
-    // Known once the service listens; no session can ask before.
-    let address = ''
-    const sessionUrl = () => config.RODIZIO_PUBLIC_URL ?? address
     const artifacts = openArtifacts(storage, {
       config,
       clock,
       google: providers.google,
-      sessionUrl,
+      sessionUrl: address.forTransfers,
     })
     const { app, begin } = openFace(storage, providers, artifacts, {
       version: options.version,
@@ -78,15 +92,26 @@ export async function startService(options: ServiceOptions) {
       now,
     })
     const { server, url } = await listen(app, config.RODIZIO_HOST, config.RODIZIO_PORT)
-    address = url
     undo.unshift(() => closeServer(server))
-    storage.admin.keep()
-    writeServiceFile(folder.root, { pid: process.pid, url, startedAt: now().toISOString() })
+    const startedAt = now().toISOString()
+    /** What the commands on this machine read: where the service is, from here and from elsewhere. */
+    const note = () => {
+      const publicUrl = address.public() ?? null
+      writeServiceFile(folder.root, { pid: process.pid, url, publicUrl, startedAt })
+    }
     undo.unshift(() => removeServiceFile(folder.root))
+    undo.unshift(address.close)
+    note()
+    await address.open(url)
+    storage.admin.keep()
+    note()
 
     const { emulators } = providers
-    const trouble: TickPorts['trouble'] = (error, about) =>
+    const trouble: TickPorts['trouble'] = (error, about) => {
+      // The tunnel has said so itself.
+      if (error instanceof AppError && error.code === 'no_address') return
       log.warn({ event: 'tick.trouble', message: messageOf(error), ...about })
+    }
     const sealed = openSealed(storage, artifacts, { now, trouble })
     const ticks: TickPorts = {
       store: rotation,
@@ -97,7 +122,7 @@ export async function startService(options: ServiceOptions) {
         const templates = loadTemplates(new URL('templates/', root))
         const way = session.sealed
           ? { sealed: await sealed.order(run, session) }
-          : { controlUrl: sessionUrl(), ticket }
+          : { controlUrl: address.forNotebook(session.provider), ticket }
         return sessionNotebook(run, session, way, templates)
       },
       newTicket: () => {
@@ -141,6 +166,8 @@ export async function startService(options: ServiceOptions) {
     }
     return {
       url,
+      /** The address of the tunnel, where one was asked for. */
+      tunnel: options.tunnel ? address.public() : undefined,
       emulated: emulators !== undefined,
       /** Whether Drive and Colab are in play beside Kaggle. */
       withGoogle: providers.google !== undefined,

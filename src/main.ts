@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --optimize-for-size --max-semi-space-size=1 --max-old-space-size=64
+#!/usr/bin/env -S node --optimize-for-size --max-semi-space-size=1 --max-old-space-size=64 --liftoff-only
 import { fileURLToPath } from 'node:url'
 import { main } from './cli/program.ts'
 

@@ -73,6 +73,7 @@ const doors: readonly {
       'src/cli',
       'src/emulators',
       'src/providers/local',
+      'src/providers/cloudflared/process.ts', // the note of what it has started
       'src/providers/colab', // the home of the command line, and its sessions
       'src/providers/embedded-emulators.ts',
       'src/lib/processes.ts', // the system's own list of processes

@@ -27,6 +27,8 @@ export interface ProviderOptions {
   readonly clock: Clock
   /** Whether the emulators stand in for outside services. */
   readonly emulate: boolean
+  /** Whether notebooks elsewhere have an address to report to. */
+  readonly isPublic: boolean
 }
 
 /** The user name behind Kaggle credentials, by a live call. @throws AppError in Kaggle's own terms */
@@ -83,11 +85,11 @@ export function openProviders(options: ProviderOptions, storage: Storage) {
       shelf: google.shelf,
       colabUrl,
       now: () => clock.now(),
-      reachable: () => config.RODIZIO_PUBLIC_URL !== undefined || emulators !== undefined,
+      reachable: () => options.isPublic || emulators !== undefined,
     })
   /** Emulated sessions run on this machine; those elsewhere need an address, or a store of their own way. */
   const reach = (): 'open' | 'sealed' | 'none' => {
-    if (config.RODIZIO_PUBLIC_URL !== undefined || emulators) return 'open'
+    if (options.isPublic || emulators) return 'open'
     if (config.RODIZIO_STORE === 'drive') return 'sealed'
     return isLoopback(kaggleUrl()) ? 'open' : 'none'
   }

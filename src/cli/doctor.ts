@@ -6,6 +6,7 @@ import { rodizioClient } from '../api/client.ts'
 import { readServiceFile, readToken } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
+import { howToBeReached } from '../rotation/reach.ts'
 import type { Context } from './context.ts'
 
 interface Check {
@@ -118,8 +119,11 @@ async function serviceChecks(context: Context): Promise<Check[]> {
       )
     }
     if (health.emulated.length === 0) checks.push(await clock(config.RODIZIO_KAGGLE_URL))
-    const remote = accounts.some(({ provider, emulated }) => provider !== 'local' && !emulated)
-    if (remote) checks.push(await reachable(config.RODIZIO_PUBLIC_URL))
+    const away = accounts.filter(({ provider, emulated }) => provider !== 'local' && !emulated)
+    const publicUrl =
+      config.RODIZIO_PUBLIC_URL ?? readServiceFile(config.RODIZIO_DATA_DIR)?.publicUrl ?? undefined
+    const places = [...new Set(away.map(({ provider }) => provider))]
+    if (away.length > 0) checks.push(await reachable(publicUrl, places, config.RODIZIO_STORE))
     return checks
   } catch (error) {
     return [bad('service', messageOf(error), 'Start it with: rodizio up')]
@@ -149,13 +153,22 @@ async function clock(url: string): Promise<Check> {
   }
 }
 
-async function reachable(publicUrl: string | undefined): Promise<Check> {
+async function reachable(
+  publicUrl: string | undefined,
+  places: readonly string[],
+  store: 'folder' | 'drive',
+): Promise<Check> {
   if (publicUrl === undefined) {
-    return bad(
-      'reachability',
-      'RODIZIO_PUBLIC_URL is not set: notebooks elsewhere cannot report here',
-      'Put the service behind HTTPS (Caddy on the VM) and set RODIZIO_PUBLIC_URL to that address',
-    )
+    // Over Drive a notebook at Kaggle brings its order along and is followed through its log.
+    const lost = store === 'drive' ? places.filter((place) => place !== 'kaggle') : places
+    if (lost.length === 0) {
+      return good(
+        'reachability',
+        'no public address: sessions at Kaggle bring their orders along and take no others',
+      )
+    }
+    const found = `no public address, and notebooks at ${lost.join(' and ')} report to one`
+    return bad('reachability', found, howToBeReached)
   }
   try {
     await rodizioClient({ url: publicUrl, token: '' }).health()

@@ -45,6 +45,9 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `session ${word(d, 'generation')} still waits for ${word(d, 'owner')}: ${word(d, 'link')}`,
   'session.enrolled': (d) =>
     `session ${word(d, 'generation')} has started and ${d.sealed === true ? 'is followed through its log: it takes no orders' : 'reports here'}`,
+  'session.taken_over': (d) =>
+    `session ${word(d, 'before')} was started again and goes on as ${word(d, 'generation')} from step ${word(d, 'step')}; its older process is shut out` +
+    (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : ''),
   'session.training': (d) =>
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}, loss ${decimals(d.loss, 3)}`,
   'session.ended': (d) =>

@@ -14,6 +14,7 @@ import { bar } from './table.ts'
 interface UpFlags {
   detach?: boolean
   acceptClock?: boolean
+  tunnel?: boolean
 }
 
 /** `rodizio up`, `status` and `down`: the service itself. */
@@ -23,11 +24,13 @@ export function upCommands(program: Command, context: Context): void {
     .description('start the service; without any configuration it shows a whole rotation, emulated')
     .option('--detach', 'go on in the background')
     .option('--accept-clock', 'start although the clock is behind what the data folder has seen')
+    .option('--tunnel', 'make it reachable from outside by a quick tunnel of cloudflared')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio up\n  RODIZIO_DATA_DIR=/var/lib/rodizio rodizio up --detach\n  RODIZIO_LOG=json rodizio up',
+      '\nExamples:\n  rodizio up\n  rodizio up --tunnel\n  RODIZIO_DATA_DIR=/var/lib/rodizio rodizio up --detach\n  RODIZIO_LOG=json rodizio up',
     )
     .action(async (flags: UpFlags) => {
+      refuseTwoAddresses(context, flags)
       if (flags.detach) await startDetached(context, flags)
       else await serve(context, flags)
     })
@@ -95,6 +98,20 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Which of two addresses sessions should go by would be a guess. */
+function refuseTwoAddresses(context: Context, flags: UpFlags): void {
+  const { RODIZIO_PUBLIC_URL: fixed, sources } = context.config()
+  if (!flags.tunnel || fixed === undefined) return
+  const where = sources.RODIZIO_PUBLIC_URL === 'file' ? context.config().file : 'the environment'
+  throw new AppError('invalid', `--tunnel, and RODIZIO_PUBLIC_URL is ${fixed} already`, {
+    code: 'two_addresses',
+    next: `Leave out --tunnel, or take RODIZIO_PUBLIC_URL out of ${where}`,
+  })
+}
+
+/** How long a service that was started in the background may take: a tunnel's name has to spread first. */
+const startMs = { plain: 20_000, withTunnel: 160_000 }
+
 async function startDetached(context: Context, flags: UpFlags): Promise<void> {
   const dataDir = context.config().RODIZIO_DATA_DIR
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
@@ -102,15 +119,20 @@ async function startDetached(context: Context, flags: UpFlags): Promise<void> {
   const log = openSync(logFile, 'a', 0o600)
   const args = [...process.execArgv, context.entry, 'up']
   if (flags.acceptClock) args.push('--accept-clock')
+  if (flags.tunnel) args.push('--tunnel')
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   child.unref()
-  for (let waited = 0; waited < 20_000; waited += 100) {
+  const longest = flags.tunnel ? startMs.withTunnel : startMs.plain
+  for (let waited = 0; waited < longest; waited += 100) {
     const service = readServiceFile(dataDir)
-    if (service?.pid === child.pid && service && (await answers(service, context))) {
-      context.answer(
-        service,
-        () => `The service runs at ${service.url} (pid ${service.pid}); its log: ${logFile}`,
+    const isOpen = !flags.tunnel || service?.publicUrl != null
+    if (service?.pid === child.pid && service && isOpen && (await answers(service, context))) {
+      context.answer(service, () =>
+        [
+          `The service runs at ${service.url} (pid ${service.pid}); its log: ${logFile}`,
+          ...(flags.tunnel && service.publicUrl ? fromOutside(service.publicUrl) : []),
+        ].join('\n'),
       )
       return
     }
@@ -127,6 +149,10 @@ async function serve(context: Context, flags: UpFlags): Promise<void> {
   const config = context.config()
   const teller = tellerFor(config.RODIZIO_LOG, context.isTerminal, await logFor(config.RODIZIO_LOG))
   const { startService } = await import('../app.ts')
+  const stop = new AbortController()
+  const signalled = () => stop.abort()
+  process.once('SIGTERM', signalled).once('SIGINT', signalled)
+  if (flags.tunnel) teller.line('Opening a tunnel; until its address answers may take a minute.')
   const service = await startService({
     config,
     root: context.root,
@@ -135,10 +161,9 @@ async function serve(context: Context, flags: UpFlags): Promise<void> {
     log: teller.log,
     version: context.version,
     acceptClock: flags.acceptClock ?? false,
+    tunnel: flags.tunnel ?? false,
+    stop: stop.signal,
   })
-  const stop = new AbortController()
-  const signalled = () => stop.abort()
-  process.once('SIGTERM', signalled).once('SIGINT', signalled)
   teller.greet(service)
   // Events are told from where the data folder stands now: a restart does not repeat history.
   let told = service.newestEvent
@@ -209,6 +234,7 @@ function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean, log: L
           url: service.url,
           pid: process.pid,
           emulated: service.emulated,
+          ...(service.tunnel ? { tunnel: service.tunnel } : {}),
         })
         return
       }
@@ -226,8 +252,17 @@ const whereNext = `
   The service goes on; Ctrl-C stops it.
 `
 
+/** What a person has to know of an address that does not last. */
+const fromOutside = (address: string): string[] => [
+  `  From outside: ${address}  (a quick tunnel; the API behind it wants its token)`,
+  '  The address changes at each start. Sessions that began under the old one find no way back: they save nothing more, and',
+  '  the run goes on from its last checkpoint once they are over. For lasting use take a named tunnel, or Caddy on a VM,',
+  '  and set RODIZIO_PUBLIC_URL.',
+]
+
 function greeting(service: Service): string[] {
   const lines = [`Rodízio serves at ${service.url}  (data in ${service.dataDir})`]
+  if (service.tunnel) lines.push(...fromOutside(service.tunnel))
   if (service.token.made) {
     lines.push(`  Admin token, shown this once: ${service.token.token}`)
     lines.push('  Commands on this machine read it from the data folder by themselves.')

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 export interface ServiceFile {
   readonly pid: number
   readonly url: string
+  /** Where it is reached from elsewhere; null while it is not. */
+  readonly publicUrl: string | null
   readonly startedAt: string
 }
 
@@ -17,7 +19,9 @@ export function readServiceFile(dataDir: string): ServiceFile | undefined {
     const read: unknown = JSON.parse(readFileSync(serviceFilePath(dataDir), 'utf8'))
     if (typeof read !== 'object' || read === null) return undefined
     if (!('pid' in read) || !('url' in read) || !('startedAt' in read)) return undefined
-    return { pid: Number(read.pid), url: String(read.url), startedAt: String(read.startedAt) }
+    const publicUrl = 'publicUrl' in read && read.publicUrl !== null ? String(read.publicUrl) : null
+    const { pid, url, startedAt } = read
+    return { pid: Number(pid), url: String(url), publicUrl, startedAt: String(startedAt) }
   } catch {
     return undefined // no service has run here, or the file was being written when its writer died
   }

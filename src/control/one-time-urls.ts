@@ -9,7 +9,7 @@ export interface UrlPorts {
   readonly artifacts: ArtifactStore
   /** Bytes of a data set file, by version and file name. */
   readonly readData: (version: string, file: string, range: ByteRange) => AsyncIterable<Uint8Array>
-  /** The address under which the session reaches this service. */
+  /** The address under which the session reaches this service; empty for URLs relative to where it calls. */
   readonly baseUrl: () => string
 }
 

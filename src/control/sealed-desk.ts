@@ -68,7 +68,7 @@ export function sealedDesk(ports: SealedPorts) {
   async function hear(session: Session, line: SealedLine): Promise<void> {
     if (line.kind === 'beat') {
       await gate.begin(session.id, line.secondsLeft)
-      await gate.heartbeat(session.id, line)
+      await gate.heartbeat(session, line)
     }
     if (line.kind === 'full' && (await ports.checkpoints.makeRoom(session.runId)) === 0) {
       ports.full(line.bytes)
@@ -82,10 +82,10 @@ export function sealedDesk(ports: SealedPorts) {
   ): Promise<void> {
     await gate.begin(session.id, 0)
     try {
-      await gate.report(session.id, report)
+      await gate.report(session, report)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'incomplete') throw error
-      await gate.report(session.id, { ...report, outcome: 'limit' })
+      await gate.report(session, { ...report, outcome: 'limit' })
     }
   }
 

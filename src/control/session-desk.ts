@@ -22,10 +22,14 @@ export function sessionDesk(ports: DeskPorts) {
   async function known(token: string): Promise<Admitted> {
     const admitted = await gate.admitted(sha256Hex(token))
     if (admitted) return admitted
-    throw new AppError('unauthorized', 'this session token was not issued here', {
-      code: 'token_unknown',
-      next: 'Enrol with the ticket of the notebook',
-    })
+    throw new AppError(
+      'unauthorized',
+      'this session token was never issued here, or is dead by now',
+      {
+        code: 'token_unknown',
+        next: 'Enrol with the ticket of the notebook',
+      },
+    )
   }
 
   /** @throws AppError as `known`, or `conflict` (`fenced`) when another generation has the run */
@@ -57,11 +61,11 @@ export function sessionDesk(ports: DeskPorts) {
     /** Every known token gets an answer; one whose session is over is told `fenced`. */
     async heartbeat(token: string, beat: Heartbeat): Promise<Answer> {
       const { session } = await known(token)
-      return gate.heartbeat(session.id, beat)
+      return gate.heartbeat(session, beat)
     },
     async report(token: string, report: Report): Promise<void> {
       const { session } = await known(token)
-      await gate.report(session.id, report)
+      await gate.report(session, report)
     },
   }
 }

@@ -11,6 +11,7 @@ export type EventKind =
   | 'session.awaiting_person'
   | 'session.reminder'
   | 'session.enrolled'
+  | 'session.taken_over'
   | 'session.training'
   | 'session.ended'
   | 'checkpoint.committed'

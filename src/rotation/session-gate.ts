@@ -31,6 +31,12 @@ export interface Admitted {
   readonly current: boolean
 }
 
+/** A session as one process of it knows itself: another may have taken its place since, with a later generation. */
+export interface Held {
+  readonly id: string
+  readonly generation: number
+}
+
 /** An upload of one checkpoint or artifact, file by file. */
 export interface Upload {
   readonly id: string
@@ -69,8 +75,8 @@ export interface CommittedFiles {
 /** What the session protocol needs remembered; see docs/session-protocol.md. Each call is one transaction. */
 export interface SessionGate {
   /**
-   * Lets a notebook in.
-   * @throws AppError `unauthorized` (`ticket_unknown`), `conflict` (`ticket_used`, `session_ended`)
+   * Lets a notebook in. A used ticket with another nonce lets a session that a person starts go on, with the next generation.
+   * @throws AppError `unauthorized` (`ticket_unknown`), `conflict` (`ticket_used`, `session_ended`, `fenced`)
    */
   enrol(hashes: {
     readonly ticket: string
@@ -85,14 +91,14 @@ export interface SessionGate {
   begin(sessionId: string, secondsLeft: number): Promise<void>
   /** Where this session begins, once its resume point is known. */
   noteResume(sessionId: string, step: number): Promise<void>
-  heartbeat(sessionId: string, beat: Heartbeat): Promise<Answer>
-  /** The same id for the same session, kind and step. @throws AppError `conflict` (`fenced`) */
+  heartbeat(held: Held, beat: Heartbeat): Promise<Answer>
+  /** The same id for the same session, generation, kind and step. @throws AppError `conflict` (`fenced`) */
   openUpload(upload: Omit<Upload, 'id'>): Promise<Upload>
   upload(id: string): Promise<Upload | undefined>
   /** From here on the checkpoint or artifact exists. @throws AppError `conflict` (`fenced`) */
   commit(upload: Upload, files: CommittedFiles): Promise<void>
   /** Ends the session by its own word; a second report changes nothing. */
-  report(sessionId: string, report: Report): Promise<void>
+  report(held: Held, report: Report): Promise<void>
   issue(transfers: readonly Omit<Transfer, 'spent' | 'current'>[]): Promise<void>
   transfer(tokenHash: string): Promise<Transfer | undefined>
   spend(tokenHash: string): Promise<void>

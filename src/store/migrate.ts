@@ -28,8 +28,9 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
   const files = readdirSync(folder)
     .filter((name) => /^\d{4}_.+\.sql$/.test(name))
     .toSorted()
+  const numberOf = (name: string): number => Number(name.slice(0, 4))
   const newest = Math.max(0, ...applied.keys())
-  const known = Number(files.at(-1)?.slice(0, 4) ?? 0)
+  const known = Math.max(0, ...files.map(numberOf))
   if (newest > known) {
     throw new AppError(
       'internal',
@@ -42,7 +43,7 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
   }
   for (const name of files) {
     const sql = readFileSync(new URL(name, folder), 'utf8')
-    const id = Number(name.slice(0, 4))
+    const id = numberOf(name)
     const sha256 = sha256Hex(sql)
     const before = applied.get(id)
     if (before === sha256) continue

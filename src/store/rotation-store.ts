@@ -278,7 +278,9 @@ export async function endSession(
   await insertEvent(tx, { kind: 'session.ended', ...ref, data }, at)
   if (over) {
     const kind = `run.${change.state}` as 'run.completed' | 'run.failed' | 'run.stopped'
-    const sessions = session.generation
+    // Not the generation: a session that was started again has had several.
+    const rows = await tx.first('select count(*) as n from sessions where run_id = $1', run.id)
+    const sessions = rows ? number(rows, 'n') : 1
     const told = { run: run.name, step: run.step, sessions, failure: change.failure }
     await insertEvent(tx, { kind, ...ref, data: told }, at)
   }

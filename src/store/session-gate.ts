@@ -7,16 +7,18 @@ import {
   type Admitted,
   answerTo,
   type Heartbeat,
+  type Held,
   type Report,
   type SessionGate,
   type Transfer,
   type Upload,
 } from '../rotation/session-gate.ts'
-import { type Database, number, type Queries, type Row, text } from './database.ts'
+import { type Database, number, type Queries, type Row, text, textOrNull } from './database.ts'
 import { insertEvent } from './event-rows.ts'
 import { about, deadline, endSession } from './rotation-store.ts'
 import { readRun } from './run-rows.ts'
 import { readSession, toSession } from './session-rows.ts'
+import { knownUpload, takeOver } from './take-over.ts'
 
 /** No account is offered again for so long after it gave a session no usable GPU. */
 const noGpuHoldSeconds = 6 * 3600
@@ -47,20 +49,14 @@ export function sessionGate(db: Database, now: () => Date): SessionGate {
         sessionId,
       )
     },
-    heartbeat: (sessionId, beat) =>
-      db.transaction(async (tx) => heartbeat(tx, await must(tx, sessionId), beat, now())),
+    heartbeat: (held, beat) =>
+      db.transaction(async (tx) => heartbeat(tx, await holding(tx, held), beat, now())),
     openUpload: (upload) =>
       db.transaction(async (tx) => {
-        const { session, run, current } = await must(tx, upload.sessionId)
+        const { session, run, current } = await holding(tx, heldBy(upload))
         if (!current) throw fenced(answerTo(session, run, false, now()).reason ?? 'it has ended')
         const files = JSON.stringify(upload.files)
-        const known = await tx.first(
-          'select id from uploads where session_id = $1 and kind = $2 and step = $3',
-          upload.sessionId,
-          upload.kind,
-          upload.step,
-        )
-        const id = known ? text(known, 'id') : newId('upl')
+        const id = (await knownUpload(tx, upload)) ?? newId('upl')
         await tx.run(
           `insert into uploads (id, session_id, run_id, generation, kind, step, files, created_at)
            values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do update set files = excluded.files`,
@@ -81,12 +77,12 @@ export function sessionGate(db: Database, now: () => Date): SessionGate {
     },
     commit: (upload, files) =>
       db.transaction(async (tx) => {
-        const { session, run, current } = await must(tx, upload.sessionId)
+        const { session, run, current } = await holding(tx, heldBy(upload))
         if (!current) throw fenced(answerTo(session, run, false, now()).reason ?? 'it has ended')
         await commit(tx, session, run, upload, files, now().toISOString())
       }),
-    report: (sessionId, report) =>
-      db.transaction(async (tx) => takeReport(tx, await must(tx, sessionId), report, now())),
+    report: (held, report) =>
+      db.transaction(async (tx) => takeReport(tx, await holding(tx, held), report, now())),
     issue: (transfers) =>
       db.transaction(async (tx) => {
         for (const transfer of transfers) {
@@ -148,6 +144,19 @@ async function must(db: Queries, sessionId: string): Promise<Admitted> {
   return admittedAs(db, session)
 }
 
+/** As `must`, for one process of the session: when another has taken its place, it holds nothing. */
+async function holding(db: Queries, held: Held): Promise<Admitted> {
+  const admitted = await must(db, held.id)
+  const { session } = admitted
+  if (session.generation === held.generation) return admitted
+  return { ...admitted, session: { ...session, generation: held.generation }, current: false }
+}
+
+const heldBy = ({ sessionId, generation }: Omit<Upload, 'id'>): Held => ({
+  id: sessionId,
+  generation,
+})
+
 async function enrol(
   tx: Queries,
   hashes: { readonly ticket: string; readonly nonce: string; readonly token: string },
@@ -167,13 +176,11 @@ async function enrol(
       next: 'Close this notebook; the run goes on elsewhere or has ended',
     })
   }
-  if (row.nonce_hash !== null && row.nonce_hash !== hashes.nonce) {
-    throw new AppError('conflict', 'this ticket has been used already', {
-      code: 'ticket_used',
-      next: 'Each notebook runs once; the next session brings a notebook of its own',
-    })
-  }
   const at = now.toISOString()
+  const known = textOrNull(row, 'nonce_hash')
+  if (known !== null && known !== hashes.nonce) {
+    await takeOver(tx, session, run, { held: known, wanted: hashes.nonce }, at)
+  }
   // A session that waited for a person begins when it calls in, and so does its cap.
   const waited = session.state === 'awaiting_person'
   const launchedAt = waited ? now : (session.launchedAt ?? now)
@@ -187,7 +194,7 @@ async function enrol(
     deadline(session, launchedAt).toISOString(),
     session.id,
   )
-  if (row.nonce_hash === null) {
+  if (known === null) {
     const data = { ...about(session), run: run.name }
     const event = { kind: 'session.enrolled' as const, runId: run.id, sessionId: session.id, data }
     await insertEvent(tx, event, at)

@@ -65,6 +65,11 @@ describe('what happened, in a sentence', () => {
       'checkpoint at step 40 of 100: 12 B, loss ?',
     ],
     ['run.failed', { run: 'one', failure: 'line 7' }, 'run one failed: line 7'],
+    [
+      'session.taken_over',
+      { before: 2, generation: 3, step: 40, lostSteps: 7 },
+      'session 2 was started again and goes on as 3 from step 40; its older process is shut out, 7 steps to be redone',
+    ],
     ['zombie.fenced', { generation: 1 }, 'an old session 1 called in and was fenced off'],
     ['tomorrow.invented', { a: 1 }, 'tomorrow.invented {"a":1}'],
   ])('%s', (kind, data, text) => {

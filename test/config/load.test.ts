@@ -172,7 +172,12 @@ describe('what a service leaves for the commands', () => {
       expect(readServiceFile(folder.path), text).toBeUndefined()
     }
     writeFileSync(file, '{"pid": 1, "url": "http://x", "startedAt": "now"}')
-    expect(readServiceFile(folder.path)).toEqual({ pid: 1, url: 'http://x', startedAt: 'now' })
+    expect(readServiceFile(folder.path)).toEqual({
+      pid: 1,
+      url: 'http://x',
+      publicUrl: null,
+      startedAt: 'now',
+    })
     writeFileSync(join(folder.path, 'token'), 'rz_x\n')
     expect(readToken(folder.path)).toBe('rz_x')
     writeFileSync(join(folder.path, 'token'), '\n')

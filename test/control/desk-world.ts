@@ -5,6 +5,7 @@ import { sessionDesk } from '../../src/control/session-desk.ts'
 import { uploadDesk } from '../../src/control/upload-desk.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { sha256Hex } from '../../src/lib/random.ts'
+import type { Account } from '../../src/rotation/account.ts'
 import type { Report } from '../../src/rotation/session-gate.ts'
 import { checkpointRows } from '../../src/store/checkpoint-rows.ts'
 import { folderArtifacts } from '../../src/store/folder-artifacts.ts'
@@ -38,12 +39,12 @@ export const reportOf = (
 ): Report => ({ outcome, step, failure: null, logTail: '', ...changes })
 
 /** The session protocol's desks over a real store and a real folder, with one run and two accounts. */
-export async function deskWorld() {
+export async function deskWorld(ofAccounts: Partial<Account> = {}) {
   const fresh = await freshDatabase()
   const { db } = fresh
   const clock = settableClock(start)
   const now = () => clock.now()
-  const accounts = [accountOf('ana'), accountOf('bia')]
+  const accounts = [accountOf('ana', ofAccounts), accountOf('bia', ofAccounts)]
   await seed(db, accounts, [runOf('one'), runOf('two')])
   const store = rotationStore(db, now)
   const gate = sessionGate(db, now)

@@ -159,6 +159,28 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
   expect(readFileSync(late.logPath, 'utf8')).toContain('did not let this session in')
 })
 
+it('lets Run all pressed twice go on as one session, the older process shut out', async () => {
+  await using place = await ready({ RODIZIO_PERSON_SECONDS: '60' })
+  await place.json('login', 'google')
+  await place.json('accounts', 'add', 'cris', '--provider', 'colab', '--accept-rules')
+  const manners = [{ behaviour: 'prompt', againSeconds: 6 }, { behaviour: 'prompt' }]
+  await ask('colab', place, 'POST', 'person', manners)
+  await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '220', ...flags)
+  await until('the second to be told', async () => place.output().includes('was started again'))
+  const run = await completed(place, 'r')
+  const [atColab] = run.sessions.filter(({ provider }) => provider === 'colab')
+  const before = run.sessions[run.sessions.findIndex(({ provider }) => provider === 'colab') - 1]
+  expect(atColab?.generation).toBe((before?.generation ?? 0) + 2)
+  expect(atColab?.outcome).toBe('limit')
+  const generations = run.sessions.map(({ generation }) => generation)
+  expect(new Set(generations).size).toBe(generations.length)
+  const { notebooks } = await ask<{ notebooks: Opened[] }>('colab', place, 'GET', 'state')
+  const logs = notebooks.slice(0, 2).map(({ logPath }) => readFileSync(logPath, 'utf8'))
+  expect(logs[0]).toContain('this session ends and writes nothing more')
+  expect(logs[1]).toContain(`generation ${atColab?.generation}`)
+  expect(logs[1]).toContain('the time of this session is over')
+})
+
 const read = (path: string): string => {
   try {
     return readFileSync(path).toString('latin1')

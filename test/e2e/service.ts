@@ -15,6 +15,7 @@ export const shippedFlags = [
   '--optimize-for-size',
   '--max-semi-space-size=1',
   '--max-old-space-size=64',
+  '--liftoff-only',
 ]
 
 export type Env = Readonly<Record<string, string>>

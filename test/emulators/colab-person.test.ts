@@ -48,6 +48,23 @@ it('comes late, and then not at all, as told', async () => {
   expect(await opened(emulator, 'third', 'waiting')).toMatchObject({ dueAt: null })
 })
 
+it('presses Run all twice, as told, and the first process goes on', async () => {
+  await using emulator = await freshColab()
+  emulator.admin.behave({ behaviour: 'prompt', againSeconds: 60 }, { behaviour: 'prompt' })
+  emulator.admin.giveLink({ name: 'twice', notebook: forGpu(FOREVER) })
+  emulator.admin.giveLink({ name: 'once', notebook: notebook('1') })
+  await opened(emulator, 'once', 'finished')
+  const states = () =>
+    emulator.admin
+      .state()
+      .notebooks.filter(({ name }) => name === 'twice')
+      .map(({ state }) => state)
+  expect(states()).toEqual(['running', 'waiting'])
+  emulator.admin.advanceClock(61)
+  await until('the second process', () => !states().includes('waiting'))
+  expect(states()).toEqual(['running', 'running'])
+})
+
 it('opens a link to Drive when the time has come, and the notebook is what it is by then', async () => {
   let text = notebook('print("early")')
   const fetchNotebook = async (fileId: string) => (fileId === 'there' ? text : null)

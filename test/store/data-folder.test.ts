@@ -17,7 +17,12 @@ describe('a data folder', () => {
     const root = join(folder.path, 'deep/data')
     const first = takeDataFolder(root)
     expect(modeOf(root)).toBe(0o700)
-    writeServiceFile(root, { pid: 77, url: 'http://127.0.0.1:1', startedAt: start })
+    writeServiceFile(root, {
+      pid: 77,
+      url: 'http://127.0.0.1:1',
+      publicUrl: null,
+      startedAt: start,
+    })
     expect(() => takeDataFolder(root)).toThrow(
       expect.objectContaining({
         kind: 'conflict',

@@ -68,6 +68,9 @@ export function createPerson(options: PersonOptions) {
   const cargoOf = (session: Opened): Cargo => {
     const text = readFileSync(file.sourcePath(session.id), 'utf8')
     session.gpu = wantsGpu(text)
+    // A notebook has one runtime, however often it is opened: it asks for no second machine.
+    if (live().some((other) => other.slug === session.slug && other.startedAt !== null))
+      return { kind: 'notebook', text, mounts: [] }
     const refusal = allowance.refusalOf(session.gpu ? 'T4' : 'NONE')
     return refusal === null
       ? { kind: 'notebook', text, mounts: [] }
@@ -103,7 +106,16 @@ export function createPerson(options: PersonOptions) {
   }
 
   const give = (link: NotebookLink): Opened => {
-    const { behaviour, delaySeconds = behaviour === 'late' ? LATE_SECONDS : 0 } = nextManner()
+    const { behaviour, againSeconds, ...manner } = nextManner()
+    if (behaviour === 'never') return press(link, null)
+    const { delaySeconds = behaviour === 'late' ? LATE_SECONDS : 0 } = manner
+    const first = press(link, delaySeconds)
+    if (againSeconds !== undefined) press(link, delaySeconds + againSeconds)
+    return first
+  }
+
+  /** One press of Run all, on a machine of its own; null for one that never comes. */
+  const press = (link: NotebookLink, inSeconds: number | null): Opened => {
     const session: Opened = {
       id: file.nextId(),
       slug: link.name,
@@ -112,7 +124,7 @@ export function createPerson(options: PersonOptions) {
       state: 'waiting',
       message: null,
       linkAt: iso(now()),
-      dueAt: behaviour === 'never' ? null : iso(addSeconds(now(), delaySeconds)),
+      dueAt: inSeconds === null ? null : iso(addSeconds(now(), inSeconds)),
       limitSeconds: settings.sessionCapSeconds,
       startedAt: null,
       endedAt: null,

@@ -53,6 +53,8 @@ export const Manner = z.object({
   /** `prompt` presses Run all after `delaySeconds` (0), `late` after `delaySeconds` (an hour), `never` does not come. */
   behaviour: z.enum(['prompt', 'late', 'never']),
   delaySeconds: z.number().min(0).optional(),
+  /** Starts the runtime again so long after the first time and presses Run all; the process before is not ended by it. */
+  againSeconds: z.number().min(0).optional(),
 })
 export type Manner = z.infer<typeof Manner>
 

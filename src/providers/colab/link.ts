@@ -1,4 +1,5 @@
 import { AppError, messageOf } from '../../lib/errors.ts'
+import { unreachableFrom } from '../../rotation/reach.ts'
 import type {
   LaunchOrder,
   LaunchResult,
@@ -40,7 +41,7 @@ export function colabLink({ shelf, colabUrl, now, reachable }: ColabLinkOptions)
 
   async function launch({ name, notebook }: LaunchOrder): Promise<LaunchResult> {
     if (!reachable()) {
-      return refused('notebooks at Colab could not reach this service: set RODIZIO_PUBLIC_URL', 60)
+      return refused(unreachableFrom('Colab'), 60)
     }
     try {
       return { kind: 'awaits-person', link: linkOf(await (await shelf()).put(name, notebook)) }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Account } from '../../rotation/account.ts'
+import { unreachableFrom } from '../../rotation/reach.ts'
 import type {
   LaunchOrder,
   LaunchResult,
@@ -42,9 +43,11 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
     timeoutSeconds,
   }: LaunchOrder): Promise<LaunchResult> {
     if (reach() === 'none') {
-      const reason =
-        'notebooks at Kaggle could not reach this service: set RODIZIO_PUBLIC_URL, or RODIZIO_STORE=drive to do without'
-      return { kind: 'refused', reason, retryAt: after(60 * minute) }
+      return {
+        kind: 'refused',
+        reason: `${unreachableFrom('Kaggle')}. Or set RODIZIO_STORE=drive: then Kaggle does without`,
+        retryAt: after(60 * minute),
+      }
     }
     try {
       const client = await clientOf(account)
