@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { expect, it } from 'vitest'
 import type { Run } from '../../src/api/schemas.ts'
 import { processStartedAt } from '../../src/lib/processes.ts'
-import { makePlace, type Place, until } from './service.ts'
+import { hiddenPlace, importRows } from './outside.ts'
+import { freePort, makePlace, type Place, until } from './service.ts'
 
 /** Small repeatable randomness: the seed is printed, so that a failure can be looked at again. */
 function randomFrom(seed: number): () => number {
@@ -16,32 +16,39 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-function conversations(count: number): string {
-  const line = (n: number) => ({
-    messages: [
-      { role: 'user', content: `Quanto é ${n} vezes ${n % 7}?` },
-      { role: 'assistant', content: `${n} vezes ${n % 7} é ${n * (n % 7)}.` },
-    ],
-  })
-  return Array.from({ length: count }, (_, n) => `${JSON.stringify(line(n))}\n`).join('')
-}
-
 interface EmulatorState {
   sessions: { slug: string; startedAt: string | null; endedAt: string | null; version: number }[]
 }
 
 const kills = 10
 
-it('survives kill -9 at ten random moments of a run', async () => {
+/** Where sessions report and checkpoints go: each way has its own moments to die in. */
+const ways: readonly (readonly [name: string, open: () => Promise<Place>])[] = [
+  ['checkpoints in a folder', () => startedPlace({ RODIZIO_STORE: 'folder' }, 3)],
+  // Kaggle, Colab with its person, and this machine, all of them calling a public address.
+  ['a public address, over Drive', async () => startedPlace(await publicAddress(), 4)],
+  ['no address, on Kaggle alone', () => hiddenPlace()],
+]
+
+/** The address under which sessions reach the service is given, as it is behind a proxy. */
+async function publicAddress(): Promise<Record<string, string>> {
+  const port = await freePort()
+  return { RODIZIO_PORT: String(port), RODIZIO_PUBLIC_URL: `http://127.0.0.1:${port}` }
+}
+
+async function startedPlace(env: Record<string, string>, accounts: number): Promise<Place> {
+  const place = await makePlace({ RODIZIO_SAMPLE: 'off', ...env })
+  await place.start()
+  await until('the accounts', async () => (await place.client().accounts()).length === accounts)
+  return place
+}
+
+it.each(ways)('survives kill -9 at ten random moments of a run: %s', async (_name, open) => {
   const seed = Date.now() % 100_000
   process.stdout.write(`kill moments from seed ${seed}\n`)
   const random = randomFrom(seed)
-  await using place = await makePlace({ RODIZIO_STORE: 'folder', RODIZIO_SAMPLE: 'off' })
-  await place.start()
-  await until('the accounts', async () => (await place.client().accounts()).length === 3)
-  const file = join(place.data, '..', 'times.jsonl')
-  writeFileSync(file, conversations(300))
-  await place.json('data', 'import', file, '--name', 'times')
+  await using place = await open()
+  await importRows(place, 'times', 300)
   const flags = [
     '--steps',
     '260',
@@ -52,17 +59,8 @@ it('survives kill -9 at ten random moments of a run', async () => {
     '--heartbeat',
     '1s',
   ]
-  await place.json(
-    'train',
-    'start',
-    '--data',
-    'times',
-    '--name',
-    'hard',
-    ...flags,
-    '--step-pace',
-    '0.2s',
-  )
+  const begin = ['train', 'start', '--data', 'times', '--name', 'hard', '--step-pace', '0.2s']
+  await place.json(...begin, ...flags)
 
   for (let kill = 0; kill < kills; kill += 1) {
     await delay(500 + random() * 5000)
@@ -137,6 +135,7 @@ async function expectNoOrphans(place: Place): Promise<void> {
     expect(db.pragma('foreign_key_check')).toEqual([])
     const count = (sql: string) => (db.prepare(sql).get() as { n: number }).n
     expect(count('select count(*) n from sessions where ended_at is null')).toBe(0)
+    expect(count('select count(*) n from sealed_files')).toBe(0)
     expect(
       count(`select count(*) n from sessions s where (select sum(case kind when 'reserve' then gpu_seconds
         when 'release' then gpu_seconds else 0 end) from ledger_entries l where l.session_id = s.id) <> 0`),

@@ -74,12 +74,12 @@ export async function until<T>(
 /** A data folder with a service that can be started, killed and started again on it. */
 export async function makePlace(more: Env = {}) {
   const dataDir = mkdtempSync(join(tmpdir(), 'rodizio-e2e-'))
-  const port = await freePort()
+  const port = more.RODIZIO_PORT ?? String(await freePort())
   const env: Env = {
     PATH: `${join(projectRoot, 'node_modules/.bin')}:${process.env.PATH ?? ''}`,
     HOME: dataDir,
     RODIZIO_DATA_DIR: join(dataDir, 'data'),
-    RODIZIO_PORT: String(port),
+    RODIZIO_PORT: port,
     ...more,
   }
   const url = `http://127.0.0.1:${port}`
