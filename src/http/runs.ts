@@ -134,7 +134,8 @@ function stopMessage(session: Session | undefined): string {
 
 /** When a session that nobody can stop will stop, and what that costs. */
 function sealedUntil({ deadlineAt, plannedSeconds }: Session): string {
-  const booked = `${(plannedSeconds / 3600).toFixed(1)} h booked`
+  const hours = plannedSeconds / 3600
+  const booked = hours < 1 ? `${Math.ceil(hours * 60)} min booked` : `${hours.toFixed(1)} h booked`
   // In the zone of the service's machine, as its log tells times.
   return deadlineAt
     ? `runs until ${clockTime(deadlineAt)}, ${booked}`

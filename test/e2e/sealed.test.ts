@@ -111,7 +111,7 @@ it('says of a stop what it can do, and of a session that died what it left', asy
   expect(dead?.outcome).toBe('preempted')
   const stopped = await place.run('train', 'stop', 'r')
   expect(stopped.out).toMatch(
-    /session \d+ on (ana|bia) runs until \d\d:\d\d, \d\.\d h booked: this session takes no orders/,
+    /session \d+ on (ana|bia) runs until \d\d:\d\d, 1 min booked: this session takes no orders/,
   )
   const run = await until(
     'the run to stop',
