@@ -67,6 +67,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     return parse(schema, await response.json())
   }
 
+  const remove = async <T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> =>
+    parse(schema, await (await send(path, { method: 'DELETE' })).json())
+
   const all = async <T extends z.ZodType>(path: string, item: T): Promise<z.output<T>[]> => {
     const items: z.output<T>[] = []
     let next: string | null = ''
@@ -102,6 +105,7 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
     beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),
     loginStatus: () => read('/v1/logins/google', wire.LoginStatus),
+    endLogin: () => remove('/v1/logins/google', wire.LoginStatus),
     budget: () => all('/v1/budget', wire.Budget),
   }
 }

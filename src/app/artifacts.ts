@@ -68,7 +68,7 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
   if (!google) {
     throw new AppError('invalid', 'RODIZIO_STORE is drive, and no Google client is configured', {
       code: 'google_client_missing',
-      next: 'Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, or RODIZIO_STORE=folder',
+      next: 'Set GOOGLE_CLIENT_FILE (or GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET), or RODIZIO_STORE=folder',
     })
   }
   const room = roomWatch(google.freeBytes, clock)
@@ -87,8 +87,8 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
     direct: { slots, data },
     pathOf: (prefix) => `Drive: ${google.folder}/${prefix}`,
     async trouble() {
-      const { state } = await google.signIn.status()
-      if (state !== 'good') return 'the store on Drive needs a sign-in: rodizio login google'
+      if (!(await google.signIn.isGood()))
+        return 'the store on Drive needs a sign-in: rodizio login google'
       return room.trouble()
     },
     full: room.full,

@@ -33,9 +33,13 @@ export function openGoogle({ config, clock, signIns, urls }: GoogleOptions) {
       startDeviceLogin: () => login().startDeviceLogin(),
       pollDeviceLogin: (pending) => login().pollDeviceLogin(pending),
       refresh: (token) => login().refresh(token),
+      revoke: (token) => login().revoke(token),
     },
   })
-  const tokens = { get: () => signIn.access().catch(waitForSignIn), forget: () => signIn.forget() }
+  const tokens = {
+    get: (minSeconds?: number) => signIn.access(minSeconds).catch(waitForSignIn),
+    forget: () => signIn.forget(),
+  }
   const folder = config.RODIZIO_DRIVE_FOLDER
   let known: { rootUrl: string; client: DriveClient; files: DriveFiles } | undefined
   const drive = () => {

@@ -150,11 +150,12 @@ const isLoopback = (url: string): boolean =>
 
 /** Colab itself can be asked nothing: what it needs is a sign-in, for the Drive that notebooks are opened from. */
 async function proveColab(google: Google | undefined): Promise<string> {
+  if (await google?.signIn.isGood())
+    return 'notebooks go to Drive, and a person opens them from a link'
   const state = (await google?.signIn.status())?.state ?? 'none'
-  if (state === 'good') return 'notebooks go to Drive, and a person opens them from a link'
   throw new AppError('unauthorized', `the sign-in at Google is ${state}`, {
     next: google
       ? 'Sign in with: rodizio login google'
-      : 'Set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET, then: rodizio login google',
+      : 'Set GOOGLE_CLIENT_FILE (or GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET), then: rodizio login google',
   })
 }

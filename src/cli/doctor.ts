@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
-import { rodizioClient } from '../api/client.ts'
+import { type RodizioClient, rodizioClient } from '../api/client.ts'
+import type { Config } from '../config/schema.ts'
 import { readServiceFile, readToken } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
-import { messageOf } from '../lib/errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import { howToBeReached } from '../rotation/reach.ts'
 import type { Context } from './context.ts'
 
@@ -32,6 +33,7 @@ export function doctorCommand(program: Command, context: Context): void {
         good('configuration', existsSync(config.file) ? config.file : 'defaults and environment'),
         python(config.RODIZIO_PYTHON),
         disk(config.RODIZIO_DATA_DIR),
+        ...googleClient(config),
         ...(await serviceChecks(context)),
       ]
       const failed = checks.filter(({ ok }) => !ok)
@@ -85,6 +87,35 @@ function disk(folder: string): Check {
   }
 }
 
+/** Nothing is said where neither a client is given nor one is needed. */
+function googleClient(config: Config): Check[] {
+  const { GOOGLE_CLIENT_ID: id, GOOGLE_CLIENT_SECRET: secret, RODIZIO_STORE, sources } = config
+  if (id && secret) {
+    const from = config.GOOGLE_CLIENT_FILE ?? `the ${sources.GOOGLE_CLIENT_ID}`
+    return [good('google client', `${id}, from ${from}`)]
+  }
+  if (id || secret) {
+    const missing = id ? 'GOOGLE_CLIENT_SECRET' : 'GOOGLE_CLIENT_ID'
+    const fix = `Set ${missing} too, or GOOGLE_CLIENT_FILE in place of both`
+    return [bad('google client', `${missing} is not set`, fix)]
+  }
+  if (RODIZIO_STORE !== 'drive') return []
+  const fix =
+    'Set GOOGLE_CLIENT_FILE (or GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET), or RODIZIO_STORE=folder'
+  return [bad('google client', 'none, and RODIZIO_STORE is drive', fix)]
+}
+
+async function googleSignIn(client: RodizioClient): Promise<Check> {
+  const fix = 'Sign in with: rodizio login google'
+  try {
+    const { state } = await client.loginStatus()
+    return state === 'good' ? good('google sign-in', state) : bad('google sign-in', state, fix)
+  } catch (error) {
+    const next = error instanceof AppError ? error.next : undefined
+    return bad('google sign-in', messageOf(error), next ?? fix)
+  }
+}
+
 async function serviceChecks(context: Context): Promise<Check[]> {
   const config = context.config()
   const token = config.RODIZIO_TOKEN ?? readToken(config.RODIZIO_DATA_DIR)
@@ -118,6 +149,7 @@ async function serviceChecks(context: Context): Promise<Check[]> {
             ),
       )
     }
+    if (config.GOOGLE_CLIENT_ID) checks.push(await googleSignIn(client))
     if (health.emulated.length === 0) checks.push(await clock(config.RODIZIO_KAGGLE_URL))
     const away = accounts.filter(({ provider, emulated }) => provider !== 'local' && !emulated)
     const publicUrl =

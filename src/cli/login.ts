@@ -3,7 +3,7 @@ import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Context } from './context.ts'
 
-/** `rodizio login google`: the sign-in that checkpoints on Drive live on. */
+/** `rodizio login google` and `logout google`: the sign-in that checkpoints on Drive live on. */
 export function loginCommands(program: Command, context: Context): void {
   const login = program.command('login').description('sign in at outside services')
   login
@@ -46,5 +46,18 @@ export function loginCommands(program: Command, context: Context): void {
         context.answer(status, () => 'Signed in at Google.')
         return
       }
+    })
+  const logout = program.command('logout').description('sign out of outside services')
+  logout
+    .command('google')
+    .description('give the sign-in back at Google and forget it here; files on Drive stay')
+    .addHelpText('after', '\nExample:\n  rodizio logout google')
+    .action(async () => {
+      const status = await context.client().endLogin()
+      context.answer(
+        status,
+        () =>
+          'Signed out of Google. Sessions that hold upload addresses go on; none is started before the next: rodizio login google',
+      )
     })
 }

@@ -68,8 +68,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'account.held': (d) =>
     `account ${word(d, 'account')} is left alone until ${word(d, 'until')}: ${word(d, 'reason')}`,
   'google.signed_in': () => 'signed in at Google: checkpoints can go to Drive',
-  'google.signed_out': () =>
-    'the sign-in at Google is over: sessions go on with what they hold; sign in again with rodizio login google',
+  'google.signed_out': (d) =>
+    `${d.asked === true ? 'signed out of Google, as asked' : 'the sign-in at Google is over'}: sessions go on with what they hold; sign in again with rodizio login google`,
   'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
 }
 

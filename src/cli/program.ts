@@ -13,7 +13,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['accounts', 'budget', 'sessions'], async () => (await import('./accounts.ts')).accountCommands],
   [['data'], async () => (await import('./data.ts')).dataCommands],
   [['notebooks'], async () => (await import('./notebooks.ts')).notebookCommands],
-  [['login'], async () => (await import('./login.ts')).loginCommands],
+  [['login', 'logout'], async () => (await import('./login.ts')).loginCommands],
   [['config'], async () => (await import('./config.ts')).configCommand],
   [['emulators'], async () => (await import('./emulators.ts')).emulatorsCommand],
 ]

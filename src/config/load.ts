@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { AppError } from '../lib/errors.ts'
+import { readGoogleClient } from './google-client.ts'
 import { type Config, type SettingName, type Source, settings } from './schema.ts'
 
 /** Names that start like ours but are read by other programs than the service and its commands. */
@@ -81,6 +82,33 @@ export function loadConfig(
     sources[name] = from ?? (parsed.data === undefined ? 'unset' : 'default')
   }
   const dataDir = resolve(String(values.RODIZIO_DATA_DIR))
+  if (typeof values.GOOGLE_CLIENT_FILE === 'string') {
+    for (const name of ['GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET'] as const) {
+      if (values[name] !== undefined) throw twoClients(name, sources)
+      sources[name] = 'client file'
+    }
+    // A path in the config file is meant from there, wherever the service is started.
+    const base = sources.GOOGLE_CLIENT_FILE === 'file' ? dirname(file) : '.'
+    const path = resolve(base, values.GOOGLE_CLIENT_FILE)
+    const client = readGoogleClient(path)
+    values.GOOGLE_CLIENT_FILE = path
+    values.GOOGLE_CLIENT_ID = client.id
+    values.GOOGLE_CLIENT_SECRET = client.secret
+  }
   // Every name was parsed by its own schema in the loop above.
   return { ...values, RODIZIO_DATA_DIR: dataDir, sources, file } as unknown as Config
+}
+
+/** Neither outranks the other: the two may be different clients, and files on Drive belong to the one that made them. */
+function twoClients(name: SettingName, sources: Readonly<Record<string, Source>>): AppError {
+  const from = (one: SettingName) =>
+    sources[one] === 'file' ? 'the config file' : 'the environment'
+  return new AppError(
+    'invalid',
+    `GOOGLE_CLIENT_FILE (in ${from('GOOGLE_CLIENT_FILE')}) and ${name} (in ${from(name)}) are both set, and each names a client`,
+    {
+      code: 'setting_conflict',
+      next: 'Unset the one or the other',
+    },
+  )
 }

@@ -92,9 +92,13 @@ export const settings = {
     z.string().min(1).default('Rodizio'),
     'Folder in Drive that holds everything of this service',
   ),
+  GOOGLE_CLIENT_FILE: setting(
+    z.string().min(1).optional(),
+    'Client of your own at Google (type: TVs and limited input devices): its JSON file from the Google Cloud console',
+  ),
   GOOGLE_CLIENT_ID: setting(
     z.string().min(1).optional(),
-    'Client of your own at Google (type: TVs and limited input devices)',
+    'The same client by its id, in place of the file',
   ),
   GOOGLE_CLIENT_SECRET: secret(z.string().min(1).optional(), 'Secret of that client'),
   RODIZIO_PERSON_SECONDS: setting(
@@ -136,4 +140,5 @@ export type Config = { readonly [K in SettingName]: z.output<(typeof settings)[K
   readonly file: string
 }
 
-export type Source = 'environment' | 'file' | 'default' | 'unset'
+/** Where a value came from; `client file` is the one that GOOGLE_CLIENT_FILE names. */
+export type Source = 'environment' | 'file' | 'client file' | 'default' | 'unset'

@@ -21,15 +21,22 @@ const status = createRoute({
   responses: answers('How the sign-in at Google stands', LoginStatus),
 })
 
+const end = createRoute({
+  method: 'delete',
+  path: '/v1/logins/google',
+  responses: answers('The sign-in is given back at Google and forgotten here', LoginStatus),
+})
+
 export const loginRoutes = ({ google }: LoginPorts) => {
   const must = (): GoogleSignIn => {
     if (google) return google
     throw new AppError('invalid', 'no Google client is configured', {
       code: 'google_client_missing',
-      next: 'Make one (type: TVs and limited input devices) and set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET',
+      next: 'Make one (type: TVs and limited input devices) and set GOOGLE_CLIENT_FILE to its JSON file',
     })
   }
   return routes()
     .openapi(begin, async (c) => c.json(await must().begin(), 200))
     .openapi(status, async (c) => c.json(await must().status(), 200))
+    .openapi(end, async (c) => c.json(await must().end(), 200))
 }

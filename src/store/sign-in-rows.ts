@@ -33,4 +33,12 @@ export const signInRows = (db: Database, key: Uint8Array, now: () => Date): Sign
       if (changed > 0) await insertEvent(tx, { kind: 'google.signed_out', data: {} }, at)
       return changed > 0
     }),
+  remove: (clientId) =>
+    db.transaction(async (tx) => {
+      const removed = await tx.run('delete from google_sign_ins where client_id = $1', clientId)
+      const data = { asked: true }
+      if (removed > 0)
+        await insertEvent(tx, { kind: 'google.signed_out', data }, now().toISOString())
+      return removed > 0
+    }),
 })

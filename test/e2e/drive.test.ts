@@ -121,6 +121,10 @@ it('tells once that the sign-in is over, starts nothing more, and goes on after 
   expect(place.output().split('sign-in at Google is over').length - 1).toBe(1)
   await place.json('login', 'google')
   await completed(place, 'r')
+  expect(await place.json('logout', 'google')).toEqual({ state: 'none' })
+  expect(await askGoogle(place, 'POST', 'revoke', {})).toEqual({ tokens: 0 })
+  await until('the logout to be told', async () => place.output().includes('as asked'))
+  expect(await place.json('login', 'google', '--status')).toEqual({ state: 'none' })
 })
 
 interface Opened {

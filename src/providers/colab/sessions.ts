@@ -13,7 +13,8 @@ const waitSeconds = 3600
 
 /** Colab by the driver of each account. */
 export function colabSessions({ link, cli, now }: ColabDrivers): SessionProvider {
-  const missing = 'no Google client is configured: set GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET'
+  const missing =
+    'no Google client is configured: set GOOGLE_CLIENT_FILE, or GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET'
   const unlinked: SessionProvider = {
     ...cli,
     tells: () => false,

@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors.ts'
 import type { DriveClient } from './drive.ts'
 import { UPLOAD_GRANULE_BYTES } from './drive.ts'
 import type { DriveFiles } from './drive-artifacts.ts'
-import type { AccessTokens } from './oauth.ts'
+import type { AccessTokens } from './http.ts'
 import { uploadFile } from './upload-file.ts'
 
 export interface DriveFilesOptions {

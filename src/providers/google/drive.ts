@@ -10,8 +10,7 @@ import {
   ListAnswer,
 } from './answers.ts'
 import { garbledAnswer, parseJson, statusFailure } from './failures.ts'
-import { type Answer, driveHttp } from './http.ts'
-import type { AccessTokens } from './oauth.ts'
+import { type AccessTokens, type Answer, driveHttp } from './http.ts'
 
 export type { DriveFile } from './answers.ts'
 

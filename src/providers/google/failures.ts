@@ -65,7 +65,11 @@ export function statusFailure(
       code: 'google_token_refused',
       next: 'rodizio login google',
     })
-  if (status === 403 && reason === 'storageQuotaExceeded') return storageFailure(message)
+  if (status === 403 && reason === 'storageQuotaExceeded')
+    return failed('disk-full', 'the storage of the Google account is full, its bin included', {
+      code: 'drive_full',
+      next: 'Delete files there and empty its bin, or keep fewer checkpoints',
+    })
   if (status === 429 || (status === 403 && RATE_REASONS.has(reason)))
     return failed(
       'unavailable',
@@ -105,26 +109,6 @@ export function statusFailure(
     code: 'drive_refused',
   })
 }
-
-/** No room: a service account never has any, a person's account has none left. */
-function storageFailure(message: string): AppError {
-  if (/service account/i.test(message)) return serviceAccountRefused()
-  return new AppError('disk-full', 'the storage of the Google account is full, its bin included', {
-    code: 'drive_full',
-    next: 'Delete files there and empty its bin, or keep fewer checkpoints',
-  })
-}
-
-/** Why a service account cannot store checkpoints. */
-export const serviceAccountRefused = (): AppError =>
-  new AppError(
-    'invalid',
-    'this is the key of a service account: those own no storage on Google Drive, so nothing could be saved',
-    {
-      code: 'google_service_account',
-      next: 'Make an OAuth client of the kind "TVs and Limited Input devices", then: rodizio login google',
-    },
-  )
 
 /** Google's sign-in is over: revoked, unused for half a year, or from an application still in testing (7 days). */
 export const signedOut = (): AppError =>

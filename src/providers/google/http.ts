@@ -1,5 +1,12 @@
 import { networkFailure } from './failures.ts'
-import type { AccessTokens } from './oauth.ts'
+
+/** Where calls get their right to Drive from. */
+export interface AccessTokens {
+  /** A token good for at least so many seconds, some minutes when left out. Throws AppError. */
+  get(minSeconds?: number): Promise<{ readonly token: string }>
+  /** The one that was given is refused: the next `get` fetches another. */
+  forget(): void
+}
 
 export interface DriveHttpOptions {
   readonly tokens: AccessTokens

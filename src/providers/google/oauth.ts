@@ -1,25 +1,14 @@
 import { z } from 'zod'
-import { addSeconds, type Clock, secondsBetween } from '../../lib/clock.ts'
+import { addSeconds, type Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
-import {
-  garbledAnswer,
-  networkFailure,
-  parseJson,
-  serviceAccountRefused,
-  signedOut,
-  statusFailure,
-} from './failures.ts'
+import { garbledAnswer, networkFailure, parseJson, signedOut, statusFailure } from './failures.ts'
 
 /** Files that this application made, and no others: Google asks for no review of it. */
-export const DRIVE_FILE_SCOPE = 'https://www.googleapis.com/auth/drive.file'
+const DRIVE_FILE_SCOPE = 'https://www.googleapis.com/auth/drive.file'
 
-/** An application as the Google Cloud console names it. */
-export interface GoogleApp {
+export interface GoogleOAuthOptions {
   readonly clientId: string
   readonly clientSecret: string
-}
-
-export interface GoogleOAuthOptions extends GoogleApp {
   /** `https://oauth2.googleapis.com/token`, or any other address with `device/code` and `revoke` beside it. */
   readonly tokenUrl: string
   readonly timeoutMs: number
@@ -64,10 +53,11 @@ const TokenAnswer = z.looseObject({
 const ErrorAnswer = z.looseObject({ error: z.string() })
 
 /**
- * Google's token endpoints for one application. Nothing is repeated here. Throws AppError: `unauthorized`
- * (`google_signed_out` for a sign-in that is over, `google_client_refused` for an unknown application), `unavailable`.
+ * Google's token endpoints for one OAuth client. Nothing is repeated here. Throws AppError: `unauthorized`
+ * (`google_signed_out` for a sign-in that is over, `google_client_refused` for an unknown client), `unavailable`.
  */
-export function googleOAuth({ tokenUrl, timeoutMs, clock, ...app }: GoogleOAuthOptions) {
+export function googleOAuth(options: GoogleOAuthOptions) {
+  const { clientId, clientSecret, tokenUrl, timeoutMs, clock } = options
   const post = async (
     url: string | URL,
     form: Readonly<Record<string, string>>,
@@ -105,12 +95,12 @@ export function googleOAuth({ tokenUrl, timeoutMs, clock, ...app }: GoogleOAuthO
     expiresAt: addSeconds(clock.now(), answer.expires_in),
   })
 
-  const credentials = { client_id: app.clientId, client_secret: app.clientSecret }
+  const credentials = { client_id: clientId, client_secret: clientSecret }
 
   /** Begins a login; the person enters `userCode` at `verificationUrl`. */
-  const startDeviceLogin = async (scope: string = DRIVE_FILE_SCOPE): Promise<DeviceLogin> => {
+  const startDeviceLogin = async (): Promise<DeviceLogin> => {
     const doing = 'a login was begun'
-    const form = { client_id: app.clientId, scope }
+    const form = { client_id: clientId, scope: DRIVE_FILE_SCOPE }
     const { response, text } = await post(new URL('device/code', tokenUrl), form, doing)
     if (!response.ok) throw failureOf(response, text, doing)
     const answer = DeviceAnswer.safeParse(parseJson(text))
@@ -154,30 +144,6 @@ export function googleOAuth({ tokenUrl, timeoutMs, clock, ...app }: GoogleOAuthO
     }
   }
 
-  /**
-   * Asks in the service's own rhythm until a person has decided, the code is too old, or the signal fires (`expired`). Slower
-   * after each time that no answer came.
-   */
-  const waitForLogin = async (
-    login: DeviceLogin,
-    signal?: AbortSignal,
-  ): Promise<Exclude<DevicePoll, { kind: 'pending' | 'slow-down' }>> => {
-    let { intervalSeconds } = login
-    while (clock.now() < login.expiresAt && signal?.aborted !== true) {
-      await clock.sleep(intervalSeconds * 1000, signal)
-      if (signal?.aborted) break
-      try {
-        const poll = await pollDeviceLogin({ ...login, intervalSeconds })
-        if (poll.kind === 'slow-down') intervalSeconds = poll.intervalSeconds
-        else if (poll.kind !== 'pending') return poll
-      } catch (error) {
-        if (!(error instanceof AppError) || error.kind !== 'unavailable') throw error
-        intervalSeconds += 5 // RFC 8628, 3.5: a connection that fails is asked less often
-      }
-    }
-    return { kind: 'expired' }
-  }
-
   /** A new access token. @throws AppError `unauthorized` (`google_signed_out`) when only a new login helps */
   const refresh = async (refreshToken: string): Promise<AccessToken> => {
     const doing = 'the sign-in was renewed'
@@ -189,7 +155,7 @@ export function googleOAuth({ tokenUrl, timeoutMs, clock, ...app }: GoogleOAuthO
     return accessOf(answer.data)
   }
 
-  /** Gives the sign-in back; one that is already worth nothing is fine. */
+  /** Gives a sign-in back, its access tokens with it; one that is already worth nothing is fine. */
   const revoke = async (refreshToken: string): Promise<void> => {
     const doing = 'the sign-in was given back'
     const { response, text } = await post(
@@ -200,94 +166,15 @@ export function googleOAuth({ tokenUrl, timeoutMs, clock, ...app }: GoogleOAuthO
     if (!response.ok && errorWord(text) !== 'invalid_token') throw failureOf(response, text, doing)
   }
 
-  return { startDeviceLogin, pollDeviceLogin, waitForLogin, refresh, revoke }
+  return { startDeviceLogin, pollDeviceLogin, refresh, revoke }
 }
 
 export type GoogleOAuth = ReturnType<typeof googleOAuth>
 
-/** Where an access token is kept between two uses: in memory, or wherever the caller likes. */
-export interface AccessTokenCache {
-  read(): AccessToken | undefined
-  write(token: AccessToken | undefined): void
-}
-
-export interface AccessTokens {
-  /** A token good for at least so many seconds (60 when left out). @throws AppError as `refresh` does */
-  get(minSeconds?: number): Promise<AccessToken>
-  /** The one that was given is refused: the next `get` fetches another. */
-  forget(): void
-}
-
-export interface AccessTokensOptions {
-  readonly refresh: () => Promise<AccessToken>
-  readonly clock: Clock
-  /** In memory when left out. */
-  readonly cache?: AccessTokenCache
-}
-
-/** Access tokens, fetched when needed: callers that ask at once share one question. */
-export function accessTokens({
-  refresh,
-  clock,
-  cache = inMemory(),
-}: AccessTokensOptions): AccessTokens {
-  let asking: Promise<AccessToken> | undefined
-  const ask = async (): Promise<AccessToken> => {
-    const token = await refresh()
-    cache.write(token)
-    return token
-  }
-  return {
-    get: async (minSeconds = 60) => {
-      const kept = cache.read()
-      if (kept && secondsBetween(clock.now(), kept.expiresAt) >= minSeconds) return kept
-      asking ??= ask().finally(() => {
-        asking = undefined
-      })
-      return await asking
-    },
-    forget: () => cache.write(undefined),
-  }
-}
-
-function inMemory(): AccessTokenCache {
-  let kept: AccessToken | undefined
-  return {
-    read: () => kept,
-    write: (token) => {
-      kept = token
-    },
-  }
-}
-
-const Downloaded = z.looseObject({ client_id: z.string().min(1), client_secret: z.string().min(1) })
-const ClientFile = z.union([
-  z.looseObject({ installed: Downloaded }).transform(({ installed }) => installed),
-  z.looseObject({ web: Downloaded }).transform(({ web }) => web),
-  Downloaded,
-])
-
-/**
- * The application in a JSON file as the Google Cloud console gives it.
- * @throws AppError `invalid`: `google_service_account` for a service account's key, `google_client_file` for anything else
- */
-export function readGoogleApp(text: string): GoogleApp {
-  const value = parseJson(text)
-  if (z.looseObject({ type: z.literal('service_account') }).safeParse(value).success)
-    throw serviceAccountRefused()
-  const parsed = ClientFile.safeParse(value)
-  if (!parsed.success)
-    throw new AppError('invalid', 'this is not the file of an OAuth client', {
-      code: 'google_client_file',
-      next: 'Download the JSON of an OAuth client of the kind "TVs and Limited Input devices" from the Google Cloud console',
-    })
-  return { clientId: parsed.data.client_id, clientSecret: parsed.data.client_secret }
-}
-
 const clientRefused = (): AppError =>
   new AppError('unauthorized', 'Google does not know this OAuth client, or refused its secret', {
     code: 'google_client_refused',
-    next: 'Check client id and secret in the Google Cloud console, then: rodizio login google',
+    next: 'Check its id, its secret and its type (TVs and limited input devices) in the Google Cloud console, then: rodizio login google',
   })
 
 function errorWord(text: string): string | undefined {

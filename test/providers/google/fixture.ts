@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import { googleSignIn, type SignInRows } from '../../../src/control/google-sign-in.ts'
 import type { GoogleEmulator } from '../../../src/emulators/google/server.ts'
 import type { Clock } from '../../../src/lib/clock.ts'
 import { type DriveClient, driveClient } from '../../../src/providers/google/drive.ts'
-import { accessTokens, type GoogleOAuth, googleOAuth } from '../../../src/providers/google/oauth.ts'
+import { type GoogleOAuth, googleOAuth } from '../../../src/providers/google/oauth.ts'
 import { CLIENT, SECRET } from '../../emulators/google-fixture.ts'
 import { settableClock } from '../../settable-clock.ts'
 
@@ -17,7 +18,14 @@ export function signedIn(google: GoogleEmulator, clientId = CLIENT) {
   const clock = settableClock('2026-11-21T10:00:00Z')
   const { refreshToken } = google.admin.grant({ clientId })
   const oauth = oauthOf(google, clock, { clientId, clientSecret: SECRET })
-  const tokens = accessTokens({ refresh: () => oauth.refresh(refreshToken), clock })
+  const rows: SignInRows = {
+    read: async () => ({ refreshToken, state: 'good' }),
+    write: async () => undefined,
+    markRevoked: async () => true,
+    remove: async () => true,
+  }
+  const signIn = googleSignIn({ clientId, login: oauth, rows, clock })
+  const tokens = { get: signIn.access, forget: signIn.forget }
   const drive: DriveClient = driveClient({ rootUrl: google.url, tokens, timeoutMs: 2000, clock })
   return { clock, oauth, tokens, drive, refreshToken }
 }
