@@ -9,6 +9,7 @@ import {
   IdsAnswer,
   ListAnswer,
 } from './answers.ts'
+import { driveLibrary } from './drive-library.ts'
 import { garbledAnswer, parseJson, statusFailure } from './failures.ts'
 import { type AccessTokens, type Answer, driveHttp } from './http.ts'
 
@@ -72,15 +73,15 @@ export const UPLOAD_GRANULE_BYTES = 256 * 1024
 const PAGES = 100
 
 /**
- * Google Drive over HTTP, for one application and one account. Nothing is repeated here, but for one call with a fresh token
+ * Google Drive for one application and one account: Google's own client, and resumable uploads, which it lacks. Nothing is repeated here, but for one call with a fresh token
  * after a refused one. Everything throws AppError: `unauthorized` (`google_signed_out`), `disk-full` (`drive_full`),
  * `unavailable` (`rate_limited` with `retryAfterSeconds`, …), `not-found` (`drive_not_found`: deleted, or made by another client id).
  */
 export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOptions) {
   const root = rootUrl.replace(/\/+$/, '')
-  const files = `${root}/drive/v3/files`
   const uploads = `${root}/upload/drive/v3/files`
   const send = driveHttp({ tokens, timeoutMs })
+  const call = driveLibrary({ root, send })
   const folders = new Map<string, string>()
 
   const fail = async (answer: Answer, doing: string): Promise<never> => {
@@ -115,19 +116,19 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
   /** Ids that are still nobody's, for files to be made later. */
   const generateIds = async (count: number): Promise<string[]> => {
     const doing = 'file ids were asked for'
-    const url = withQuery(`${files}/generateIds`, {
-      count: String(count),
-      space: 'drive',
-      type: 'files',
-    })
-    return (await read(await send(url, {}, doing), IdsAnswer, doing)).ids
+    const answer = await call(doing, (api, options) =>
+      api.files.generateIds({ count, space: 'drive', type: 'files' }, options),
+    )
+    return (await read(answer, IdsAnswer, doing)).ids
   }
 
   /** What is known of a file. @throws AppError `not-found` (`drive_not_found`) also for one that another client id made */
   const metadata = async (id: string): Promise<DriveFile> => {
     const doing = 'a file was looked up'
-    const url = withQuery(`${files}/${encodeURIComponent(id)}`, { fields: FILE_FIELDS })
-    return await read(await send(url, {}, doing), FileAnswer, doing)
+    const answer = await call(doing, (api, options) =>
+      api.files.get({ fileId: id, fields: FILE_FIELDS }, options),
+    )
+    return await read(answer, FileAnswer, doing)
   }
 
   /** Files outside the bin that fit all that is asked, oldest first. New ones may be missing for a while: keep their ids. */
@@ -138,13 +139,14 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
       q: queryText(query),
       fields: `nextPageToken,files(${FILE_FIELDS})`,
       orderBy: 'createdTime',
-      pageSize: '1000',
+      pageSize: 1000,
       spaces: 'drive',
     }
     let pageToken = ''
-    for (let page = 0; page < PAGES; page += 1) {
-      const url = withQuery(files, pageToken === '' ? asked : { ...asked, pageToken })
-      const list = await read(await send(url, {}, doing), ListAnswer, doing)
+    for (let count = 0; count < PAGES; count += 1) {
+      const page = pageToken === '' ? asked : { ...asked, pageToken }
+      const answer = await call(doing, (api, options) => api.files.list(page, options))
+      const list = await read(answer, ListAnswer, doing)
       found.push(...list.files)
       pageToken = list.nextPageToken ?? ''
       if (pageToken === '') break
@@ -168,8 +170,10 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     const [oldest] = await find({ parent, name, mimeType: FOLDER_TYPE })
     if (oldest) return oldest.id
     const doing = 'a folder was made'
-    const init = jsonBody('POST', metadataOf({ name, parent, mimeType: FOLDER_TYPE }))
-    const answer = await send(withQuery(files, { fields: FILE_FIELDS }), init, doing)
+    const requestBody = metadataOf({ name, parent, mimeType: FOLDER_TYPE })
+    const answer = await call(doing, (api, options) =>
+      api.files.create({ requestBody, fields: FILE_FIELDS }, options),
+    )
     return (await read(answer, FileAnswer, doing)).id
   }
 
@@ -270,11 +274,12 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     range?: { readonly from: number; readonly to?: number },
   ): Promise<AsyncIterable<Uint8Array>> => {
     const doing = 'a file was fetched'
-    const url = withQuery(`${files}/${encodeURIComponent(id)}`, { alt: 'media' })
     const headers: Record<string, string> = range
       ? { range: `bytes=${range.from}-${range.to === undefined ? '' : range.to - 1}` }
       : {}
-    const answer = await send(url, { headers }, doing)
+    const answer = await call(doing, (api, options) =>
+      api.files.get({ fileId: id, alt: 'media' }, { ...options, headers }),
+    )
     if (!answer.isOk) return await fail(answer, doing)
     if (range && answer.status !== 206) throw garbledAnswer(doing) // the whole, though a part was asked for
     return answer.bytes()
@@ -286,23 +291,22 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     const { name, parents } = await metadata(id)
     if (name === to.name && parents.length === 1 && parents[0] === to.parent) return
     const others = parents.filter((parent) => parent !== to.parent)
-    const url = withQuery(`${files}/${encodeURIComponent(id)}`, {
+    const { appProperties = {} } = to
+    const order = {
+      fileId: id,
       fields: FILE_FIELDS,
+      requestBody: { name: to.name, appProperties },
       ...(parents.includes(to.parent) ? {} : { addParents: to.parent }),
       ...(others.length === 0 ? {} : { removeParents: others.join(',') }),
-    })
-    const { appProperties = {} } = to
-    await read(
-      await send(url, jsonBody('PATCH', { name: to.name, appProperties }), doing),
-      FileAnswer,
-      doing,
-    )
+    }
+    const answer = await call(doing, (api, options) => api.files.update(order, options))
+    await read(answer, FileAnswer, doing)
   }
 
   /** Deletes for good, past the bin; a folder with all that is in it. What is not there is no error. */
   const remove = async (id: string): Promise<void> => {
     const doing = 'a file was deleted'
-    const answer = await send(`${files}/${encodeURIComponent(id)}`, { method: 'DELETE' }, doing)
+    const answer = await call(doing, (api, options) => api.files.delete({ fileId: id }, options))
     if (!answer.isOk && answer.status !== 404) return await fail(answer, doing)
     await answer.discard()
     if ([...folders.values()].includes(id)) folders.clear()
@@ -311,8 +315,8 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
   const quota = async (): Promise<DriveQuota> => {
     const doing = 'the room on Drive was asked for'
     const fields = 'user(emailAddress),storageQuota(limit,usage,usageInDriveTrash)'
-    const url = withQuery(`${root}/drive/v3/about`, { fields })
-    const { user, storageQuota } = await read(await send(url, {}, doing), AboutAnswer, doing)
+    const answer = await call(doing, (api, options) => api.about.get({ fields }, options))
+    const { user, storageQuota } = await read(answer, AboutAnswer, doing)
     const limitBytes = storageQuota.limit ?? null
     const usedBytes = storageQuota.usage ?? 0
     return {
