@@ -212,7 +212,7 @@ function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean, log: L
       if (form === 'json')
         log.info({ event: event.kind, at: event.at, runId: event.runId, ...event.data })
       line(`${wallTime(event.at)}  ${sentence(event)}`)
-      if (event.kind === 'run.completed') line(whereNext)
+      if (event.kind === 'run.completed' && event.data.sample === true) line(whereNext)
     },
     progress(runs: readonly { name: string; step: number; targetSteps: number }[]) {
       const [run] = runs
@@ -244,7 +244,7 @@ function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean, log: L
 }
 
 const whereNext = `
-  What you just saw: a run that moved from account to account, checkpoint by checkpoint, and survived a kill.
+  What you just saw: a run that moved from Kaggle to Colab and back, checkpoint by checkpoint, and survived a kill.
   Look closer:     npx rodizio train show sample      (sessions, checkpoints, loss)
                    npx rodizio budget                 (GPU hours, our book and the provider's)
   Your own data:   npx rodizio data import FILE.jsonl, then npx rodizio train start --data NAME

@@ -60,7 +60,7 @@ it('shows a whole rotation from one command, one session killed in mid-step, and
     expect(told).toContain('Emulated too: Google, its Drive')
     expect(told).toContain('an emulated person, who does it')
     expect(told).toContain('staged')
-    await until('the last line', async () => told.includes('run sample is completed'), 5000)
+    await until('the last line', async () => told.includes('What you just saw'), 5000)
     // Ctrl-C reaches the service, not only npm.
     const gone = new Promise((resolve) => npm.once('exit', resolve))
     npm.kill('SIGTERM')
