@@ -9,9 +9,9 @@ export interface EmulatorAdmin {
   addFaults(...faults: FaultInput[]): void
   /** `DELETE /_emulator/faults` */
   clearFaults(): void
-  /** `POST /_emulator/clock {advanceSeconds}`: virtual time runs on from there; sessions age with it. */
+  /** `POST /_emulator/clock {advanceSeconds}`: virtual time runs on from there; all that is kept ages with it. */
   advanceClock(seconds: number): void
-  /** `POST /_emulator/reset`: ends all sessions and forgets everything. */
+  /** `POST /_emulator/reset`: ends all that runs and forgets everything. */
   reset(): void
   /** `GET /_emulator/requests` answers `{"items": […]}`. */
   requests(): readonly RecordedRequest[]
@@ -22,7 +22,7 @@ export interface EmulatorAdmin {
 }
 
 /** Answers by method and name, such as `POST clock`. */
-export type AdminCalls = Readonly<Record<string, (body: unknown) => object>>
+export type AdminCalls = Readonly<Record<string, (body: unknown) => object | Promise<object>>>
 
 const Faults = z.union([Fault.transform((fault) => [fault]), z.array(Fault)])
 const ClockOrder = z.object({ advanceSeconds: z.number().min(0) })
@@ -46,11 +46,16 @@ export const commonCalls = (admin: EmulatorAdmin): AdminCalls => ({
 export const done = (_nothing: unknown): object => ({})
 
 /** Answers an admin request. Throws 404 for one that is not among the calls, 400 for a body that does not fit. */
-export function answerCall(calls: AdminCalls, method: string, name: string, body: unknown): object {
+export async function answerCall(
+  calls: AdminCalls,
+  method: string,
+  name: string,
+  body: unknown,
+): Promise<object> {
   const key = `${method} ${name}`
   const call = Object.hasOwn(calls, key) ? calls[key] : undefined
   if (!call) throw new ServiceError(404, `There is no ${method} /_emulator/${name}`)
-  return call(body)
+  return await call(body)
 }
 
 /** A body that fits. Throws 400 and says what does not. */

@@ -2,25 +2,25 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Fault } from './faults.ts'
 import { deliver, type Journey } from './transfer.ts'
 
-/** How an answer travels when this fault strikes; `bytes` is the length of its body. */
-export function journeyOf(
-  fault: Fault | undefined,
-  bytesPerSecond: number | undefined,
-  bytes: number,
-): Journey {
-  return {
+/** How an answer travels, told by the length of its body. */
+export type Travel = (bytes: number) => Journey
+
+/** How answers travel when this fault strikes. */
+export const journeyOf =
+  (fault: Fault | undefined, bytesPerSecond: number | undefined): Travel =>
+  (bytes) => ({
     bytesPerSecond: fault?.kind === 'slow' ? fault.bytesPerSecond : bytesPerSecond,
     cutAfterBytes: fault?.kind === 'cut' ? (fault.afterBytes ?? Math.floor(bytes / 2)) : undefined,
-  }
-}
+  })
+
+const directly = journeyOf(undefined, undefined)
 
 /** Sends JSON with its length told beforehand, so that a cut is a cut. */
 export async function sendJson(
   response: ServerResponse,
   status: number,
   value: unknown,
-  fault?: Fault,
-  bytesPerSecond?: number,
+  travel: Travel = directly,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const body = Buffer.from(JSON.stringify(value))
@@ -29,33 +29,23 @@ export async function sendJson(
     'content-length': body.length,
     ...headers,
   })
-  await deliver(response, [body], journeyOf(fault, bytesPerSecond, body.length))
+  await deliver(response, [body], travel(body.length))
 }
 
-/** Sends what stands in the way of the call. False when this fault lets the call through. */
+/** A fault that the service puts into its own words. */
+export type Refusal = Extract<
+  Fault,
+  { kind: 'rate_limit' | 'status' | 'expired_token' | 'error_text' }
+>
+
+/** Sends what stands in the way of the call, `answer` what has the service's own form. False when this fault lets it through. */
 export async function sendObstacle(
   fault: Fault,
   request: IncomingMessage,
   response: ServerResponse,
+  answer: (refusal: Refusal, headers: Readonly<Record<string, string>>) => Promise<void>,
 ): Promise<boolean> {
-  const after = 'retryAfterSeconds' in fault ? fault.retryAfterSeconds : undefined
-  const headers: Record<string, string> =
-    after === undefined ? {} : { 'retry-after': String(after) }
   switch (fault.kind) {
-    case 'rate_limit':
-      await sendJson(response, 429, rateLimitBody(fault.shape), undefined, undefined, headers)
-      return true
-    case 'status': {
-      const body = { code: fault.status, message: fault.message }
-      await sendJson(response, fault.status, body, undefined, undefined, headers)
-      return true
-    }
-    case 'expired_token':
-      await sendJson(response, 401, { code: 401, message: 'The access token has expired' })
-      return true
-    case 'error_text':
-      await sendJson(response, 200, { error: fault.text, errorMessage: fault.text })
-      return true
     case 'garbage':
       response.writeHead(200, { 'content-type': 'text/html' }).end(fault.body)
       return true
@@ -66,11 +56,26 @@ export async function sendObstacle(
     case 'cut':
     case 'started_but_cut':
       return false
+    default: {
+      const after = 'retryAfterSeconds' in fault ? fault.retryAfterSeconds : undefined
+      await answer(fault, after === undefined ? {} : { 'retry-after': String(after) })
+      return true
+    }
   }
 }
 
-/** Both have been seen: https://github.com/Kaggle/kaggle-cli/issues/132 and /issues/931 (read 2026-11). */
-const rateLimitBody = (shape: 'flat' | 'nested'): unknown =>
-  shape === 'flat'
-    ? { code: 429, message: 'TooManyRequests' }
-    : { error: { code: 429, message: 'Too many requests', status: 'RESOURCE_EXHAUSTED' } }
+/** Sends an error envelope; a caller that is gone, or that has begun to hear another answer, is cut off. */
+export function sendRefusal(
+  response: ServerResponse,
+  status: number,
+  envelope: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy()
+    return
+  }
+  response
+    .writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers })
+    .end(JSON.stringify(envelope))
+}

@@ -25,7 +25,7 @@ export interface PreemptionOrder {
 export const PreemptionBody = z.object({
   session: z.union([z.number().int().min(1), z.string().min(1)]),
   afterSeconds: z.number().min(0).default(0),
-  afterLine: z.string().refine(isPattern, 'not a regular expression').optional(),
+  afterLine: z.string().refine(isPattern, 'not a regular expression').exactOptional(),
 })
 
 interface Target {

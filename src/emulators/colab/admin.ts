@@ -90,9 +90,5 @@ export const colabCalls = (admin: ColabAdmin): AdminCalls => ({
   'POST disconnect': (body) => done(admin.disconnect(check(Disconnect, body).endpoint)),
   'POST person': (body) => done(admin.behave(...check(Manners, body))),
   'POST run-all': (body) => ({ id: admin.giveLink(check(Link, body)) }),
-  'POST preempt': (body) => {
-    const { session, afterSeconds, afterLine } = check(PreemptionBody, body)
-    const line = afterLine === undefined ? {} : { afterLine }
-    return done(admin.preempt({ session, afterSeconds, ...line }))
-  },
+  'POST preempt': (body) => done(admin.preempt(check(PreemptionBody, body))),
 })

@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { newSecret } from '../../lib/random.ts'
-import { journeyOf } from '../answer.ts'
-import type { Fault } from '../faults.ts'
+import type { Travel } from '../answer.ts'
 import { ServiceError } from '../service-error.ts'
 import { deliver } from '../transfer.ts'
 import type { Allowance, Refusal } from './allowance.ts'
@@ -159,11 +158,10 @@ function refused(refusal: Refusal, accelerator: Accelerator, variant: number): u
 export async function sendPrefixed(
   response: ServerResponse,
   value: unknown,
-  fault: Fault | undefined,
-  bytesPerSecond: number | undefined,
+  travel: Travel,
 ): Promise<void> {
   const body = Buffer.from(PREFIX + JSON.stringify(value))
   const headers = { 'content-type': 'application/json; charset=utf-8' }
   response.writeHead(200, { ...headers, 'content-length': body.length })
-  await deliver(response, [body], journeyOf(fault, bytesPerSecond, body.length))
+  await deliver(response, [body], travel(body.length))
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts'
+import type { ClaimOptions, EmulatorOptions } from '../emulator.ts'
 
 export const Accelerators = ['NONE', 'T4', 'L4', 'G4', 'A100', 'H100', 'V5E1', 'V6E1'] as const
 export type Accelerator = (typeof Accelerators)[number]
@@ -31,32 +31,22 @@ export interface FoundNotebook {
   readonly name: string
 }
 
-export interface ColabEmulatorOptions extends Partial<ColabSettings> {
-  /** Default 127.0.0.1. */
-  readonly host?: string
-  /** 0 (the default): the port of the last time when it is free, else any free one. */
-  readonly port?: number
-  /** Runtimes, opened notebooks and the bookkeeping live here; one process at a time. */
-  readonly stateDir: string
+export interface ColabEmulatorOptions
+  extends Partial<ColabSettings>,
+    EmulatorOptions,
+    ClaimOptions {
   /** A Python with `jupyter_server` and `ipykernel`, for runtimes; without it no runtime can be assigned (501). */
   readonly jupyterPython?: string
   /** Default `python3`, as found on the path: it runs the notebooks that a person opens. */
   readonly pythonPath?: string
   /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
   readonly runnerPath: string
-  readonly clock: Clock
   /** Who a bearer token belongs to, or null (401). Any token belongs to the one user `somebody`, when left out. */
   readonly userOf?: (token: string) => string | null | Promise<string | null>
   /** The text of a notebook in Drive, or null when it is not there; asked when a person opens its link. */
   readonly fetchNotebook?: (fileId: string) => Promise<string | null>
   /** Notebooks that have been put into Drive: the person gets each of them once, as a link. Asked twice a second. */
   readonly listNotebooks?: () => Promise<readonly FoundNotebook[]>
-  /** What `x-emulator-token` must say; a random one when left out. */
-  readonly adminToken?: string
-  /** The emulator ends itself and its sessions when nobody claimed it for so long; never, when left out. */
-  readonly claimSeconds?: number
-  /** Called once when `claimSeconds` have passed, after everything is closed. */
-  readonly onAbandoned?: () => void
 }
 
 export const defaultSettings: ColabSettings = {

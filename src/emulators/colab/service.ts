@@ -2,16 +2,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { addSeconds, iso } from '../../lib/clock.ts'
+import { iso } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { newSecret, sameSecret } from '../../lib/random.ts'
 import { answerCall } from '../admin-calls.ts'
-import { sendJson, sendObstacle } from '../answer.ts'
-import { createFaults, Fault } from '../faults.ts'
+import { journeyOf, sendJson, sendObstacle, sendRefusal } from '../answer.ts'
+import { createClaims } from '../claims.ts'
+import type { Place } from '../emulator.ts'
+import { flatRefusal } from '../flat-refusals.ts'
+import { createGround } from '../ground.ts'
 import { readEnding, sessionPaths } from '../notebook-process.ts'
 import { createPreemptions } from '../preemptions.ts'
 import { readJson } from '../request-body.ts'
-import { createRequests } from '../requests.ts'
 import { notModelled, ServiceError } from '../service-error.ts'
 import { type ColabAdmin, colabCalls, type OpenedView, type RuntimeView } from './admin.ts'
 import { createAllowance } from './allowance.ts'
@@ -24,24 +25,20 @@ import { joinSocket, passOn, runtimeTarget } from './runtime-proxy.ts'
 import { createRuntimes } from './runtimes.ts'
 import type { Opened, Runtime, StateFile } from './state.ts'
 
-interface Ground {
-  readonly file: StateFile
-  readonly folder: string
-  readonly url: string
+interface ColabPlace extends Pick<Place<StateFile>, 'file' | 'folder' | 'url'> {
   readonly pythonPath: string
   readonly jupyterPython: string | undefined
 }
 
 /** Joins the parts and decides which of them answers a request. */
-export function createService(options: ColabEmulatorOptions, ground: Ground) {
-  const { file, folder, url, pythonPath, jupyterPython } = ground
+export function createService(options: ColabEmulatorOptions, place: ColabPlace) {
+  const { file, folder, url, pythonPath, jupyterPython } = place
   const settings: ColabSettings = { ...defaultSettings, ...options }
   const { clock } = options
   const { bytesPerSecond } = settings
-  const adminToken = options.adminToken ?? newSecret('emu')
-  const now = (): Date => addSeconds(clock.now(), file.state.clockOffsetSeconds)
-  const faults = createFaults()
-  const requests = createRequests()
+  const ground = createGround(options, file)
+  const { now, faults, requests } = ground
+  const claims = createClaims(clock, options.claimSeconds)
   const preemptions = createPreemptions(file)
   const allowance = createAllowance(file, settings, now)
   const runtimes = createRuntimes({ file, settings, clock, now })
@@ -55,7 +52,6 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
     preemptions,
     allowance,
   })
-  let claimedAt = clock.monotonicMs()
 
   const openedView = (opened: Opened): OpenedView => {
     const { slug, state, processStartedAt: _, limitSeconds: __, ...rest } = opened
@@ -66,14 +62,7 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
   }
 
   const admin: ColabAdmin = {
-    addFaults: (...added) => {
-      for (const fault of added) faults.add(Fault.parse(fault))
-    },
-    clearFaults: faults.clear,
-    advanceClock: (seconds) => {
-      file.state.clockOffsetSeconds += seconds
-      file.save()
-    },
+    ...ground.orders,
     reset: () => {
       runtimes.endAll('reset')
       person.endAll('The emulator was reset.')
@@ -82,7 +71,6 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
       requests.clear()
       file.clear()
     },
-    requests: requests.list,
     state: () => ({
       now: iso(now()),
       runtimes: file.state.runtimes.map(runtimeView),
@@ -92,9 +80,7 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
       faults: faults.list(),
       clientEnvironment,
     }),
-    claim: () => {
-      claimedAt = clock.monotonicMs()
-    },
+    claim: claims.claim,
     refuse: (refusal, times = 1) => allowance.order(refusal, times),
     clearRefusals: allowance.clear,
     disconnect: (endpoint) => {
@@ -108,12 +94,8 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
   }
   const calls = colabCalls(admin)
 
-  /** What is sent here runs as us: a web page whose name was bent to this machine must not get in. */
-  const isOurName = (host: string | undefined): boolean => {
-    const name = (host ?? '').replace(/:\d+$/, '')
-    const known = ['localhost', '127.0.0.1', '[::1]', COLAB_HOST, options.host]
-    return options.host === '0.0.0.0' || known.includes(name)
-  }
+  const isOurName = (host: string | undefined): boolean =>
+    ground.isOurName(host, (name) => name === COLAB_HOST)
 
   const userOf = async (authorization: string | undefined): Promise<string> => {
     const [, token] = /^bearer +(\S+)$/i.exec(authorization ?? '') ?? []
@@ -124,11 +106,9 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
   }
 
   const answerAdmin = async (name: string, request: IncomingMessage, response: ServerResponse) => {
-    const token = request.headers['x-emulator-token']
-    if (typeof token !== 'string' || !sameSecret(token, adminToken))
-      throw new ServiceError(401, 'x-emulator-token is missing or wrong')
+    ground.refuseStranger(request)
     const body = await readJson(request, undefined)
-    await sendJson(response, 200, answerCall(calls, request.method ?? 'GET', name, body))
+    await sendJson(response, 200, await answerCall(calls, request.method ?? 'GET', name, body))
   }
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -143,7 +123,7 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
     if (!route || !address) throw notModelled(`${method} ${target}`)
     if (settings.latencyMs > 0) await delay(settings.latencyMs)
     const fault = faults.take(route.name)
-    if (fault && (await sendObstacle(fault, request, response))) return
+    if (fault && (await sendObstacle(fault, request, response, flatRefusal(response)))) return
     const token = headers['x-goog-colab-token']
     const answered = await backend.answer(route.name, route.endpoint, {
       method,
@@ -152,7 +132,7 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
       token: typeof token === 'string' ? token : undefined,
     })
     if (fault?.kind === 'started_but_cut') request.socket.destroy()
-    else await sendPrefixed(response, answered, fault, bytesPerSecond)
+    else await sendPrefixed(response, answered, journeyOf(fault, bytesPerSecond))
   }
 
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -165,11 +145,10 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
     REQUESTS_CA_BUNDLE: join(folder, 'front.pem'),
   }
 
-  let watch: NodeJS.Timeout | undefined
   const joined = new Set<Duplex>()
   return {
     admin,
-    adminToken,
+    adminToken: ground.adminToken,
     clientEnvironment,
     handle,
     tunnel: front.tunnel,
@@ -184,7 +163,7 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
       joinSocket(runtimes.at(inside.endpoint), inside.path, request, socket, head)
     },
     stop: async (keepSessions: boolean): Promise<void> => {
-      clearInterval(watch)
+      claims.stop()
       person.stop()
       await runtimes.stop()
       front.close()
@@ -193,14 +172,7 @@ export function createService(options: ColabEmulatorOptions, ground: Ground) {
       runtimes.endAll('stopped')
       person.endAll('The emulator was stopped.')
     },
-    whenAbandoned: (leave: () => void): void => {
-      const { claimSeconds } = options
-      if (claimSeconds === undefined) return
-      const look = () => {
-        if (clock.monotonicMs() - claimedAt >= claimSeconds * 1000) leave()
-      }
-      watch = setInterval(look, Math.min(1000, claimSeconds * 100))
-    },
+    whenAbandoned: claims.whenAbandoned,
   }
 }
 
@@ -215,13 +187,8 @@ const runtimeView = (runtime: Runtime): RuntimeView => ({
   endedAt: runtime.endedAt,
 })
 
-/** Turns what was thrown into an error envelope; a caller that is gone gets nothing. */
+/** Turns what was thrown into an error envelope. */
 function refuse(response: ServerResponse, error: unknown): void {
-  if (response.headersSent || response.destroyed) {
-    response.destroy()
-    return
-  }
-  const status = error instanceof ServiceError ? error.status : 500
-  const body = JSON.stringify({ error: { code: status, message: messageOf(error) } })
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(body)
+  const code = error instanceof ServiceError ? error.status : 500
+  sendRefusal(response, code, { error: { code, message: messageOf(error) } })
 }

@@ -1,9 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { AppError } from '../../lib/errors.ts'
-import { readJsonFile, writeJsonFile } from '../json-file.ts'
 import { Preemption } from '../preemptions.ts'
+import { type StateFile as Memory, nextId, openStateFile, rememberedByAll } from '../state-file.ts'
 import { Accelerators } from './options.ts'
 
 /** A machine that the command line asked for. Times are virtual, UTC ISO 8601. */
@@ -59,9 +58,7 @@ export const Manner = z.object({
 export type Manner = z.infer<typeof Manner>
 
 const State = z.object({
-  format: z.literal(1),
-  port: z.number().nullable(),
-  clockOffsetSeconds: z.number(),
+  ...rememberedByAll,
   lastId: z.number(),
   runtimes: z.array(Runtime),
   sessions: z.array(Opened),
@@ -83,10 +80,8 @@ const emptyState = (): State => ({
   seenFiles: [],
 })
 
-/** The emulator's memory: plain data, written to disk after each change by whoever made it. */
-export interface StateFile {
-  state: State
-  save(): void
+/** The emulator's memory, and where things stand beside it. */
+export interface StateFile extends Memory<State> {
   /** Forgets everything but the port and the files that were seen, folders included. */
   clear(): void
   nextId(): number
@@ -98,36 +93,18 @@ export interface StateFile {
 
 /** Opens the memory in a folder. Throws `invalid` when what is there was not written by this emulator. */
 export function openState(folder: string): StateFile {
-  const path = join(folder, 'state.json')
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file: StateFile = {
-    state: load(path),
-    save: () => writeJsonFile(path, file.state),
+  const memory = openStateFile(folder, State, emptyState)
+  return Object.assign(memory, {
     clear: () => {
       for (const name of ['runtimes', 'sessions', 'sources'])
         rmSync(join(folder, name), { recursive: true, force: true })
-      const { port, seenFiles } = file.state
-      file.state = { ...emptyState(), port, seenFiles }
-      file.save()
+      const { port, seenFiles } = memory.state
+      memory.state = { ...emptyState(), port, seenFiles }
+      memory.save()
     },
-    nextId: () => {
-      file.state.lastId += 1
-      return file.state.lastId
-    },
-    runtimeDir: (id) => join(folder, 'runtimes', String(id)),
-    sessionDir: (id) => join(folder, 'sessions', String(id)),
-    sourcePath: (id) => join(folder, 'sources', `${id}.ipynb`),
-  }
-  return file
-}
-
-function load(path: string): State {
-  const found = readJsonFile(path)
-  if (found === undefined) return emptyState()
-  const parsed = State.safeParse(found)
-  if (parsed.success) return parsed.data
-  throw new AppError('invalid', `${path} was not written by this version of the emulator`, {
-    cause: parsed.error,
-    next: 'Remove that file: the emulator then starts from nothing',
+    nextId: () => nextId(memory),
+    runtimeDir: (id: number) => join(folder, 'runtimes', String(id)),
+    sessionDir: (id: number) => join(folder, 'sessions', String(id)),
+    sourcePath: (id: number) => join(folder, 'sources', `${id}.ipynb`),
   })
 }

@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import { Fault, type FaultInput } from '../faults.ts'
-import type { RecordedRequest } from '../requests.ts'
+import { type AdminCalls, check, commonCalls, done, type EmulatorAdmin } from '../admin-calls.ts'
+import type { Fault } from '../faults.ts'
 import type { GrantOrder } from './sign-in.ts'
-import { GoogleError, invalid } from './wire.ts'
 
 /** A file or folder as a test or a demonstration sees it, whoever made it. */
 export interface FileView {
@@ -40,18 +39,12 @@ export interface GoogleView {
   readonly quota: { readonly limitBytes: number | null; readonly otherUsageBytes: number }
 }
 
-/** What can be done to the emulator from outside; each is also `/_emulator/<name>`. */
-export interface GoogleAdmin {
-  /**
-   * `POST /_emulator/faults` with one fault or a list. Calls are named `files.list`, `files.get`, `files.download`,
-   * `files.create`, `files.update`, `files.delete`, `files.emptyTrash`, `files.generateIds`, `upload.start`, `upload.simple`,
-   * `upload.chunk`, `upload.status`, `about.get`, `changes.list`, `changes.getStartPageToken`, `token`, `device.code`, `revoke`.
-   */
-  addFaults(...faults: FaultInput[]): void
-  /** `DELETE /_emulator/faults` */
-  clearFaults(): void
-  /** `POST /_emulator/clock {advanceSeconds}`: virtual time runs on from there; tokens, logins and uploads age with it. */
-  advanceClock(seconds: number): void
+/**
+ * What can be done to the emulator from outside. Its calls are named, for faults, `files.list`, `files.get`, `files.download`,
+ * `files.create`, `files.update`, `files.delete`, `files.emptyTrash`, `files.generateIds`, `upload.start`, `upload.simple`,
+ * `upload.chunk`, `upload.status`, `about.get`, `changes.list`, `changes.getStartPageToken`, `token`, `device.code`, `revoke`.
+ */
+export interface GoogleAdmin extends EmulatorAdmin {
   /** `POST /_emulator/grant {clientId, user?, scope?}`: tokens as a person's consent gives them. */
   grant(order: GrantOrder): { readonly refreshToken: string; readonly accessToken: string }
   /** `POST /_emulator/approve {userCode?, user?}`: a person approves the device logins that wait. Says how many. */
@@ -66,19 +59,10 @@ export interface GoogleAdmin {
   flip(order: { readonly fileId: string; readonly at?: number }): Promise<void>
   /** `POST /_emulator/quota {limitBytes?, otherUsageBytes?}`: the room of each account; null for no limit. */
   quota(order: { readonly limitBytes?: number | null; readonly otherUsageBytes?: number }): void
-  /** `POST /_emulator/reset`: forgets everything, sign-ins and files included. */
-  reset(): void
-  /** `GET /_emulator/requests` answers `{"items": […]}`. */
-  requests(): readonly RecordedRequest[]
-  /** `GET /_emulator/state` */
   state(): GoogleView
-  /** `POST /_emulator/claim`: somebody still needs this emulator. */
-  claim(): void
 }
 
-const Faults = z.union([Fault.transform((fault) => [fault]), z.array(Fault)])
 const name = z.string().min(1)
-const ClockOrder = z.object({ advanceSeconds: z.number().min(0) })
 const Grant = z.object({ clientId: name, user: name.exactOptional(), scope: name.exactOptional() })
 const Approve = z.object({ userCode: name.exactOptional(), user: name.exactOptional() })
 const Deny = z.object({ userCode: name.exactOptional() })
@@ -90,59 +74,13 @@ const Quota = z.object({
   otherUsageBytes: z.number().int().min(0).exactOptional(),
 })
 
-/** Answers an admin request. Throws 404 for one it does not know, 400 for a body that does not fit. */
-export async function adminAnswer(
-  admin: GoogleAdmin,
-  method: string,
-  order: string,
-  body: unknown,
-): Promise<Record<string, unknown>> {
-  switch (`${method} ${order}`) {
-    case 'POST faults':
-      admin.addFaults(...check(Faults, body))
-      return {}
-    case 'GET faults':
-      return { items: admin.state().faults }
-    case 'DELETE faults':
-      admin.clearFaults()
-      return {}
-    case 'POST clock':
-      admin.advanceClock(check(ClockOrder, body).advanceSeconds)
-      return { now: admin.state().now }
-    case 'POST grant':
-      return admin.grant(check(Grant, body))
-    case 'POST approve':
-      return { logins: admin.approve(check(Approve, body)) }
-    case 'POST deny':
-      return { logins: admin.deny(check(Deny, body)) }
-    case 'POST revoke':
-      return { tokens: admin.revoke(check(Revoke, body)) }
-    case 'POST expire':
-      admin.expire(check(Expire, body).what)
-      return {}
-    case 'POST flip':
-      await admin.flip(check(Flip, body))
-      return {}
-    case 'POST quota':
-      admin.quota(check(Quota, body))
-      return {}
-    case 'POST reset':
-      admin.reset()
-      return {}
-    case 'GET requests':
-      return { items: admin.requests() }
-    case 'GET state':
-      return { ...admin.state() }
-    case 'POST claim':
-      admin.claim()
-      return {}
-    default:
-      throw new GoogleError(404, 'notFound', `There is no ${method} /_emulator/${order}`)
-  }
-}
-
-function check<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(body)
-  if (parsed.success) return parsed.data
-  throw invalid(z.prettifyError(parsed.error))
-}
+export const googleCalls = (admin: GoogleAdmin): AdminCalls => ({
+  ...commonCalls(admin),
+  'POST grant': (body) => admin.grant(check(Grant, body)),
+  'POST approve': (body) => ({ logins: admin.approve(check(Approve, body)) }),
+  'POST deny': (body) => ({ logins: admin.deny(check(Deny, body)) }),
+  'POST revoke': (body) => ({ tokens: admin.revoke(check(Revoke, body)) }),
+  'POST expire': (body) => done(admin.expire(check(Expire, body).what)),
+  'POST flip': async (body) => done(await admin.flip(check(Flip, body))),
+  'POST quota': (body) => done(admin.quota(check(Quota, body))),
+})

@@ -1,47 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Fault } from '../faults.ts'
-import { deliver, type Journey, receive } from '../transfer.ts'
+import { messageOf } from '../../lib/errors.ts'
+import { type Refusal, sendJson as sendPlain, sendRefusal, type Travel } from '../answer.ts'
+import { ServiceError } from '../service-error.ts'
+import { receive } from '../transfer.ts'
 import { envelopeOf, GoogleError, invalid, OAuthError, unauthenticated, wordsFor } from './wire.ts'
 
 const BODY_BYTES = 1024 * 1024
 
-/** How an answer travels when this fault strikes; `bytes` is the length of its body. */
-export const journeyOf =
-  (fault: Fault | undefined, bytesPerSecond: number | undefined) =>
-  (bytes: number): Journey => ({
-    bytesPerSecond: fault?.kind === 'slow' ? fault.bytesPerSecond : bytesPerSecond,
-    cutAfterBytes: fault?.kind === 'cut' ? (fault.afterBytes ?? Math.floor(bytes / 2)) : undefined,
-  })
+const jsonType = { 'content-type': 'application/json; charset=UTF-8' }
 
-export type Travel = ReturnType<typeof journeyOf>
-const directly: Travel = () => ({ bytesPerSecond: undefined, cutAfterBytes: undefined })
-
-/** Sends JSON with its length told beforehand, so that a cut is a cut. */
-export async function sendJson(
+/** Sends JSON under the type that Google gives it. */
+export const sendJson = (
   response: ServerResponse,
   status: number,
   value: unknown,
-  travel: Travel = directly,
+  travel?: Travel,
   headers: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const body = Buffer.from(JSON.stringify(value))
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=UTF-8',
-    'content-length': body.length,
-    ...headers,
-  })
-  await deliver(response, [body], travel(body.length))
-}
+): Promise<void> => sendPlain(response, status, value, travel, { ...jsonType, ...headers })
 
-/** Sends what stands in the way of the call. False when this fault lets the call through. */
-export async function sendObstacle(
-  fault: Fault,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<boolean> {
-  const after = 'retryAfterSeconds' in fault ? fault.retryAfterSeconds : undefined
-  const headers: Record<string, string> =
-    after === undefined ? {} : { 'retry-after': String(after) }
+/** Faults in Google's words. */
+export async function refuseByFault(
+  fault: Refusal,
+  headers: Readonly<Record<string, string>>,
+): Promise<never> {
   switch (fault.kind) {
     case 'rate_limit':
       throw new GoogleError(429, 'rateLimitExceeded', wordsFor('rateLimitExceeded'), { headers })
@@ -54,38 +35,31 @@ export async function sendObstacle(
       throw unauthenticated()
     case 'error_text':
       throw new OAuthError(400, fault.text, fault.text)
-    case 'garbage':
-      response.writeHead(200, { 'content-type': 'text/html' }).end(fault.body)
-      return true
-    case 'hang':
-      await new Promise((resolve) => request.socket.once('close', resolve))
-      return true
-    case 'slow':
-    case 'cut':
-    case 'started_but_cut':
-      return false
   }
 }
 
-/** Turns what was thrown into the service's own envelope; a caller that is gone gets nothing. */
+/** Turns what was thrown into the service's own envelope. */
 export function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  if (response.headersSent || response.destroyed) {
-    response.destroy()
+  request.resume() // what is still on its way does not hold up the answer
+  if (error instanceof OAuthError) {
+    const envelope = { error: error.error, error_description: error.message }
+    sendRefusal(response, error.status, envelope, jsonType)
     return
   }
-  request.resume() // what is still on its way does not hold up the answer
-  const send = (status: number, value: unknown, headers: Readonly<Record<string, string>>) =>
-    response
-      .writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers })
-      .end(JSON.stringify(value))
-  if (error instanceof OAuthError)
-    return void send(error.status, { error: error.error, error_description: error.message }, {})
-  const known =
-    error instanceof GoogleError
-      ? error
-      : new GoogleError(500, 'backendError', error instanceof Error ? error.message : String(error))
-  send(known.status, envelopeOf(known), known.headers)
+  const known = inGoogleTerms(error)
+  sendRefusal(response, known.status, envelopeOf(known), { ...jsonType, ...known.headers })
 }
+
+/** Orders to the emulator are refused in plain words, and sent in Google's envelope all the same. */
+function inGoogleTerms(error: unknown): GoogleError {
+  if (error instanceof GoogleError) return error
+  if (!(error instanceof ServiceError))
+    return new GoogleError(500, 'backendError', messageOf(error))
+  const reason = ORDER_REASONS[error.status] ?? 'invalid'
+  return new GoogleError(error.status, reason, error.message)
+}
+
+const ORDER_REASONS: Readonly<Record<number, string>> = { 401: 'authError', 404: 'notFound' }
 
 async function readText(request: IncomingMessage, bytesPerSecond: number | undefined) {
   const chunks: Buffer[] = []

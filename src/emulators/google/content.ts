@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
-import { deliver, type Journey } from '../transfer.ts'
+import type { Travel } from '../answer.ts'
+import { deliver } from '../transfer.ts'
 import type { Content, StateFile } from './state.ts'
 import { GoogleError } from './wire.ts'
 
@@ -43,7 +44,7 @@ export async function sendContent(
   { content, mimeType }: { readonly content: Content; readonly mimeType: string },
   range: string | undefined,
   response: ServerResponse,
-  journeyFor: (bytes: number) => Journey,
+  travel: Travel,
 ): Promise<void> {
   const part = partOf(range, content.bytes)
   const bytes = part.end - part.start
@@ -58,7 +59,7 @@ export async function sendContent(
   })
   const path = file.blobPath(content.blob)
   const chunks = bytes === 0 ? [] : createReadStream(path, { start: part.start, end: part.end - 1 })
-  await deliver(response, chunks, journeyFor(bytes))
+  await deliver(response, chunks, travel(bytes))
 }
 
 /** RFC 9110, 14.1.2. What is not one range of bytes is ignored, as the standard wants it. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts'
+import type { EmulatorOptions } from '../emulator.ts'
 
 /** What the emulated Google grants and how it behaves. */
 export interface GoogleSettings {
@@ -24,16 +24,7 @@ export interface GoogleSettings {
   readonly bytesPerSecond?: number
 }
 
-export interface GoogleEmulatorOptions extends Partial<GoogleSettings> {
-  /** Default 127.0.0.1. */
-  readonly host?: string
-  /** 0 (the default): the port of the last time when it is free, else any free one. */
-  readonly port?: number
-  /** Files, uploads, sign-ins and the bookkeeping live here; one process at a time. */
-  readonly stateDir: string
-  readonly clock: Clock
-  /** What `x-emulator-token` must say; a random one when left out. */
-  readonly adminToken?: string
+export interface GoogleEmulatorOptions extends Partial<GoogleSettings>, EmulatorOptions {
   /** Called with each `POST /_emulator/claim`. */
   readonly onClaim?: () => void
 }

@@ -1,19 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { addSeconds, iso } from '../../lib/clock.ts'
-import { newSecret, sameSecret, sha256Hex } from '../../lib/random.ts'
-import { createFaults, Fault } from '../faults.ts'
-import { createRequests } from '../requests.ts'
-import { adminAnswer, type GoogleAdmin } from './admin.ts'
-import {
-  journeyOf,
-  readForm,
-  readJson,
-  readObject,
-  refuse,
-  sendJson,
-  sendObstacle,
-} from './answer.ts'
+import { iso } from '../../lib/clock.ts'
+import { sha256Hex } from '../../lib/random.ts'
+import { answerCall } from '../admin-calls.ts'
+import { journeyOf, sendObstacle } from '../answer.ts'
+import type { Place } from '../emulator.ts'
+import { createGround } from '../ground.ts'
+import { type GoogleAdmin, googleCalls } from './admin.ts'
+import { readForm, readJson, readObject, refuse, refuseByFault, sendJson } from './answer.ts'
 import { flipByte } from './content.ts'
 import { createFiles } from './files.ts'
 import { createListing } from './listing.ts'
@@ -25,18 +19,14 @@ import type { StateFile } from './state.ts'
 import { createUploads } from './uploads.ts'
 import { type Caller, GoogleError, notFound, notModelled } from './wire.ts'
 
-interface Ground {
-  readonly file: StateFile
-  readonly url: string
-}
-
 /** Joins the parts and decides which of them answers a request. */
-export function createService(options: GoogleEmulatorOptions, { file, url }: Ground) {
+export function createService(
+  options: GoogleEmulatorOptions,
+  { file, url }: Pick<Place<StateFile>, 'file' | 'url'>,
+) {
   const settings: GoogleSettings = { ...defaultSettings, ...options }
-  const adminToken = options.adminToken ?? newSecret('emu')
-  const now = (): Date => addSeconds(options.clock.now(), file.state.clockOffsetSeconds)
-  const faults = createFaults()
-  const requests = createRequests()
+  const ground = createGround(options, file)
+  const { now, faults, requests } = ground
   const files = createFiles({ file, settings, now })
   const listing = createListing({ file, settings, files, now })
   const uploads = createUploads({ file, settings, files, now })
@@ -44,14 +34,7 @@ export function createService(options: GoogleEmulatorOptions, { file, url }: Gro
   const signIn = createSignIn({ file, settings, now, url: () => url })
 
   const admin: GoogleAdmin = {
-    addFaults: (...added) => {
-      for (const fault of added) faults.add(Fault.parse(fault))
-    },
-    clearFaults: faults.clear,
-    advanceClock: (seconds) => {
-      file.state.clockOffsetSeconds += seconds
-      file.save()
-    },
+    ...ground.orders,
     grant: signIn.grant,
     approve: ({ userCode, user } = {}) => signIn.decide('granted', userCode, user),
     deny: ({ userCode } = {}) => signIn.decide('denied', userCode),
@@ -72,7 +55,6 @@ export function createService(options: GoogleEmulatorOptions, { file, url }: Gro
       requests.clear()
       file.clear()
     },
-    requests: requests.list,
     state: () => ({
       now: iso(now()),
       faults: faults.list(),
@@ -112,25 +94,19 @@ export function createService(options: GoogleEmulatorOptions, { file, url }: Gro
     claim: () => options.onClaim?.(),
   }
 
-  /** Whoever calls us must mean us: a web page whose name was bent to this machine must not get in. */
-  const isOurName = (host: string | undefined): boolean => {
-    const name = (host ?? '').replace(/:\d+$/, '')
-    const known = ['localhost', '127.0.0.1', '[::1]', options.host]
-    return options.host === '0.0.0.0' || known.includes(name) || GOOGLE_HOST.test(name)
-  }
+  const calls = googleCalls(admin)
 
   const answerAdmin = async ({ route, request, response }: Exchange): Promise<void> => {
-    const token = request.headers['x-emulator-token']
-    if (typeof token !== 'string' || !sameSecret(token, adminToken))
-      throw new GoogleError(401, 'authError', 'x-emulator-token is missing or wrong')
+    ground.refuseStranger(request)
     const body = await readJson(request)
     const method = request.method ?? 'GET'
-    await sendJson(response, 200, await adminAnswer(admin, method, route.subject, body))
+    await sendJson(response, 200, await answerCall(calls, method, route.subject, body))
   }
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = 'GET', url: target = '/', headers } = request
-    if (!isOurName(headers.host)) throw new GoogleError(403, 'forbidden', 'Unknown host')
+    if (!ground.isOurName(headers.host, (name) => GOOGLE_HOST.test(name)))
+      throw new GoogleError(403, 'forbidden', 'Unknown host')
     const route = routeOf(method, target, headers)
     const quiet = { body: () => undefined }
     const exchange = {
@@ -144,7 +120,7 @@ export function createService(options: GoogleEmulatorOptions, { file, url }: Gro
     if (route === null) throw notModelled(`${method} ${target.split('?')[0]}`)
     if (settings.latencyMs > 0) await delay(settings.latencyMs)
     const fault = faults.take(route.name)
-    if (fault && (await sendObstacle(fault, request, response))) return
+    if (fault && (await sendObstacle(fault, request, response, refuseByFault))) return
     const travel = journeyOf(fault, settings.bytesPerSecond)
     await serve({ request, response, route, fault, travel, recording })
   }
@@ -245,7 +221,7 @@ export function createService(options: GoogleEmulatorOptions, { file, url }: Gro
 
   return {
     admin,
-    adminToken,
+    adminToken: ground.adminToken,
     handle: (request: IncomingMessage, response: ServerResponse): void => {
       answer(request, response).catch((error: unknown) => refuse(request, response, error))
     },

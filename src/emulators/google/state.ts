@@ -1,8 +1,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { AppError } from '../../lib/errors.ts'
-import { readJsonFile, writeJsonFile } from '../json-file.ts'
+import { type StateFile as Memory, openStateFile, rememberedByAll } from '../state-file.ts'
 
 const properties = z.record(z.string(), z.string())
 
@@ -66,9 +65,7 @@ const Device = z.object({
 export type Device = z.infer<typeof Device>
 
 const State = z.object({
-  format: z.literal(1),
-  port: z.number().nullable(),
-  clockOffsetSeconds: z.number(),
+  ...rememberedByAll,
   quotaBytes: z.number().nullable().optional(), // as ordered; else as the options say
   otherUsageBytes: z.number().optional(),
   clientSecretHashes: z.record(z.string(), z.string()),
@@ -124,10 +121,8 @@ const emptyState = (): State => ({
   changes: [],
 })
 
-/** The emulator's memory: plain data, written to disk after each change by whoever made it. */
-export interface StateFile {
-  state: State
-  save(): void
+/** The emulator's memory, and where things stand beside it. */
+export interface StateFile extends Memory<State> {
   /** Forgets everything but the port, files included. */
   clear(): void
   blobPath(name: string): string
@@ -138,32 +133,18 @@ export interface StateFile {
 
 /** Opens the memory in a folder. Throws `invalid` when what is there was not written by this emulator. */
 export function openState(folder: string): StateFile {
-  const path = join(folder, 'state.json')
   const blobs = join(folder, 'blobs')
+  const memory = openStateFile(folder, State, emptyState)
   mkdirSync(blobs, { recursive: true, mode: 0o700 })
-  const file: StateFile = {
-    state: load(path),
-    save: () => writeJsonFile(path, file.state),
+  return Object.assign(memory, {
     clear: () => {
       rmSync(blobs, { recursive: true, force: true })
       mkdirSync(blobs, { recursive: true, mode: 0o700 })
-      file.state = { ...emptyState(), port: file.state.port }
-      file.save()
+      memory.state = { ...emptyState(), port: memory.state.port }
+      memory.save()
     },
-    blobPath: (name) => join(blobs, name),
-    blobBytes: (name) => statSync(join(blobs, name), { throwIfNoEntry: false })?.size ?? 0,
-    removeBlob: (name) => rmSync(join(blobs, name), { force: true }),
-  }
-  return file
-}
-
-function load(path: string): State {
-  const found = readJsonFile(path)
-  if (found === undefined) return emptyState()
-  const parsed = State.safeParse(found)
-  if (parsed.success) return parsed.data
-  throw new AppError('invalid', `${path} was not written by this version of the emulator`, {
-    cause: parsed.error,
-    next: 'Remove that file: the emulator then starts from nothing',
+    blobPath: (name: string) => join(blobs, name),
+    blobBytes: (name: string) => statSync(join(blobs, name), { throwIfNoEntry: false })?.size ?? 0,
+    removeBlob: (name: string) => rmSync(join(blobs, name), { force: true }),
   })
 }

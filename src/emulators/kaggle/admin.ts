@@ -37,9 +37,5 @@ export interface KaggleAdmin extends EmulatorAdmin {
 
 export const kaggleCalls = (admin: KaggleAdmin): AdminCalls => ({
   ...commonCalls(admin),
-  'POST preempt': (body) => {
-    const { session, afterSeconds, afterLine } = check(PreemptionBody, body)
-    const line = afterLine === undefined ? {} : { afterLine }
-    return done(admin.preempt({ session, afterSeconds, ...line }))
-  },
+  'POST preempt': (body) => done(admin.preempt(check(PreemptionBody, body))),
 })

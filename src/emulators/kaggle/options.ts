@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts'
+import type { ClaimOptions, EmulatorOptions } from '../emulator.ts'
 
 /** Who may call, by user name. A user listed without `key` and without `token` cannot sign in. */
 export type EmulatedUsers = Readonly<
@@ -26,26 +26,16 @@ export interface KaggleSettings {
   readonly users?: EmulatedUsers
 }
 
-export interface KaggleEmulatorOptions extends Partial<KaggleSettings> {
-  /** Default 127.0.0.1. */
-  readonly host?: string
-  /** 0 (the default): the port of the last time when it is free, else any free one. */
-  readonly port?: number
-  /** Sessions, notebooks and the bookkeeping live here; one process at a time. */
-  readonly stateDir: string
+export interface KaggleEmulatorOptions
+  extends Partial<KaggleSettings>,
+    EmulatorOptions,
+    ClaimOptions {
   /** Same seed, same kernel numbers and queue times. */
   readonly seed?: number
   /** Default `python3`, as found on the path. */
   readonly pythonPath?: string
   /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
   readonly runnerPath: string
-  readonly clock: Clock
-  /** What `x-emulator-token` must say; a random one when left out. */
-  readonly adminToken?: string
-  /** The emulator ends itself and its sessions when nobody claimed it for so long; never, when left out. */
-  readonly claimSeconds?: number
-  /** Called once when `claimSeconds` have passed, after everything is closed. */
-  readonly onAbandoned?: () => void
 }
 
 export const defaultSettings: KaggleSettings = {

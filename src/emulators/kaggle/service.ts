@@ -1,15 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { addSeconds, iso } from '../../lib/clock.ts'
+import { iso } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { newSecret, sameSecret } from '../../lib/random.ts'
 import { answerCall } from '../admin-calls.ts'
-import { journeyOf, sendJson, sendObstacle } from '../answer.ts'
-import { createFaults, Fault } from '../faults.ts'
+import { journeyOf, sendJson, sendObstacle, sendRefusal } from '../answer.ts'
+import { createClaims } from '../claims.ts'
+import type { Place } from '../emulator.ts'
+import type { Fault } from '../faults.ts'
+import { flatRefusal } from '../flat-refusals.ts'
+import { createGround } from '../ground.ts'
 import { sessionPaths } from '../notebook-process.ts'
 import { createPreemptions } from '../preemptions.ts'
 import { readJson, readObject } from '../request-body.ts'
-import { createRequests, type Recording } from '../requests.ts'
+import type { Recording } from '../requests.ts'
 import { notModelled, ServiceError } from '../service-error.ts'
 import { type KaggleAdmin, kaggleCalls } from './admin.ts'
 import { createDoorkeeper } from './auth.ts'
@@ -24,24 +27,21 @@ import { createSessions } from './sessions.ts'
 import type { Session, StateFile } from './state.ts'
 import { type Call, textField } from './wire.ts'
 
-interface Ground {
-  readonly file: StateFile
-  readonly url: string
+interface KagglePlace extends Pick<Place<StateFile>, 'file' | 'url'> {
   readonly pythonPath: string
 }
 
 /** Joins the parts and decides which of them answers a request. */
 export function createService(
   options: KaggleEmulatorOptions,
-  { file, url: address, pythonPath }: Ground,
+  { file, url: address, pythonPath }: KagglePlace,
 ) {
   const settings: KaggleSettings = { ...defaultSettings, ...options }
-  const adminToken = options.adminToken ?? newSecret('emu')
-  const now = (): Date => addSeconds(options.clock.now(), file.state.clockOffsetSeconds)
+  const ground = createGround(options, file)
+  const { now, faults, requests } = ground
+  const claims = createClaims(options.clock, options.claimSeconds)
   const url = (): string => address
   const { bytesPerSecond } = settings
-  const faults = createFaults()
-  const requests = createRequests()
   const preemptions = createPreemptions(file)
   const doorkeeper = createDoorkeeper(settings.users)
   const datasets = createDatasets({ file, settings, now, url })
@@ -57,7 +57,6 @@ export function createService(
   const kernels = createKernels({ file, settings, sessions, now, url })
   const output = createOutput({ file, kernels, sessions, url })
   const blobs = createBlobs({ file, url, bytesPerSecond })
-  let claimedAt = options.clock.monotonicMs()
 
   const view = (session: Session) => ({
     owner: session.owner,
@@ -76,14 +75,7 @@ export function createService(
   })
 
   const admin: KaggleAdmin = {
-    addFaults: (...added) => {
-      for (const fault of added) faults.add(Fault.parse(fault))
-    },
-    clearFaults: faults.clear,
-    advanceClock: (seconds) => {
-      file.state.clockOffsetSeconds += seconds
-      file.save()
-    },
+    ...ground.orders,
     preempt: (order) => preemptions.order(order, now()),
     reset: () => {
       sessions.endAll('The emulator was reset.')
@@ -91,16 +83,15 @@ export function createService(
       requests.clear()
       file.clear()
     },
-    requests: requests.list,
     state: () => ({
       now: iso(now()),
       faults: faults.list(),
       sessions: file.state.sessions.map(view),
     }),
-    claim: () => {
-      claimedAt = options.clock.monotonicMs()
-    },
+    claim: claims.claim,
   }
+
+  const adminCalls = kaggleCalls(admin)
 
   const calls = new Map<string, (call: Call) => Record<string, unknown>>(
     Object.entries({
@@ -125,25 +116,15 @@ export function createService(
     return { active: true, username, userId: 1, clientId: '', scope: '' }
   }
 
-  /** Pushed code runs as us: a web page whose name was bent to this machine must not get in. */
-  const isOurName = (host: string | undefined): boolean => {
-    const name = (host ?? '').replace(/:\d+$/, '')
-    const known = ['localhost', '127.0.0.1', '[::1]', options.host]
-    return options.host === '0.0.0.0' || known.includes(name)
-  }
-
   const answerAdmin = async (name: string, request: IncomingMessage, response: ServerResponse) => {
-    const token = request.headers['x-emulator-token']
-    if (typeof token !== 'string' || !sameSecret(token, adminToken))
-      throw new ServiceError(401, 'x-emulator-token is missing or wrong')
+    ground.refuseStranger(request)
     const body = await readJson(request, undefined)
-    const answered = answerCall(kaggleCalls(admin), request.method ?? 'GET', name, body)
-    await sendJson(response, 200, answered)
+    await sendJson(response, 200, await answerCall(adminCalls, request.method ?? 'GET', name, body))
   }
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = 'GET', url: target = '/' } = request
-    if (!isOurName(request.headers.host)) throw new ServiceError(403, 'Unknown host')
+    if (!ground.isOurName(request.headers.host)) throw new ServiceError(403, 'Unknown host')
     const route = routeOf(method, target)
     if (route?.kind === 'admin') return await answerAdmin(route.name, request, response)
     const name = route === null ? '' : nameOf(route)
@@ -151,7 +132,7 @@ export function createService(
     if (route === null) throw notModelled(`${method} ${target}`)
     if (settings.latencyMs > 0) await delay(settings.latencyMs)
     const fault = faults.take(name)
-    if (fault && (await sendObstacle(fault, request, response))) return
+    if (fault && (await sendObstacle(fault, request, response, flatRefusal(response)))) return
     await serve(route, { request, response, fault, recording })
   }
 
@@ -159,47 +140,39 @@ export function createService(
     route: Exclude<Route, { kind: 'admin' }>,
     { request, response, fault, recording }: Exchange,
   ): Promise<void> => {
-    const journey = journeyOf(fault, bytesPerSecond, 0)
+    const travel = journeyOf(fault, bytesPerSecond)
     if (route.kind === 'blob') {
       const cutAfter = fault?.kind === 'cut' ? (fault.afterBytes ?? 1) : undefined
       return await blobs.put(route.token, request, response, cutAfter)
     }
-    if (route.kind === 'output-file') return await output.sendFile(route.key, response, journey)
+    if (route.kind === 'output-file') return await output.sendFile(route.key, response, travel(0))
 
     const body = await readObject(request, bytesPerSecond)
     recording.body(body)
     const fields = { ...route.fields, ...body }
     if (route.kind === 'call' && route.rpc === 'IntrospectToken')
-      return await sendJson(response, 200, introspect(fields), fault, bytesPerSecond)
+      return await sendJson(response, 200, introspect(fields), travel)
     const call: Call = { user: doorkeeper.userOf(request.headers.authorization), fields }
-    if (route.kind === 'logs') return await output.stream(call, response, journey)
+    if (route.kind === 'logs') return await output.stream(call, response, travel(0))
     const perform = calls.get(route.rpc)
     if (!perform) throw notModelled(`the call ${route.rpc}`)
     const result = perform(call)
     if (fault?.kind === 'started_but_cut') request.socket.destroy()
-    else await sendJson(response, 200, result, fault, bytesPerSecond)
+    else await sendJson(response, 200, result, travel)
   }
 
-  let watch: NodeJS.Timeout | undefined
   return {
     admin,
-    adminToken,
+    adminToken: ground.adminToken,
     handle: (request: IncomingMessage, response: ServerResponse): void => {
       answer(request, response).catch((error: unknown) => refuse(response, error))
     },
     stop: (keepSessions: boolean): void => {
-      clearInterval(watch)
+      claims.stop()
       sessions.stop()
       if (!keepSessions) sessions.endAll('The emulator was stopped.')
     },
-    whenAbandoned: (leave: () => void): void => {
-      const { claimSeconds } = options
-      if (claimSeconds === undefined) return
-      const check = () => {
-        if (options.clock.monotonicMs() - claimedAt >= claimSeconds * 1000) leave()
-      }
-      watch = setInterval(check, Math.min(1000, claimSeconds * 100))
-    },
+    whenAbandoned: claims.whenAbandoned,
   }
 }
 
@@ -210,13 +183,8 @@ interface Exchange {
   readonly recording: Recording
 }
 
-/** Turns what was thrown into the service's error envelope; a caller that is gone gets nothing. */
+/** Turns what was thrown into the service's error envelope. */
 function refuse(response: ServerResponse, error: unknown): void {
-  if (response.headersSent || response.destroyed) {
-    response.destroy()
-    return
-  }
-  const status = error instanceof ServiceError ? error.status : 500
-  const body = JSON.stringify({ code: status, message: messageOf(error) })
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(body)
+  const code = error instanceof ServiceError ? error.status : 500
+  sendRefusal(response, code, { code, message: messageOf(error) })
 }

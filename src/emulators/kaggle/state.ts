@@ -1,9 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { AppError } from '../../lib/errors.ts'
-import { readJsonFile, writeJsonFile } from '../json-file.ts'
 import { Preemption } from '../preemptions.ts'
+import { type StateFile as Memory, nextId, openStateFile, rememberedByAll } from '../state-file.ts'
 
 export const SessionState = z.enum([
   'QUEUED',
@@ -83,9 +82,7 @@ const Dataset = z.object({
 export type Dataset = z.infer<typeof Dataset>
 
 const State = z.object({
-  format: z.literal(1),
-  port: z.number().nullable(),
-  clockOffsetSeconds: z.number(),
+  ...rememberedByAll,
   draws: z.number(), // how many numbers the seed has given
   lastId: z.number(),
   kernels: z.array(Kernel),
@@ -109,10 +106,8 @@ const emptyState = (): State => ({
   preemptions: [],
 })
 
-/** The emulator's memory: plain data, written to disk after each change by whoever made it. */
-export interface StateFile {
-  state: State
-  save(): void
+/** The emulator's memory, and where things stand beside it. */
+export interface StateFile extends Memory<State> {
   /** Forgets everything but the port, files included. */
   clear(): void
   nextId(): number
@@ -125,40 +120,23 @@ export interface StateFile {
 
 /** Opens the memory in a folder. Throws `invalid` when what is there was not written by this emulator. */
 export function openState(folder: string, seed: number): StateFile {
-  const path = join(folder, 'state.json')
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file: StateFile = {
-    state: load(path),
-    save: () => writeJsonFile(path, file.state),
+  const memory = openStateFile(folder, State, emptyState)
+  return Object.assign(memory, {
     clear: () => {
       for (const name of ['sources', 'sessions', 'blobs'])
         rmSync(join(folder, name), { recursive: true, force: true })
-      file.state = { ...emptyState(), port: file.state.port }
-      file.save()
+      memory.state = { ...emptyState(), port: memory.state.port }
+      memory.save()
     },
-    nextId: () => {
-      file.state.lastId += 1
-      return file.state.lastId
-    },
+    nextId: () => nextId(memory),
     draw: () => {
-      file.state.draws += 1
-      return mulberry32(seed, file.state.draws)
+      memory.state.draws += 1
+      return mulberry32(seed, memory.state.draws)
     },
-    sourcePath: (kernelId, version) => join(folder, 'sources', `${kernelId}-v${version}.txt`),
-    sessionDir: (sessionId) => join(folder, 'sessions', String(sessionId)),
-    blobPath: (token) => join(folder, 'blobs', token),
-  }
-  return file
-}
-
-function load(path: string): State {
-  const found = readJsonFile(path)
-  if (found === undefined) return emptyState()
-  const parsed = State.safeParse(found)
-  if (parsed.success) return parsed.data
-  throw new AppError('invalid', `${path} was not written by this version of the emulator`, {
-    cause: parsed.error,
-    next: 'Remove that file: the emulator then starts from nothing',
+    sourcePath: (kernelId: number, version: number) =>
+      join(folder, 'sources', `${kernelId}-v${version}.txt`),
+    sessionDir: (sessionId: number) => join(folder, 'sessions', String(sessionId)),
+    blobPath: (token: string) => join(folder, 'blobs', token),
   })
 }
 
