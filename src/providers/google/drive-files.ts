@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
+import { chunksOf } from './chunks.ts'
 import type { DriveClient } from './drive.ts'
 import { UPLOAD_GRANULE_BYTES } from './drive.ts'
 import type { DriveFiles } from './drive-artifacts.ts'
@@ -69,7 +70,7 @@ export function driveFiles(options: DriveFilesOptions): DriveFiles {
     },
     async send(url, body, totalBytes) {
       let from = 0
-      for await (const chunk of inChunks(body, chunkBytes)) {
+      for await (const chunk of chunksOf(body, chunkBytes)) {
         const end = from + chunk.byteLength
         // More or less than was announced: the file stays unfinished, and nobody will see it.
         if (end > totalBytes || (end < totalBytes && chunk.byteLength < chunkBytes)) return
@@ -84,33 +85,11 @@ export function driveFiles(options: DriveFilesOptions): DriveFiles {
       await uploadFile({ drive: client, clock }, file, source)
     },
     read: (id, range) => client.download(id, range),
-    async remove(id) {
-      try {
-        await client.remove(id)
-      } catch (error) {
-        if (!(error instanceof AppError && error.kind === 'not-found')) throw error
-      }
-    },
+    remove: (id) => client.remove(id),
     async fetchWay(id) {
       const { token } = await tokens.get(sessionTokenSeconds)
       const headers = { authorization: `Bearer ${token}` }
       return { url: `${root}/drive/v3/files/${encodeURIComponent(id)}?alt=media`, headers }
     },
   }
-}
-
-/** The bytes in pieces of exactly that size, but for the last. */
-async function* inChunks(
-  body: AsyncIterable<Uint8Array>,
-  size: number,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let held = Buffer.alloc(0)
-  for await (const part of body) {
-    held = Buffer.concat([held, part])
-    while (held.byteLength >= size) {
-      yield Uint8Array.from(held.subarray(0, size))
-      held = held.subarray(size)
-    }
-  }
-  if (held.byteLength > 0) yield Uint8Array.from(held)
 }
