@@ -2,24 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Command } from 'commander'
-import { type RodizioClient, rodizioClient } from '../api/client.ts'
-import type { Config } from '../config/schema.ts'
+import { rodizioClient } from '../api/client.ts'
 import { readServiceFile, readToken } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
 import { howToBeReached } from '../rotation/reach.ts'
+import { bad, type Check, good } from './check.ts'
 import type { Context } from './context.ts'
-
-interface Check {
-  readonly name: string
-  readonly ok: boolean
-  readonly found: string
-  /** The fix in one line, where something is wrong. */
-  readonly fix: string | null
-}
-
-const good = (name: string, found: string): Check => ({ name, ok: true, found, fix: null })
-const bad = (name: string, found: string, fix: string): Check => ({ name, ok: false, found, fix })
+import { googleClient, googleSignIn } from './google-checks.ts'
 
 /** `rodizio doctor`: everything a rotation needs, each with its fix in one line. */
 export function doctorCommand(program: Command, context: Context): void {
@@ -84,35 +74,6 @@ function disk(folder: string): Check {
       : bad('disk', found, 'Free space, or set RODIZIO_DATA_DIR to a larger disk')
   } catch (error) {
     return bad('disk', messageOf(error), 'Set RODIZIO_DATA_DIR to a folder on a disk that exists')
-  }
-}
-
-/** Nothing is said where neither a client is given nor one is needed. */
-function googleClient(config: Config): Check[] {
-  const { GOOGLE_CLIENT_ID: id, GOOGLE_CLIENT_SECRET: secret, RODIZIO_STORE, sources } = config
-  if (id && secret) {
-    const from = config.GOOGLE_CLIENT_FILE ?? `the ${sources.GOOGLE_CLIENT_ID}`
-    return [good('google client', `${id}, from ${from}`)]
-  }
-  if (id || secret) {
-    const missing = id ? 'GOOGLE_CLIENT_SECRET' : 'GOOGLE_CLIENT_ID'
-    const fix = `Set ${missing} too, or GOOGLE_CLIENT_FILE in place of both`
-    return [bad('google client', `${missing} is not set`, fix)]
-  }
-  if (RODIZIO_STORE !== 'drive') return []
-  const fix =
-    'Set GOOGLE_CLIENT_FILE (or GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET), or RODIZIO_STORE=folder'
-  return [bad('google client', 'none, and RODIZIO_STORE is drive', fix)]
-}
-
-async function googleSignIn(client: RodizioClient): Promise<Check> {
-  const fix = 'Sign in with: rodizio login google'
-  try {
-    const { state } = await client.loginStatus()
-    return state === 'good' ? good('google sign-in', state) : bad('google sign-in', state, fix)
-  } catch (error) {
-    const next = error instanceof AppError ? error.next : undefined
-    return bad('google sign-in', messageOf(error), next ?? fix)
   }
 }
 
