@@ -358,6 +358,7 @@ describe('a process that dies in the middle of a look', () => {
       get(object, key) {
         const value: unknown = Reflect.get(object, key)
         if (typeof value !== 'function') return value
+        if (key === 'sealed' || key === 'tells') return value // known here, and nothing is called for it
         return async (...given: unknown[]) => {
           if (left.calls <= 0) throw new Error('dead')
           left.calls -= 1
