@@ -32,7 +32,13 @@ export const Manifest = z.object({
   plan: z.record(z.string(), z.unknown()),
   env: z.record(z.string(), z.unknown()),
   metrics: z.record(z.string(), z.unknown()),
-  files: z.array(FileEntry).min(1),
+  files: z
+    .array(FileEntry)
+    .min(1)
+    .refine(
+      (files) => new Set(files.map(({ name }) => name)).size === files.length,
+      'two files have the same name',
+    ),
 })
 export type Manifest = z.infer<typeof Manifest>
 

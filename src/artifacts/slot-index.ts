@@ -21,5 +21,6 @@ export interface SlotIndex {
   markTaken(sessionId: string, slot: number): Promise<void>
   /** Sessions that have ended and still have rows here. */
   ended(): Promise<string[]>
-  forget(sessionId: string): Promise<void>
+  /** Forgets what this client opened; what another one did waits for that one. */
+  forget(sessionId: string, clientId: string): Promise<void>
 }

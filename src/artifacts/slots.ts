@@ -13,7 +13,8 @@ export interface Slot {
 export interface Slots {
   /**
    * Opens so many slots for checkpoints and one for the artifact, each with an address for the manifest and for so many files.
-   * What was opened for this session before is given up.
+   * Asked again for a session, it opens the same slots at fresh addresses: what a launch stores that was thought lost counts.
+   * @throws AppError `conflict` (`session_stores`) when something has come to them already
    */
   open(
     session: { readonly id: string; readonly runId: string; readonly generation: number },

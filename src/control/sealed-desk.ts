@@ -1,4 +1,4 @@
-import { Manifest } from '../artifacts/checkpoint.ts'
+import { Manifest, readManifest } from '../artifacts/checkpoint.ts'
 import type { Slot, Slots } from '../artifacts/slots.ts'
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
@@ -32,8 +32,9 @@ export function sealedDesk(ports: SealedPorts) {
   const { gate, slots } = ports
   /** The last line of each session that was taken in; lost at a restart, when the lines are read once more. */
   const read = new Map<string, number>()
-  /** Slots whose content was refused, which no second look will change. */
+  /** Slots that were told of once: what came to them was refused for good, or is not whole yet. */
   const refused = new Set<string>()
+  const incomplete = new Set<string>()
 
   /**
    * The work order that a notebook brings along, as JSON, with addresses for its checkpoints. What it fetches with is good for an
@@ -53,26 +54,33 @@ export function sealedDesk(ports: SealedPorts) {
   }
 
   const follow: SealedSessions['follow'] = async (session, account, provider) => {
+    const before = await gate.session(session.id)
+    // What is fenced off may say what it likes.
+    if (!before.current) return before.session
     const lines = readSealedLog(await provider.logTail(account, session.name, logChars))
-    const last = read.get(session.id) ?? 0
-    for (const line of lines) if (line.n > last) await hear(session, line)
     const newest = lines.at(-1)
-    if (newest) read.set(session.id, newest.n)
-    const filled = new Set(newest?.filled ?? [])
-    if (filled.size > 0) await take(session, (slot) => filled.has(slot.number))
+    if (!newest) return before.session
+    const beat = lines.findLast((line) => line.kind === 'beat')
+    if (beat) await gate.begin(session.id, beat.secondsLeft)
+    for (const line of lines) {
+      if (line.n <= (read.get(session.id) ?? 0)) continue
+      await hear(session, line, newest)
+      read.set(session.id, line.n)
+    }
     const report = lines.find((line) => line.kind === 'report')
+    // It may have stored more than it knew of, when the store's answer was lost: after its last word nobody looks again.
+    const filled = new Set(newest.filled)
+    if (report || filled.size > 0)
+      await take(session, ({ number }) => !!report || filled.has(number))
     if (report) await settle(session, report)
     return (await gate.session(session.id)).session
   }
 
-  async function hear(session: Session, line: SealedLine): Promise<void> {
-    if (line.kind === 'beat') {
-      await gate.begin(session.id, line.secondsLeft)
-      await gate.heartbeat(session, line)
-    }
-    if (line.kind === 'full' && (await ports.checkpoints.makeRoom(session.runId)) === 0) {
-      ports.full(line.bytes)
-    }
+  async function hear(session: Session, line: SealedLine, newest: SealedLine): Promise<void> {
+    if (line.kind === 'beat') await gate.heartbeat(session, line)
+    // A store that has taken something since is not full any more.
+    const isFull = line.kind === 'full' && newest.filled.length <= line.filled.length
+    if (isFull && (await ports.checkpoints.makeRoom(session.runId)) === 0) ports.full(line.bytes)
   }
 
   /** Its own word on how it ended. One that calls itself finished without all that it takes has merely stopped. */
@@ -89,47 +97,61 @@ export function sealedDesk(ports: SealedPorts) {
     }
   }
 
-  /** Makes checkpoints of what came to these slots. */
+  /** Makes checkpoints of what came to these slots. What the store could not be asked is asked again. */
   async function take(session: Session, wanted: (slot: Slot) => boolean): Promise<void> {
     for (const slot of await slots.of(session.id)) {
-      const id = `${slot.sessionId}/${slot.number}`
-      if (slot.taken || refused.has(id) || !wanted(slot)) continue
-      try {
-        await accept(await gate.session(session.id), slot)
-      } catch (error) {
-        // What the store could not be asked is asked again; what it holds and is not right stays so.
-        if (!(error instanceof AppError) || error.kind !== 'invalid') throw error
-        refused.add(id)
-        ports.trouble(error, { runId: session.runId, sessionId: session.id })
-      }
+      if (slot.taken || refused.has(idOf(slot)) || !wanted(slot)) continue
+      const admitted = await gate.session(session.id)
+      if (!admitted.current) return
+      const text = await slots.manifest(slot)
+      if (text !== undefined) await accept(admitted, slot, text)
     }
   }
 
-  async function accept(admitted: Admitted, slot: Slot): Promise<void> {
-    const { session, run, current } = admitted
-    if (!current) return
-    const text = await slots.manifest(slot)
-    if (text === undefined) return
+  async function accept(admitted: Admitted, slot: Slot, text: string): Promise<void> {
+    const { session, run } = admitted
+    const about = { runId: run.id, sessionId: session.id }
     const sha256 = sha256Hex(text)
-    const files = filesOf(text)
-    const upload = await gate.openUpload({
-      sessionId: session.id,
-      runId: run.id,
-      generation: session.generation,
-      kind: slot.kind,
-      step: files.step,
-      files: files.files,
-    })
+    let claim: Claim
+    try {
+      claim = readClaim(text, slot, admitted, await standing(admitted))
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'invalid') throw error
+      refused.add(idOf(slot))
+      ports.trouble(error, about)
+      return
+    }
+    if (claim.stands) {
+      await slots.markTaken(slot)
+      return
+    }
+    const { kind } = slot
+    const { step, files } = claim
+    const { generation } = session
+    const upload = await gate.openUpload({ ...about, generation, kind, step, files })
     const manifest = { bytes: Buffer.byteLength(text), sha256 }
-    if (!(await slots.settle(slot, prefixOf(upload, run.engine), upload.files, manifest))) {
-      throw new AppError(
-        'invalid',
-        `a file of the ${slot.kind} of step ${upload.step} is not whole`,
+    if (!(await slots.settle(slot, prefixOf(upload, run.engine), files, manifest))) {
+      if (incomplete.has(idOf(slot))) return
+      incomplete.add(idOf(slot))
+      ports.trouble(
+        new AppError('invalid', `a file of the ${kind} of step ${step} is not whole`),
+        about,
       )
+      return
     }
     await acceptUpload(ports, admitted, upload, text, sha256)
     await slots.markTaken(slot)
     await ports.checkpoints.prune(run.id)
+  }
+
+  /** Hashes of the manifests that this session's checkpoints stand by, by their step; those let go since are among them. */
+  async function standing({ session, run }: Admitted): Promise<ReadonlyMap<number, string>> {
+    const all = await ports.checkpoints.all(run.id)
+    return new Map(
+      all
+        .filter(({ generation }) => generation === session.generation)
+        .map(({ step, manifestSha256 }) => [step, manifestSha256]),
+    )
   }
 
   return {
@@ -145,8 +167,44 @@ export function sealedDesk(ports: SealedPorts) {
 
 export type SealedDesk = ReturnType<typeof sealedDesk>
 
-/** What a manifest says of itself; whether it is the right one is for the acceptance to say. */
-function filesOf(text: string): Pick<Manifest, 'step' | 'files'> {
+const idOf = ({ sessionId, number }: Slot): string => `${sessionId}/${number}`
+
+/** What a slot's manifest announces, and whether it is a checkpoint that stands by this very manifest already. */
+type Claim = Pick<Manifest, 'step' | 'files'> & { readonly stands: boolean }
+
+/**
+ * A manifest held against its session and run, before a file is touched: one that lies must not reach what stands.
+ * @throws AppError `invalid` that says what does not agree
+ */
+function readClaim(
+  text: string,
+  slot: Slot,
+  { session, run }: Admitted,
+  standing: ReadonlyMap<number, string>,
+): Claim {
+  const { step, files } = saidBy(text)
+  const sha256 = sha256Hex(text)
+  readManifest(text, sha256, {
+    kind: slot.kind,
+    runId: run.id,
+    sessionId: session.id,
+    generation: session.generation,
+    step,
+    plan: run.plan,
+    files,
+  })
+  if (step > run.targetSteps) {
+    throw new AppError('invalid', `step ${step} lies beyond the run's ${run.targetSteps}`)
+  }
+  const before = slot.kind === 'checkpoint' ? standing.get(step) : undefined
+  if (before !== undefined && before !== sha256) {
+    throw new AppError('invalid', `another checkpoint of step ${step} stands already`)
+  }
+  return { step, files, stands: before !== undefined }
+}
+
+/** What a manifest says of itself; whether that is right is not asked here. */
+function saidBy(text: string): Pick<Manifest, 'step' | 'files'> {
   try {
     return Manifest.parse(JSON.parse(text))
   } catch (error) {

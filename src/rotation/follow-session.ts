@@ -21,9 +21,7 @@ export async function followSession(
   provider: SessionProvider,
 ): Promise<void> {
   const now = ports.now()
-  const overdue = session.deadlineAt
-    ? secondsBetween(session.deadlineAt, now) > silenceSeconds(session)
-    : false
+  const overdue = isOverdue(session, now)
   if (!isUsed(ports, account)) {
     // Nobody may be asked about it here: it ends by the clock alone.
     if (session.state !== 'planned' && !overdue) return
@@ -43,7 +41,7 @@ export async function followSession(
     return
   }
   if (session.sealed) {
-    await followSealed(ports, session, account, provider, overdue)
+    await followSealed(ports, session, account, provider)
     return
   }
   const silent = silentSeconds(session, now)
@@ -65,6 +63,10 @@ export async function followSession(
 const silentSeconds = (session: Session, now: Date): number =>
   secondsBetween(session.heardAt ?? session.launchedAt ?? session.createdAt, now)
 
+/** Whether it has said nothing for so long after its deadline that it has none any more. */
+const isOverdue = (session: Session, now: Date): boolean =>
+  session.deadlineAt !== null && secondsBetween(session.deadlineAt, now) > silenceSeconds(session)
+
 /** Whether its provider may be asked again. */
 function isDue(session: Session, now: Date): boolean {
   const asked = secondsBetween(session.checkedAt ?? session.createdAt, now)
@@ -77,12 +79,13 @@ async function followSealed(
   session: Session,
   account: Account,
   provider: SessionProvider,
-  overdue: boolean,
 ): Promise<void> {
   if (!isDue(session, ports.now())) return
   await ports.store.markChecked(session.id)
   const heard = await ports.sealed.follow(session, account, provider)
   if (heard.endedAt) return
+  // Asked only now: its first word, after a long queue, sets the deadline anew.
+  const overdue = isOverdue(heard, ports.now())
   const silent = silentSeconds(heard, ports.now())
   if (!overdue && heard.enrolledAt && silent <= silenceSeconds(heard)) return
   const seen = await provider.observe(account, session.name, session.handle)

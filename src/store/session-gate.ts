@@ -211,7 +211,7 @@ async function begin(
   if (!current || session.enrolledAt) return
   const at = now.toISOString()
   // It counts its time from its own start, and may have waited in a queue before.
-  const left = Math.min(secondsLeft, session.plannedSeconds)
+  const left = Math.max(0, Math.min(secondsLeft, session.plannedSeconds))
   const until = new Date(now.getTime() + left * 1000)
   const deadlineAt = session.deadlineAt && session.deadlineAt > until ? session.deadlineAt : until
   await tx.run(

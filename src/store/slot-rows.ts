@@ -52,7 +52,11 @@ export const slotRows = (db: Database, now: () => Date): SlotIndex => ({
          where s.ended_at is not null`,
       )
     ).map((row) => text(row, 'session_id')),
-  async forget(sessionId) {
-    await db.run('delete from sealed_files where session_id = $1', sessionId)
+  async forget(sessionId, clientId) {
+    await db.run(
+      'delete from sealed_files where session_id = $1 and client_id = $2',
+      sessionId,
+      clientId,
+    )
   },
 })

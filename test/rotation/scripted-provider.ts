@@ -34,6 +34,8 @@ export function scriptedProvider(
     quota: null as QuotaReading | null,
     unreachable: false,
     sealed: false,
+    /** What sessions have printed, by name. */
+    logs: new Map<string, string>(),
     ticketOf: (sessionName: string) =>
       launches.findLast((order) => order.name === sessionName)?.notebook ?? '',
     run: (sessionName: string) =>
@@ -73,7 +75,8 @@ export function scriptedProvider(
       return false
     },
     askToStop: async () => undefined,
-    logTail: async () => 'the last line',
+    logTail: async (_account, sessionName, maxChars) =>
+      (state.logs.get(sessionName) ?? 'the last line').slice(-maxChars),
     async quota() {
       if (state.unreachable) throw new Error('its book cannot be read')
       return state.quota

@@ -11,8 +11,8 @@ export interface DriveFiles {
   newIds(count: number): Promise<string[]>
   /** The address to which the bytes of a file go, in chunks; the address itself is the permission. */
   openUpload(file: NewDriveFile): Promise<string>
-  /** The id of a folder below the service's own, made where it is missing. */
-  folder(path: string): Promise<string>
+  /** Makes a folder under an id of `newIds`, below the service's own. Repeated, it changes nothing. */
+  makeFolder(id: string, key: string): Promise<void>
   /** An address for bytes that are not made yet, in a folder given by its id. */
   openSlot(file: {
     readonly id: string

@@ -54,7 +54,7 @@ export function driveFiles(options: DriveFilesOptions): DriveFiles {
       const place = await placeOf(key)
       return client.openUpload({ id, ...place, bytes, sha256, appProperties: { rodizio: key } })
     },
-    folder: (path) => client.ensureFolder(`${folder}/${path}`),
+    makeFolder: async (id, key) => client.createFolder({ id, ...(await placeOf(key)) }),
     openSlot: (file) => client.openUpload(file),
     async place(id, key) {
       await client.move(id, { ...(await placeOf(key)), appProperties: { rodizio: key } })

@@ -25,14 +25,7 @@ export function driveSlots(
     const client = await files()
     const rows = (await slots.of(slot.sessionId)).filter((row) => row.slot === slot.number)
     if (rows.every(({ clientId }) => clientId === client.clientId)) return { client, rows }
-    throw new AppError(
-      'conflict',
-      'what a sealed session stores was opened by another Google client id and is not visible to this client id',
-      {
-        code: 'drive_other_client',
-        next: 'Sign in again with the client id that made it: rodizio login google',
-      },
-    )
+    throw otherClient()
   }
 
   /** Deletes the folders of a session, and with them what no checkpoint owns. */
@@ -42,42 +35,52 @@ export function driveSlots(
     const client = await files()
     const own = rows.filter(({ clientId }) => clientId === client.clientId)
     for (const id of new Set(own.map(({ folderId }) => folderId))) await client.remove(id)
-    await slots.forget(sessionId)
+    await slots.forget(sessionId, client.clientId)
+  }
+
+  /** Writes down what is about to be opened: ids first, so that a crash leaves nothing on Drive that nobody knows. */
+  async function plan(
+    client: DriveFiles,
+    sessionId: string,
+    kinds: readonly ArtifactKind[],
+    width: number,
+  ): Promise<SlotFile[]> {
+    const { clientId } = client
+    const [folderId = '', ...ids] = await client.newIds(1 + kinds.length * width)
+    const rows = ids.map((fileId, at): SlotFile => {
+      const slot = Math.floor(at / width)
+      const position = at % width
+      const kind = kinds[slot] ?? 'artifact'
+      return { sessionId, slot, position, kind, fileId, folderId, clientId, taken: false }
+    })
+    await slots.put(rows)
+    return rows
   }
 
   return {
     async open(session, wanted) {
-      await giveUp(session.id)
       const client = await files()
-      const folderId = await client.folder(`runs/${session.runId}/sealed-g${session.generation}`)
       const kinds: ArtifactKind[] = [
         ...Array.from({ length: wanted.checkpoints }, () => 'checkpoint' as const),
         'artifact',
       ]
-      const ids = await client.newIds(kinds.length * (wanted.files + 1))
-      const rows = ids.map((fileId, at): SlotFile => {
-        const slot = Math.floor(at / (wanted.files + 1))
-        const position = at % (wanted.files + 1)
-        const kind = kinds[slot] ?? 'artifact'
-        const { clientId } = client
-        return {
-          sessionId: session.id,
-          slot,
-          position,
-          kind,
-          fileId,
-          folderId,
-          clientId,
-          taken: false,
-        }
-      })
-      await slots.put(rows)
+      const width = wanted.files + 1
+      const known = await slots.of(session.id)
+      if (known.some(({ clientId }) => clientId !== client.clientId)) throw otherClient()
+      const last = known.at(-1)
+      const fits = last?.slot === kinds.length - 1 && last.position === width - 1
+      if (!fits) await giveUp(session.id)
+      const rows = fits ? known : await plan(client, session.id, kinds, width)
+      const folderId = rows[0]?.folderId ?? ''
+      await client.makeFolder(folderId, `runs/${session.runId}/sealed-g${session.generation}`)
       const urls = await inTurns(rows, atOnce, ({ slot, position, fileId }) =>
-        client.openSlot({ id: fileId, name: `slot-${slot}-file-${position}`, parent: folderId }),
+        client
+          .openSlot({ id: fileId, name: `slot-${slot}-file-${position}`, parent: folderId })
+          .catch(alreadyStores),
       )
       return kinds.map((kind, slot) => ({
         kind,
-        urls: urls.slice(slot * (wanted.files + 1), (slot + 1) * (wanted.files + 1)),
+        urls: urls.slice(slot * width, (slot + 1) * width),
       }))
     },
     async of(sessionId) {
@@ -89,6 +92,7 @@ export function driveSlots(
       const [row] = rows
       const found = row && (await client.metadata(row.fileId))
       if (!row || !found || found.bytes > manifestMaxBytes) return undefined
+      if (found.bytes === 0) return ''
       const parts: Uint8Array[] = []
       const body = await client.read(row.fileId, { from: 0, to: found.bytes })
       for await (const part of body) parts.push(part)
@@ -110,8 +114,9 @@ export function driveSlots(
         if (!row) return
         const key = `${prefix}/${name}`
         const { fileId, clientId } = row
-        await client.place(fileId, key)
+        // Known before it is moved: out of the session's folder nothing else would ever delete it.
         await index.put({ key, fileId, clientId, bytes, sha256, state: 'whole' })
+        await client.place(fileId, key)
       })
       return true
     },
@@ -120,6 +125,26 @@ export function driveSlots(
       for (const sessionId of await slots.ended()) await giveUp(sessionId)
     },
   }
+}
+
+const otherClient = (): AppError =>
+  new AppError(
+    'conflict',
+    'what a sealed session stores was opened by another Google client id and is not visible to this client id',
+    {
+      code: 'drive_other_client',
+      next: 'Sign in again with the client id that made it: rodizio login google',
+    },
+  )
+
+/** Bytes under an id that only a notebook of this session knows: an earlier launch of it came through after all. */
+function alreadyStores(error: unknown): never {
+  if (!(error instanceof AppError) || error.code !== 'drive_id_used') throw error
+  throw new AppError('conflict', 'this session stores already: an earlier launch came through', {
+    code: 'session_stores',
+    next: 'Nothing needs to be done: it is found at its provider at one of the next looks',
+    cause: error,
+  })
 }
 
 /** The work for each, in their order, so many at a time. */

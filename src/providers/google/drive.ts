@@ -177,6 +177,17 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     return (await read(answer, FileAnswer, doing)).id
   }
 
+  /** A folder under an id of its own, so that one whose answer was lost is known all the same. Repeated, it changes nothing. */
+  const createFolder = async (folder: NewFile & { readonly id: string }): Promise<void> => {
+    const doing = 'a folder was made'
+    const requestBody = metadataOf({ ...folder, mimeType: FOLDER_TYPE })
+    const answer = await call(doing, (api, options) =>
+      api.files.create({ requestBody, fields: FILE_FIELDS }, options),
+    )
+    if (answer.status === 409) return await answer.discard()
+    await read(answer, FileAnswer, doing)
+  }
+
   /** Stores a small file (5 MB at most) in one call. For anything larger open an upload. */
   const create = async (file: NewFile & { readonly content: string }): Promise<DriveFile> => {
     const doing = 'a small file was stored'
@@ -333,6 +344,7 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     metadata,
     find,
     ensureFolder,
+    createFolder,
     create,
     openUpload,
     uploadStatus,
