@@ -84,7 +84,10 @@ export async function launchSession(
         holdUntil: result.retryAt,
       }),
     )
+    return
   }
+  // It may still come: it is waited for from the end of the call, which can be long after its beginning.
+  await store.markLaunching(session.id, hash)
 }
 
 const personUntil = (ports: TickPorts): Date =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { QuotaReading } from '../../src/rotation/ledger.ts'
-import type { SessionProvider } from '../../src/rotation/session-provider.ts'
+import type { LaunchOrder, SessionProvider } from '../../src/rotation/session-provider.ts'
 import { tick } from '../../src/rotation/tick.ts'
 import { accountOf, HOUR, runOf } from '../store/fixture.ts'
 import { type TickWorld, tickWorld } from './tick-world.ts'
@@ -126,6 +126,24 @@ describe('a launch', () => {
     // The ticket of the lost request is worth nothing: only the last notebook gets in.
     expect((await world.enrol()).generation).toBe(1)
     expect(await sum(world, 'ana')).toBe(9 * HOUR)
+  })
+
+  it('waits for a launch that nobody heard of from the end of its call, however slow that was', async () => {
+    await using world = await tickWorld({ script: [{ kind: 'unheard' }] })
+    const slow = {
+      ...world.provider,
+      launch: (order: LaunchOrder) => {
+        world.clock.advance(60)
+        return world.provider.launch(order)
+      },
+    }
+    const ports = world.portsOver(world.store, slow)
+    await tick(ports)
+    await tick(ports)
+    expect(world.kaggle.launches).toHaveLength(1)
+    world.clock.advance(20)
+    await tick(ports)
+    expect(world.kaggle.launches).toHaveLength(2)
   })
 
   it('that never comes through gives its hours back, and the next account has its turn', async () => {
