@@ -21,7 +21,7 @@ export interface Slots {
     wanted: { readonly checkpoints: number; readonly files: number },
   ): Promise<{ readonly kind: ArtifactKind; readonly urls: readonly string[] }[]>
   of(sessionId: string): Promise<Slot[]>
-  /** The manifest that came to a slot; undefined while there is none. */
+  /** The manifest that came to a slot; undefined while there is none, empty for one that is too large to be read. */
   manifest(slot: Slot): Promise<string | undefined>
   /**
    * Puts what came to a slot where the store keeps it, below a prefix. Repeated, it changes nothing.

@@ -91,8 +91,8 @@ export function driveSlots(
       const { client, rows } = await filesOf(slot)
       const [row] = rows
       const found = row && (await client.metadata(row.fileId))
-      if (!row || !found || found.bytes > manifestMaxBytes) return undefined
-      if (found.bytes === 0) return ''
+      if (!row || !found) return undefined
+      if (found.bytes === 0 || found.bytes > manifestMaxBytes) return ''
       const parts: Uint8Array[] = []
       const body = await client.read(row.fileId, { from: 0, to: found.bytes })
       for await (const part of body) parts.push(part)
