@@ -78,7 +78,7 @@ class SealedSession(Session):
             self.uploads.offer(step, folder)
 
     def _carry(self, kind, step, folder, give_up=None):
-        """Fills one slot. What was begun is finished: half a slot is lost to any other checkpoint."""
+        """Fills one slot. What was begun is finished: half a slot is lost to other checkpoints."""
         folder = Path(folder)
         names = [file['name'] for file in
                  json.loads((folder / 'manifest.json').read_text(encoding='utf-8'))['files']]

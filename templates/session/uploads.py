@@ -104,8 +104,8 @@ def _chunk(wire, url, block, content_range):
 
 class Uploads:
     """The background carrier; `carry(kind, step, folder, give_up)` does it. `on_start(step)` comes
-    before a checkpoint's first byte, `on_commit(step, seconds)` after it was taken, `on_fenced(reason)`
-    when it may not be written."""
+    before a checkpoint's first byte, `on_commit(step, seconds)` after it was taken,
+    `on_fenced(reason)` when it may not be written."""
 
     def __init__(self, carry, say, on_start, on_commit, on_fenced):
         self.carry = carry

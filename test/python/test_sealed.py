@@ -1,4 +1,4 @@
-"""A session without a service: its order came along, its checkpoints go to addresses, its log talks."""
+"""A session without a service: its order came along, its log talks, its slots hold checkpoints."""
 import hashlib
 import http.server
 import json
