@@ -21,7 +21,7 @@ const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe'])
 
 const honesty = {
   dry: 'This engine is a rehearsal: it trains a small character model in plain Python, and its artifact is no adapter.',
-  trl: '**This engine’s program was never executed**: it follows a recipe measured elsewhere and has only been compiled.',
+  trl: 'This engine’s program is executed in tests on a CPU, with a tiny model, on the library versions of Colab’s and Kaggle’s images. **It has never been executed on a GPU.**',
 } as const
 
 /**

@@ -54,7 +54,7 @@ describe('a rendering', () => {
       (recipe) => sourcesOf(renderNotebook(recipe, templates))[0]?.source,
     )
     expect(dry).toContain('dry: plumbing only, no GPU work')
-    expect(trl).toContain('never executed')
+    expect(trl).toContain('never been executed on a GPU')
     expect(trl).toContain('estimate')
     expect(trl).toContain('8 to 9.5 GB')
   })

@@ -1,0 +1,167 @@
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from sample import TEMPLATES
+
+TORCH = '''
+import os
+__version__ = '2.10.0'
+name, capability, works = (os.environ['FAKE_GPU'] or '||').split('|')
+float16 = 'float16'
+class cuda:
+    is_available = staticmethod(lambda: name != '')
+    get_device_name = staticmethod(lambda index: name)
+    get_device_capability = staticmethod(lambda index: tuple(map(int, capability.split('.'))))
+    synchronize = staticmethod(lambda: None)
+class Matrix:
+    def __matmul__(self, other):
+        if works != 'yes':
+            raise RuntimeError('CUDA error: no kernel image is available for execution')
+        return self
+    float = sum = lambda self: self
+    item = lambda self: 64 * 64 * 64 * 4.0
+def full(shape, value, device, dtype):
+    return Matrix()
+'''
+PIP = '''
+import json, os, sys
+with open(os.environ['PIP_CALLS'], 'a') as file:
+    file.write(json.dumps(sys.argv[1:]) + '\\n')
+if os.environ.get('PIP_FAILS') and 'install' in sys.argv:
+    print('ERROR: no such thing')
+    sys.exit(1)
+'''
+
+
+class Failure(Exception):
+    def __init__(self, failure_class, message, line=None):
+        super().__init__(message)
+        self.failure_class = failure_class
+
+
+class Session:
+    def __init__(self, quantization='nf4'):
+        self.said = []
+        self.order = {'plan': {'quantization': quantization}}
+        self.say = self.said.append
+
+    def phase(self, _name):
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def environment(**values):
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Cells(unittest.TestCase):
+    """The engine's cells as they stand, with a torch and a pip that only pretend."""
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.site = Path(holder.name)
+        self.calls = self.site / 'pip.txt'
+        self.addCleanup(sys.path.remove, str(self.site))
+        sys.path.insert(0, str(self.site))
+        self.put('torch', '2.10.0', TORCH)
+        (self.site / 'pip').mkdir()
+        (self.site / 'pip' / '__init__.py').write_text('')
+        (self.site / 'pip' / '__main__.py').write_text(PIP)
+
+    def put(self, name, version, text=''):
+        (self.site / (name + '.py')).write_text(text)
+        folder = self.site / ('%s-%s.dist-info' % (name, version))
+        folder.mkdir()
+        (folder / 'METADATA').write_text('Metadata-Version: 2.1\nName: %s\nVersion: %s\n'
+                                         % (name, version))
+
+    def run_cell(self, cell, provider='kaggle', session=None, **values):
+        session = session or Session()
+        names = {'session': session, 'PROVIDER': provider, 'Failure': Failure}
+        source = (TEMPLATES / 'engines' / 'trl' / (cell + '.py')).read_text(encoding='utf-8')
+        with environment(PYTHONPATH=str(self.site), PIP_CALLS=str(self.calls), **values):
+            exec(compile(source, cell, 'exec'), names)
+        return session.said
+
+    def test_the_probe_lets_in_a_gpu_that_computes(self):
+        for gpu in ('Tesla T4|7.5|yes', 'NVIDIA L4|8.9|yes', 'NVIDIA A100-SXM4-40GB|8.0|yes'):
+            with self.subTest(gpu):
+                said = self.run_cell('probe', FAKE_GPU=gpu)
+                self.assertEqual(json.loads(said[0][4:])['name'], gpu.split('|')[0])
+
+    def test_the_probe_refuses_with_a_sentence_what_cannot_train(self):
+        for gpu, kind, sentence in (
+                ('Tesla P100-PCIE-16GB|6.0|no', 'dead_gpu', r'P100.*6\.0.*ask for a T4'),
+                ('Tesla P100-PCIE-16GB|6.0|yes', 'dead_gpu', r'P100.*6\.0.*ask for a T4'),
+                ('Tesla T4|7.5|no', 'dead_gpu', 'T4 computes nothing: .*no kernel image'),
+                ('', 'no_gpu', 'no GPU was granted')):
+            for provider in ('kaggle', 'colab'):
+                with self.subTest(gpu, provider=provider):
+                    with self.assertRaisesRegex(Failure, sentence) as caught:
+                        self.run_cell('probe', provider, FAKE_GPU=gpu)
+                    self.assertEqual(caught.exception.failure_class, kind)
+
+    def test_this_machine_may_train_without_a_gpu_but_not_on_a_dead_one(self):
+        self.assertIn('no GPU here: training on the CPU',
+                      self.run_cell('probe', 'local', FAKE_GPU=''))
+        with self.assertRaises(Failure):
+            self.run_cell('probe', 'local', FAKE_GPU='Tesla P100-PCIE-16GB|6.0|no')
+
+    def install(self, provider='colab', session=None, transformers='5.15.0', **values):
+        for name, version in (('transformers', transformers), ('peft', '0.20.0'),
+                              ('accelerate', '1.14.0'), ('datasets', '4.0.0'), ('trl', '0.29.1'),
+                              ('bitsandbytes', '0.50.2')):
+            self.put(name, version)
+        return self.run_cell('install', provider, session, **values)
+
+    def pip_calls(self):
+        return ([json.loads(line)[3:] for line in self.calls.read_text().splitlines()]
+                if self.calls.exists() else [])
+
+    def test_it_adds_its_pins_alone_and_takes_torchao_away_only_where_it_is(self):
+        self.install()
+        pins = ['install', '--no-deps', 'trl==0.29.1', 'bitsandbytes==0.50.2']
+        self.assertEqual(self.pip_calls(), [pins])
+        self.put('torchao', '0.10.0')
+        self.run_cell('install', 'kaggle')
+        self.assertEqual(self.pip_calls(), [pins, ['uninstall', '-y', 'torchao'], pins])
+
+    def test_it_touches_nothing_on_this_machine(self):
+        self.put('torchao', '0.10.0')
+        self.install('local')
+        self.assertEqual(self.pip_calls(), [])
+
+    def test_it_says_why_when_pip_fails(self):
+        with self.assertRaisesRegex(Failure, 'pip could not do install.*no such thing'):
+            self.install(PIP_FAILS='1')
+
+    def test_it_names_what_is_too_old_and_says_what_is_newer_than_tried(self):
+        with self.assertRaisesRegex(Failure, r'transformers is 4\.57 here.*5\.0 or newer'):
+            self.install(transformers='4.57.1')
+
+    def test_it_goes_on_with_what_is_newer_than_tried_and_says_so(self):
+        self.assertRegex('\n'.join(self.install(transformers='6.1.0')), r'transformers is 6\.1')
+
+    def test_it_names_what_is_missing_and_wants_4_bit_only_for_a_plan_in_4_bit(self):
+        for name in ('transformers', 'peft', 'accelerate', 'datasets', 'trl'):
+            self.put(name, {'transformers': '5.0.0', 'peft': '0.19.1', 'accelerate': '1.13.0',
+                            'datasets': '4.0.0', 'trl': '0.29.1'}[name])
+        with self.assertRaisesRegex(Failure, 'lacks bitsandbytes: prepare it'):
+            self.run_cell('install', 'local')
+        self.run_cell('install', 'local', Session('none'))
+
+
+if __name__ == '__main__':
+    unittest.main()
