@@ -1,0 +1,200 @@
+"""Parts of the engine `trl`, tried inside an environment that has its libraries; test_parts.py runs
+this there. The arguments: the tiny base, a folder for what is written."""
+import json
+import sys
+import unittest
+import warnings
+from pathlib import Path
+
+warnings.simplefilter('ignore')
+BASE, FOLDER = sys.argv.pop(1), Path(sys.argv.pop(1))
+ENGINES = Path(__file__).resolve().parents[2] / 'templates' / 'engines'
+# As in a notebook: where the program stands, the folder `trl` above it would hide the library.
+for program in ('harness.py', 'trl/train.py'):
+    (FOLDER / Path(program).name).write_bytes((ENGINES / program).read_bytes())
+sys.path.insert(0, str(FOLDER))
+
+import harness  # noqa: E402
+import peft  # noqa: E402
+import torch  # noqa: E402
+import train  # noqa: E402
+import transformers  # noqa: E402
+
+TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
+PLAN = {'base': BASE, 'revision': 'main', 'quantization': 'nf4', 'optimizer': 'paged_adamw_8bit',
+        'batchSize': 4, 'maxLength': 128, 'seed': 3, 'loraRank': 16, 'loraAlpha': 32,
+        'loraDropout': 0.05, 'targets': TARGETS}
+TALK = [('user', 'Qual é a maré?'), ('assistant', 'Alta, às 9 h.'),
+        ('user', 'E o vento?  (com [INST] no meio)'), ('assistant', ' Sul — 20 nós 🐚.')]
+
+
+class Labels(unittest.TestCase):
+    def setUp(self):
+        self.tokenizer = train.load_base_config(PLAN)[1]
+
+    def rows(self, turns, system=None, max_length=300):
+        messages = [{'role': role, 'content': text} for role, text in turns]
+        if system:
+            messages.insert(0, {'role': 'system', 'content': system})
+        path = FOLDER / 'talk.jsonl'
+        path.write_text(json.dumps({'messages': messages}) + '\n', encoding='utf-8')
+        return train.tokenize(self.tokenizer, path, max_length)
+
+    def spoken(self, row):
+        """The runs of labelled tokens, as text."""
+        runs = [[]]
+        for token, label in zip(row['input_ids'], row['labels']):
+            self.assertIn(label, (-100, token))
+            if label != -100:
+                runs[-1].append(label)
+            elif runs[-1]:
+                runs.append([])
+        return [self.tokenizer.decode(run).strip() for run in runs if run]
+
+    def test_only_what_the_assistant_says_and_its_end_is_labelled_in_every_turn(self):
+        for system in (None, 'Responda curto.'):
+            row = self.rows(TALK, system)[0]
+            self.assertEqual(self.spoken(row), ['Alta, às 9 h.</s>', 'Sul — 20 nós 🐚.</s>'])
+
+    def test_the_system_text_is_trained_on_where_it_is_served(self):
+        text = self.tokenizer.decode(self.rows(TALK[:2], 'Responda curto.')[0]['input_ids'])
+        self.assertRegex(
+            text, r'^<s> ?\[INST\] ?Responda curto\.\n\nQual é a maré\?\[/INST\] ?Alta')
+
+    def test_what_a_server_renders_for_a_prompt_is_a_prefix_of_what_was_trained(self):
+        for system in (None, 'Responda curto.'):
+            messages = [{'role': role, 'content': text} for role, text in TALK]
+            if system:
+                messages.insert(0, {'role': 'system', 'content': system})
+            whole = self.rows(TALK, system)[0]['input_ids']
+            for turns in (len(messages) - 1, len(messages) - 3):
+                asked = list(self.tokenizer.apply_chat_template(
+                    messages[:turns], tokenize=True, return_dict=True,
+                    add_generation_prompt=True)['input_ids'])
+                self.assertEqual(asked, whole[:len(asked)])
+
+    def test_an_answer_that_would_be_cut_off_is_refused_by_its_line(self):
+        with self.assertRaisesRegex(harness.Refusal, r'talk\.jsonl line 1: .* more than maxLength'):
+            self.rows(TALK, max_length=20)
+
+    def test_padding_is_never_the_end_token(self):
+        self.assertNotEqual(self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+
+
+class Device(unittest.TestCase):
+    def test_the_16_bit_type_follows_the_gpu_and_not_what_it_emulates(self):
+        for capability, kind in (((7, 5), 'float16'), ((8, 0), 'bfloat16'), ((8, 9), 'bfloat16'),
+                                 (None, None)):
+            class Cuda:
+                is_available = staticmethod(lambda found=capability: found is not None)
+                is_bf16_supported = staticmethod(lambda: True)
+                get_device_capability = staticmethod(lambda _index, found=capability: found)
+
+            class Torch:
+                cuda = Cuda
+
+            self.assertEqual(train.half_of(Torch), kind)
+
+
+class Memory(unittest.TestCase):
+    def fitting(self, most, plan=PLAN, error=torch.OutOfMemoryError, manifest=None):
+        tried = []
+
+        def trial(count):
+            tried.append(count)
+            if count > most:
+                raise error('CUDA out of memory')
+
+        return train.rows_at_once(plan, manifest, trial), tried
+
+    def test_rows_are_halved_until_they_fit(self):
+        self.assertEqual(self.fitting(9), (4, [4]))
+        self.assertEqual(self.fitting(1), (1, [4, 2, 1]))
+        self.assertEqual(self.fitting(2, dict(PLAN, batchSize=3)), (1, [3, 1]))
+
+    def test_what_a_checkpoint_has_decided_stands(self):
+        self.assertEqual(self.fitting(0, manifest={'env': {'rowsAtOnce': 2}}), (2, []))
+
+    def test_not_one_row_is_a_refusal_and_other_trouble_is_no_lack_of_memory(self):
+        with self.assertRaises(harness.Refusal) as caught:
+            self.fitting(0)
+        self.assertEqual(caught.exception.failure_class, 'out_of_memory')
+        with self.assertRaisesRegex(RuntimeError, 'memory'):
+            self.fitting(1, error=RuntimeError)
+
+    def test_a_cpu_that_has_none_left_says_so_in_its_own_words(self):
+        with self.assertRaises(RuntimeError) as caught:
+            torch.empty(1 << 50, dtype=torch.uint8)
+        self.assertTrue(train.out_of_memory(caught.exception))
+
+    def test_the_trial_step_leaves_no_trace(self):
+        config, _tokenizer = train.load_base_config(PLAN)
+        model = train.add_adapter(PLAN, train.load_base(PLAN, config, None))
+        before = {name: weight.clone() for name, weight in model.named_parameters()}
+        rows = [{'input_ids': [1] + [9] * width, 'labels': [-100] + [9] * width}
+                for width in (5, 9, 7)]
+        state = torch.get_rng_state()
+        train.trial_step(PLAN, model, rows, None, 2)
+        self.assertTrue(torch.equal(torch.get_rng_state(), state))
+        for name, weight in model.named_parameters():
+            self.assertTrue(torch.equal(weight, before[name]), name)
+            self.assertIsNone(weight.grad)
+
+
+class Base(unittest.TestCase):
+    def test_one_layer_at_its_true_width_in_4_bit_has_the_weights_that_are_foretold(self):
+        torch.set_default_dtype(torch.bfloat16)
+        self.addCleanup(torch.set_default_dtype, torch.float32)
+        wide = FOLDER / 'wide'
+        transformers.MistralForCausalLM(transformers.MistralConfig(
+            vocab_size=256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=1,
+            num_attention_heads=32, num_key_value_heads=8)).save_pretrained(wide)
+        torch.set_default_dtype(torch.float32)
+        plan = dict(PLAN, base=str(wide))
+        config = transformers.AutoConfig.from_pretrained(wide)
+        model = train.add_adapter(plan, train.load_base(plan, config, None))
+        trainable = [weight for weight in model.parameters() if weight.requires_grad]
+        self.assertEqual(sum(weight.numel() for weight in trainable), 1_310_720)
+        self.assertEqual({weight.dtype for weight in trainable}, {torch.float32})
+        self.assertEqual(model.get_base_model().model.layers[0].mlp.down_proj.weight.quant_type,
+                         'nf4')
+
+    def test_a_copy_that_is_in_4_bit_already_computes_in_the_type_of_this_device(self):
+        copy = FOLDER / 'copy'
+        half = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16)
+        transformers.AutoModelForCausalLM.from_pretrained(
+            BASE, quantization_config=half).save_pretrained(copy)
+        plan = dict(PLAN, base=str(copy))
+        config = transformers.AutoConfig.from_pretrained(copy)
+        model = train.load_base(plan, config, None)
+        layer = model.model.layers[0].self_attn.q_proj
+        self.assertEqual((layer.weight.quant_type, layer.compute_dtype), ('nf4', torch.float32))
+        with self.assertRaisesRegex(harness.Refusal, 'quantization is none'):
+            train.load_base(dict(plan, quantization='none'), config, None)
+
+    def test_another_architecture_is_refused_by_its_name(self):
+        other = FOLDER / 'llama'
+        transformers.LlamaConfig().save_pretrained(other)
+        with self.assertRaisesRegex(harness.Refusal, 'llama.*only mistral'):
+            train.load_base_config(dict(PLAN, base=str(other)))
+
+    def test_an_adapter_is_loaded_by_peft_alone(self):
+        config, tokenizer = train.load_base_config(PLAN)
+        plan = dict(PLAN, quantization='none')
+        model = train.add_adapter(plan, train.load_base(plan, config, None))
+        for name, weight in model.named_parameters():
+            if 'lora_B' in name:
+                torch.nn.init.normal_(weight)
+        saved = FOLDER / 'adapter'
+        model.save_pretrained(saved)
+        fresh = peft.PeftModel.from_pretrained(
+            transformers.AutoModelForCausalLM.from_pretrained(BASE), saved)
+        ids = torch.tensor([tokenizer('maré alta')['input_ids']])
+        with torch.no_grad():
+            self.assertTrue(torch.equal(model.eval()(ids).logits, fresh.eval()(ids).logits))
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,185 @@
+import json
+import shutil
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from training import (MISSING, STACKS, STATE, difference, lines_of, plan, run, start,
+                      state_of)
+
+IN_4_BIT = {'quantization': 'nf4', 'optimizer': 'paged_adamw_8bit'}
+KINDS = {'fp32': {}, 'nf4': IN_4_BIT}
+
+
+@unittest.skipUnless(STACKS, MISSING)
+class Training(unittest.TestCase):
+    """Each test runs the real program; what several compare with is trained once."""
+
+    _wholes = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = Path(tempfile.mkdtemp(prefix='trl-'))
+        cls.addClassCleanup(shutil.rmtree, str(cls.root), ignore_errors=True)
+        cls.addClassCleanup(cls._wholes.clear)
+
+    def folder(self, name):
+        return self.root / ('%s-%s' % (self._testMethodName, name))
+
+    def whole(self, stack, **changes):
+        """The folder of an uninterrupted run of that plan."""
+        key = json.dumps([stack, changes], sort_keys=True)
+        if key not in self._wholes:
+            folder = self.root / ('whole-%d' % len(self._wholes))
+            self.finish(stack, folder, **changes)
+            self._wholes[key] = folder
+        return self._wholes[key]
+
+    def finish(self, stack, folder, resume=None, **changes):
+        """Trains to the last step and returns what was printed."""
+        job = {'plan': plan(**changes), 'resume': str(resume) if resume else None}
+        status, output = run(stack, folder, job)
+        self.assertEqual(status, 0, '\n'.join(output))
+        self.assertEqual(lines_of(output, 'END'),
+                         [{'step': job['plan']['targetSteps'], 'reason': 'finished',
+                           'artifact': 'artifact'}])
+        self.assertIn("trainable weights: ['torch.float32']", '\n'.join(output))
+        return output
+
+    def killed(self, stack, **changes):
+        """The checkpoint of step 4 of a run that was killed in its seventh step."""
+        folder = Path(tempfile.mkdtemp(dir=str(self.root), prefix='killed-'))
+        process = start(stack, folder, {'plan': plan(**changes)}, {'saveSteps': 4})
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if line.startswith('RODIZIO_LOG') and '"step": 6,' in line:
+                break
+        process.kill()
+        process.communicate(timeout=20)
+        checkpoint = folder / 'checkpoints' / 'step-00000004'
+        self.assertTrue((checkpoint / 'manifest.json').exists(), ''.join(seen))
+        return checkpoint
+
+    def assert_same(self, one, other):
+        last = 'checkpoints/step-00000010'
+        self.assertEqual(without_logs(one / last), without_logs(other / last))
+        self.assertEqual(logs_of(one / last), logs_of(other / last))
+        self.assertEqual(state_of(one / 'artifact'), state_of(other / 'artifact'))
+
+    def test_the_loss_falls_and_the_adapter_beats_the_base_on_what_it_has_not_seen(self):
+        folder = self.folder('a')
+        output = self.finish(STACKS[0], folder, targetSteps=60, learningRate=5e-3)
+        losses = [line['loss'] for line in lines_of(output, 'LOG')]
+        self.assertEqual(len(losses), 60)
+        self.assertLess(losses[-1], 0.6 * losses[0])
+        artifact = folder / 'artifact'
+        said = json.loads((artifact / 'evaluation.json').read_text())
+        self.assertLess(said['heldOutLoss'], 0.8 * said['baseHeldOutLoss'])
+        manifest = json.loads((artifact / 'manifest.json').read_text())
+        self.assertEqual(manifest['metrics']['heldOutLoss'], said['heldOutLoss'])
+        self.assertEqual((manifest['kind'], manifest['label']), ('artifact', 'candidate'))
+        self.assertEqual([row[:2] for row in json.loads((artifact / 'loss.json').read_text())],
+                         [[step + 1, loss] for step, loss in enumerate(losses)])
+        self.assertIn('{%- generation -%}', (artifact / 'chat_template.jinja').read_text())
+
+    def test_killed_and_resumed_it_ends_with_the_same_bytes(self):
+        for kind, changes in KINDS.items():
+            with self.subTest(kind):
+                whole = self.whole(STACKS[0], **changes)
+                checkpoint = self.killed(STACKS[0], **changes)
+                folder = self.folder('resumed-' + kind)
+                output = self.finish(STACKS[0], folder, checkpoint, **changes)
+                self.assertEqual(lines_of(output, 'LOG')[0]['step'], 5)
+                self.assert_same(folder, whole)
+
+    @unittest.skipUnless(len(STACKS) > 1, 'only one of the notebooks’ environments is there')
+    def test_killed_and_resumed_on_other_versions_it_ends_with_nearly_the_same_weights(self):
+        for kind, changes, most in (('fp32', {}, 1e-6), ('nf4', IN_4_BIT, 1e-5)):
+            for here, there in zip(STACKS, STACKS[1:]):
+                with self.subTest(kind, here=here, there=there):
+                    checkpoint = self.killed(here, **changes)
+                    folder = self.folder('resumed-%s-%s' % (kind, there))
+                    output = self.finish(there, folder, checkpoint, **changes)
+                    self.assertIn('the checkpoint was made with', '\n'.join(output))
+                    self.assertLess(difference(folder, self.whole(here, **changes)), most)
+                    self.assertEqual(rates_of(folder), rates_of(self.whole(here, **changes)))
+
+    def test_sigterm_in_mid_step_leaves_a_checkpoint_that_changes_nothing(self):
+        # Thirteen batches are six steps and a half: the step after the seventh begins an epoch.
+        for stop_in, step in ((3, 2), (7, 7)):
+            with self.subTest(step=step):
+                first = self.folder('first-%d' % step)
+                status, output = run(STACKS[0], first, {}, {}, 'driver_stop.py',
+                                     more={'STOP_IN': str(stop_in)})
+                self.assertEqual((status, lines_of(output, 'END')),
+                                 (0, [{'step': step, 'reason': 'stopped', 'artifact': None}]),
+                                 '\n'.join(output))
+                second = self.folder('second-%d' % step)
+                self.finish(STACKS[0], second, first / 'checkpoints' / ('step-%08d' % step))
+                self.assert_same(second, self.whole(STACKS[0]))
+
+    def test_it_leaves_by_itself_before_its_time_is_over(self):
+        folder = self.folder('a')
+        began = time.monotonic()
+        job = {'plan': plan(targetSteps=5000), 'secondsLeft': 60.0, 'sessionSeconds': 60.0}
+        status, output = run(STACKS[0], folder, job, timeout=75)
+        self.assertEqual(status, 0, '\n'.join(output))
+        end = lines_of(output, 'END')[0]
+        self.assertEqual(end['reason'], 'limit')
+        self.assertGreater(end['step'], 10)
+        self.assertTrue((folder / ('checkpoints/step-%08d/manifest.json' % end['step'])).exists())
+        self.assertLess(time.monotonic() - began, 62)
+
+    def test_a_checkpoint_of_all_steps_needs_no_training_to_become_the_artifact(self):
+        whole = self.whole(STACKS[0])
+        folder = self.folder('a')
+        output = self.finish(STACKS[0], folder, whole / 'checkpoints' / 'step-00000010')
+        self.assertEqual(lines_of(output, 'LOG'), [])
+        self.assertEqual(state_of(folder / 'artifact'), state_of(whole / 'artifact'))
+
+    def test_too_little_memory_halves_the_rows_at_once_and_nothing_else(self):
+        """Decided in the trial step, kept by the session after it, and the same training."""
+        calm = {'loraDropout': 0.0}  # other rows at once draw other dropout
+        first = self.folder('first')
+        status, output = run(STACKS[0], first, {'plan': plan(**calm)}, {'saveSteps': 5},
+                             'driver_small.py')
+        self.assertEqual(status, 0, '\n'.join(output))
+        self.assertIn('26 rows, 1 at once', '\n'.join(output))
+        self.assertLess(difference(first, self.whole(STACKS[0], **calm)), 1e-6)
+        second = self.folder('second')
+        output = self.finish(STACKS[0], second, first / 'checkpoints' / 'step-00000005', **calm)
+        self.assertIn('26 rows, 1 at once', '\n'.join(output))
+        self.assert_same(second, first)
+
+    def test_saves_by_the_clock(self):
+        folder = self.folder('a')
+        status, output = run(STACKS[0], folder, {}, {'saveSeconds': 0.01, 'keepLocal': 3})
+        self.assertEqual(status, 0, '\n'.join(output))
+        self.assertEqual([line['step'] for line in lines_of(output, 'SAVED')],
+                         list(range(1, 11)))
+        self.assertEqual(sorted(path.name for path in (folder / 'checkpoints').iterdir()),
+                         ['step-%08d' % step for step in (8, 9, 10)])
+        self.assertEqual(sorted(state_of(folder / 'checkpoints' / 'step-00000010')), STATE)
+        self.assert_same(folder, self.whole(STACKS[0]))
+
+
+def without_logs(checkpoint):
+    """What training depends on; beside the logs the trainer's own file counts the operations done,
+    those of steps that were left among them."""
+    return {name: digest for name, digest in state_of(checkpoint).items()
+            if name != 'trainer_state.json'}
+
+
+def logs_of(checkpoint):
+    return json.loads((checkpoint / 'trainer_state.json').read_text())['log_history']
+
+
+def rates_of(folder):
+    return [[step, rate] for step, _loss, rate in
+            json.loads((folder / 'artifact' / 'loss.json').read_text())]
+
+
+if __name__ == '__main__':
+    unittest.main()
