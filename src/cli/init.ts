@@ -118,7 +118,7 @@ function commented({ publicUrl, username, key, token }: Answers): string {
     '# Local stand-ins for outside services: auto, on or off.',
     'RODIZIO_EMULATORS=off',
     '',
-    '# Kaggle, under the names its own tools use. `rodizio accounts add` stores a sealed copy: these may go afterwards.',
+    '# Kaggle, under the names its own tools use. `rodizio accounts add` stores an encrypted copy: these may go afterwards.',
     line('KAGGLE_USERNAME', username, 'ana'),
     line('KAGGLE_KEY', key, '0123456789abcdef0123456789abcdef'),
     line('KAGGLE_API_TOKEN', token, 'KGAT_…'),

@@ -27,7 +27,7 @@ const add = createRoute({
   method: 'post',
   path: '/v1/accounts',
   request: { body: body(NewAccount) },
-  responses: answers('The account; its secrets are stored sealed and never shown', Account),
+  responses: answers('The account; its secrets are stored encrypted and never shown', Account),
 })
 
 const test = createRoute({
