@@ -46,6 +46,7 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
       logSteps: run.options.logSteps,
       stepSeconds: run.options.stepSeconds,
       keepLocal: run.options.keepLocal,
+      sessionSteps: run.options.sessionSteps,
     },
     data: {
       version: run.datasetVersion,

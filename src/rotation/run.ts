@@ -15,6 +15,10 @@ export interface RunOptions {
   readonly sessionSeconds: number | null
   /** A shorter session is not worth its start-up. */
   readonly minSessionSeconds: number
+  /** A session hands over after so many steps of its own; as many as its time allows when null. */
+  readonly sessionSteps: number | null
+  /** A trial of the whole way before hours are spent on it, not a training. */
+  readonly smoke: boolean
 }
 
 /** One training job; lives across many sessions. */
@@ -53,4 +57,16 @@ export const defaultOptions: RunOptions = {
   heartbeatSeconds: 60,
   sessionSeconds: null,
   minSessionSeconds: 600,
+  sessionSteps: null,
+  smoke: false,
 }
+
+/** A smoke run: five real steps, three in the first session, the rest from its checkpoint in a second one. */
+export const smokeSteps = 5
+/** Half an hour is booked for each session, so that a slow download does not spoil it; what is not used goes back. */
+export const smokeOptions = {
+  smoke: true,
+  sessionSteps: 3,
+  sessionSeconds: 1800,
+  minSessionSeconds: 600,
+} as const satisfies Partial<RunOptions>

@@ -1,4 +1,4 @@
-import type { Run, RunOptions, RunState } from '../rotation/run.ts'
+import { defaultOptions, type Run, type RunOptions, type RunState } from '../rotation/run.ts'
 import { date, dateOrNull, number, type Queries, type Row, text, textOrNull } from './database.ts'
 
 export const toRun = (row: Row): Run => ({
@@ -9,7 +9,8 @@ export const toRun = (row: Row): Run => ({
   stopAsked: number(row, 'stop_asked') === 1,
   datasetVersion: text(row, 'dataset_version'),
   plan: JSON.parse(text(row, 'plan')) as Record<string, unknown>, // written by insertRun alone
-  options: JSON.parse(text(row, 'options')) as RunOptions, // likewise
+  // Likewise, maybe by an earlier program that had fewer of them.
+  options: { ...defaultOptions, ...(JSON.parse(text(row, 'options')) as Partial<RunOptions>) },
   targetSteps: number(row, 'target_steps'),
   step: number(row, 'step'),
   generation: number(row, 'generation'),

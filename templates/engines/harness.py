@@ -107,6 +107,8 @@ class Pace:
         self.control = control
         self.save_seconds = float(options.get('saveSeconds') or math.inf)
         self.save_steps = int(options.get('saveSteps') or 0)
+        self.session_steps = int(options.get('sessionSteps') or 0)
+        self.made = 0
         self.margin = min(60.0, max(0.5, 0.05 * control.session_seconds))
         self.steps = deque(maxlen=20)
         self.slowest_save = 0.0
@@ -116,6 +118,7 @@ class Pace:
 
     def stepped(self, seconds):
         self.steps.append(seconds)
+        self.made += 1
 
     def saved(self, step, seconds):
         self.slowest_save = max(self.slowest_save, seconds)
@@ -135,6 +138,10 @@ class Pace:
         if self.control.seconds_left() < 2 * slowest + self.leaving_seconds():
             return 'limit'
         return None
+
+    def reason_to_hand_over(self):
+        """`limit` once this session has made as many steps as it was asked for, and None before."""
+        return 'limit' if 0 < self.session_steps <= self.made else None
 
     def leave_in_mid_step(self):
         """Raises Leave when finishing the step under way would cost the checkpoint."""

@@ -24,7 +24,15 @@ describe('a ticket', () => {
       heartbeatSeconds: 60,
       resume: null,
       data: { version: 'ds_one', files: [{ name: 'train.jsonl', rows: 1 }] },
+      options: { saveSeconds: 900, saveSteps: 500, sessionSteps: null },
     })
+  })
+
+  it('tells a session of a smoke run after how many steps it hands over', async () => {
+    await using world = await deskWorld()
+    await world.db.run('update runs set options = $1', JSON.stringify({ sessionSteps: 3 }))
+    const { workOrder } = await world.enrolled()
+    expect(workOrder.options).toMatchObject({ sessionSteps: 3, saveSeconds: 900 })
   })
 
   it('shown again by the same process gets a new token, and the old one is worth nothing', async () => {

@@ -132,6 +132,16 @@ class Training(unittest.TestCase):
         self.assertTrue((folder / ('checkpoints/step-%08d/manifest.json' % end['step'])).exists())
         self.assertLess(time.monotonic() - began, 62)
 
+    def test_it_hands_over_after_its_steps_and_another_session_ends_with_the_same_bytes(self):
+        first = self.folder('first')
+        status, output = run(STACKS[0], first, {}, {'sessionSteps': 3})
+        self.assertEqual(status, 0, '\n'.join(output))
+        self.assertEqual(lines_of(output, 'END'),
+                         [{'step': 3, 'reason': 'limit', 'artifact': None}])
+        second = self.folder('second')
+        self.finish(STACKS[0], second, first / 'checkpoints' / 'step-00000003')
+        self.assert_same(second, self.whole(STACKS[0]))
+
     def test_a_checkpoint_of_all_steps_needs_no_training_to_become_the_artifact(self):
         whole = self.whole(STACKS[0])
         folder = self.folder('a')

@@ -124,6 +124,28 @@ class DryEngine(unittest.TestCase):
             self.assertEqual((status, refusal['class'], refusal['line']), (3, 'bad_dataset', 3))
             self.assertIn('line 3', refusal['message'])
 
+    def test_it_hands_over_after_its_steps_and_another_session_ends_with_the_same_bytes(self):
+        job, few = {'plan': plan(targetSteps=5)}, {'sessionSteps': 3}
+        whole = self.folder('whole')
+        run_dry(whole, job)
+        first = self.folder('first')
+        status, output = run_dry(first, job, few)
+        self.assertEqual((status, lines_of(output, 'END')),
+                         (0, [{'step': 3, 'reason': 'limit', 'artifact': None}]))
+        self.assertEqual([line['step'] for line in lines_of(output, 'SAVED')], [3])
+        second = self.folder('second')
+        resume = str(first / 'checkpoints' / 'step-00000003')
+        _status, output = run_dry(second, dict(job, resume=resume), few)
+        self.assertEqual([line['step'] for line in lines_of(output, 'LOG')], [4, 5])
+        self.assertEqual(lines_of(output, 'END'),
+                         [{'step': 5, 'reason': 'finished', 'artifact': 'artifact'}])
+        self.assertEqual(state_of(second / 'artifact'), state_of(whole / 'artifact'))
+
+    def test_the_last_step_of_a_run_finishes_it_also_where_a_session_would_hand_over(self):
+        folder = self.folder('a')
+        _status, output = run_dry(folder, {'plan': plan(targetSteps=3)}, {'sessionSteps': 3})
+        self.assertEqual(lines_of(output, 'END')[0]['reason'], 'finished')
+
     def test_only_the_newest_checkpoints_stay_on_the_disk(self):
         folder = self.folder('a')
         run_dry(folder, {}, {'saveSteps': 3, 'keepLocal': 2})

@@ -272,7 +272,7 @@ def main(job):
 
     while training.step < target:
         control.poll()
-        reason = pace.reason_to_leave()
+        reason = pace.reason_to_leave() or pace.reason_to_hand_over()
         if reason:
             break
         begun = time.monotonic()

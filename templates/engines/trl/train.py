@@ -269,7 +269,8 @@ def relay_for(job, control, pace, env):
             pace.stepped(time.monotonic() - self.begun)
             step = state.global_step
             done = step >= target
-            self.reason = 'finished' if done else pace.reason_to_leave()
+            self.reason = ('finished' if done
+                           else pace.reason_to_leave() or pace.reason_to_hand_over())
             flow.should_training_stop = self.reason is not None
             flow.should_save = done or self.reason is not None or pace.should_save(step)
             self.random = Random()

@@ -1,0 +1,66 @@
+import importlib.util
+import json
+import sys
+import tempfile
+import types
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from sample import TEMPLATES
+
+sys.path.insert(0, str(TEMPLATES / 'engines'))
+import harness  # noqa: E402
+
+
+def engine():
+    spec = importlib.util.spec_from_file_location('trl_train',
+                                                  TEMPLATES / 'engines' / 'trl' / 'train.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Relay(unittest.TestCase):
+    """What the engine `trl` tells its trainer after each step; the libraries are stood in for."""
+
+    def steps(self, target, options):
+        """(step, saved, left, reason) of every step until the relay has the trainer stop."""
+        train = engine()
+        train.Random = object
+        libraries = {'torch': types.ModuleType('torch'),
+                     'transformers': types.ModuleType('transformers')}
+        libraries['transformers'].TrainerCallback = object
+        with tempfile.TemporaryDirectory() as holder, mock.patch.dict(sys.modules, libraries), \
+                mock.patch('signal.signal'):
+            control_file = Path(holder) / 'control.json'
+            control_file.write_text(json.dumps({}))
+            job = {'control': str(control_file), 'sessionSeconds': 900, 'secondsLeft': 900,
+                   'plan': {'targetSteps': target}, 'options': options}
+            control = harness.Control(job)
+            pace = harness.Pace(control, options, 0)
+            relay = train.relay_for(job, control, pace, {})
+            seen = []
+            for step in range(1, target + 1):
+                flow = types.SimpleNamespace(should_save=False, should_training_stop=False)
+                relay.on_step_begin(None, None, None)
+                relay.on_step_end(None, types.SimpleNamespace(global_step=step), flow)
+                seen.append((step, flow.should_save, flow.should_training_stop, relay.reason))
+                if flow.should_training_stop:
+                    return seen
+            return seen
+
+    def test_it_saves_and_leaves_after_the_steps_of_a_session(self):
+        self.assertEqual(self.steps(5, {'sessionSteps': 3})[1:],
+                         [(2, False, False, None), (3, True, True, 'limit')])
+
+    def test_the_last_step_of_a_run_finishes_it_also_where_a_session_would_hand_over(self):
+        self.assertEqual(self.steps(3, {'sessionSteps': 3})[-1], (3, True, True, 'finished'))
+
+    def test_without_such_an_order_it_goes_on(self):
+        for options in ({}, {'sessionSteps': None}):
+            self.assertEqual(len(self.steps(5, options)), 5)
+
+
+if __name__ == '__main__':
+    unittest.main()
