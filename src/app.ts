@@ -123,7 +123,8 @@ export async function startService(options: ServiceOptions) {
         const way = session.sealed
           ? { sealed: await sealed.order(run, session) }
           : { controlUrl: address.forNotebook(session.provider), ticket }
-        return sessionNotebook(run, session, way, templates)
+        const { train } = await storage.mustHave(run.datasetVersion)
+        return sessionNotebook(run, session, way, train, templates)
       },
       newTicket: () => {
         const ticket = newSecret('rzt')

@@ -64,6 +64,8 @@ export async function openStorage(
         await insertDataset(db, name, imported.version, imported.rejected, now().toISOString())
         return { imported, dataset: await mustHave(name) }
       },
+      /** A data set that the books must have. */
+      mustHave,
       /** The files of a version, with the keys under which sessions fetch them. */
       async dataFiles(version: string) {
         const dataset = await mustHave(version)

@@ -1,3 +1,4 @@
+import { tokensPerRow } from '../notebooks/figures.ts'
 import { renderNotebook } from '../notebooks/generate.ts'
 import { Plan } from '../notebooks/plan.ts'
 import { predict } from '../notebooks/predict.ts'
@@ -6,19 +7,17 @@ import type { Templates } from '../notebooks/templates.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 
-/** A guess for the header's figures while no tokenizer has counted the data. */
-const assumedTokensPerExample = 300
-
 /** How a session gets on: by calling the service, or by a whole work order of its own. */
 export type WayIn =
   | { readonly controlUrl: string; readonly ticket: string }
   | { readonly sealed: string }
 
-/** The notebook of one session: it carries the service's address and a ticket, or its sealed order, and no other secret. */
+/** The notebook of one session on data of so many rows and bytes: it carries the service's address and a ticket, or its sealed order, and no other secret. */
 export function sessionNotebook(
   run: Run,
   session: Session,
   way: WayIn,
+  train: { readonly rows: number; readonly bytes: number },
   templates: Templates,
 ): string {
   const plan = Plan.parse(run.plan)
@@ -31,7 +30,11 @@ export function sessionNotebook(
     run: { id: run.id, name: run.name },
     generation: session.generation,
     plan,
-    predictions: predict(plan, { tokensPerExample: assumedTokensPerExample, sessionHours }),
+    predictions: predict(plan, {
+      row: tokensPerRow(train, plan.maxLength),
+      sessionHours,
+      sessionSteps: run.options.sessionSteps,
+    }),
     ...way,
   })
   return renderNotebook(recipe, templates)

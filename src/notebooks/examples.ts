@@ -23,7 +23,11 @@ export const exampleRecipes: readonly Recipe[] = Engine.options.flatMap((engine)
       run: { id: 'run_example', name: 'example' },
       generation: 1,
       plan,
-      predictions: predict(plan, { tokensPerExample: 300, sessionHours: 8.5 }),
+      predictions: predict(plan, {
+        row: { tokens: 300, source: '300 tokens a row, an example' },
+        sessionHours: 8.5,
+        sessionSteps: null,
+      }),
       controlUrl: 'https://rodizio.example',
       ticket: 'rzt_EXAMPLE',
     })

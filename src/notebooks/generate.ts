@@ -132,8 +132,14 @@ function literal(value: string | number): string {
 }
 
 function fill(template: string, recipe: Recipe): string {
+  const { uses, ...figures } = recipe.predictions
+  const told = Object.entries(figures).flatMap(([name, { text, source }]) => [
+    [name, text],
+    [`${name}Source`, source],
+  ])
   const values: Record<string, string> = {
-    ...recipe.predictions,
+    ...Object.fromEntries(told),
+    uses,
     name: recipe.name,
     run: recipe.run.name,
     provider: recipe.provider,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { baseNamed, catalogue } from './catalogue.ts'
 
 export const Engine = z.enum(['dry', 'trl'])
 export type Engine = z.infer<typeof Engine>
@@ -57,12 +58,10 @@ const shared = {
   maxLength: 2048,
 } as const
 
-const defaults: Record<Engine, Omit<Plan, keyof PlanFacts | 'engine'>> = {
+const defaults: Record<Engine, Omit<Plan, keyof PlanFacts | 'engine' | 'revision'>> = {
   trl: {
     ...shared,
-    // The official repository is gated and 14.5 GB; this copy is open, already nf4, and 4.1 GB.
-    base: 'unsloth/mistral-7b-instruct-v0.3-bnb-4bit',
-    revision: 'main',
+    base: catalogue.trl[0].id,
     quantization: 'nf4',
     loraRank: 16,
     loraAlpha: 32,
@@ -75,8 +74,7 @@ const defaults: Record<Engine, Omit<Plan, keyof PlanFacts | 'engine'>> = {
   },
   dry: {
     ...shared,
-    base: 'dry/character-trigram',
-    revision: '1',
+    base: catalogue.dry[0].id,
     quantization: 'none',
     loraRank: 0,
     loraAlpha: 0,
@@ -89,11 +87,13 @@ const defaults: Record<Engine, Omit<Plan, keyof PlanFacts | 'engine'>> = {
   },
 }
 
-/** The whole plan of a run: the engine's defaults, the overrides on top, the run's own facts. Throws
- * ZodError where a value is out of range. */
+/** The whole plan of a run: the engine's defaults, the overrides on top, the run's own facts; the base
+ * at the commit of the catalogue unless told otherwise. Throws ZodError where a value is out of range. */
 export function planFor(engine: Engine, overrides: PlanOverrides, facts: PlanFacts): Plan {
   const given = Object.fromEntries(
     Object.entries(PlanOverrides.parse(overrides)).filter(([, value]) => value !== undefined),
   )
-  return Plan.parse({ ...defaults[engine], ...given, engine, ...facts })
+  const whole = { ...defaults[engine], ...given }
+  const revision = baseNamed(whole.base)?.revision ?? 'main'
+  return Plan.parse({ revision, ...whole, engine, ...facts })
 }

@@ -1,40 +1,102 @@
+import { baseNamed } from './catalogue.ts'
+import { t4 } from './figures.ts'
 import type { Plan } from './plan.ts'
-import type { Predictions } from './recipe.ts'
+import type { Figure, Predictions } from './recipe.ts'
 
 /** What the predictions rest on. */
 export interface Workload {
-  readonly tokensPerExample: number // mean, prompt and answer together
+  /** A mean row, prompt and answer together, and how that is known. */
+  readonly row: { readonly tokens: number; readonly source: string }
   readonly sessionHours: number // what one session may use
+  readonly sessionSteps: number | null // after how many steps of its own it hands over; none when null
 }
 
-const T4_TOKENS_PER_SECOND = 150 // one T4, plain TRL and peft, nf4 7B; an estimate, ± 50 %
-
-/** The header's figures. Those of `trl` are an estimate for Mistral 7B on one T4 and are called so;
- * the engine `dry` predicts nothing. */
+/**
+ * What a run will take, from the one table in `figures.ts`. The engine `dry` predicts nothing, nor does a base that the
+ * catalogue does not have: its figures have no numbers and say why.
+ */
 export function predict(plan: Plan, workload: Workload): Predictions {
   if (plan.engine === 'dry') {
-    const none = 'dry: plumbing only, no GPU work'
-    return {
-      uses: 'one CPU core and the standard library of Python',
-      memory: none,
-      speed: none,
-      hours: none,
-      sessions: none,
-      source: 'none: what it learns is a character model, labelled dry',
-    }
+    const none = nothing('dry: plumbing only, no GPU work', 'none: it learns a character model')
+    const uses = 'one CPU core and the standard library of Python'
+    return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
-  const tokens =
-    plan.targetSteps * plan.batchSize * plan.accumulation * Math.max(1, workload.tokensPerExample)
-  const hours = tokens / T4_TOKENS_PER_SECOND / 3600
+  const uses = `${plan.base} at ${plan.revision}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
+  if (!baseNamed(plan.base)) {
+    const none = nothing('not known', 'none: this base is not in the catalogue')
+    return { uses, memory: none, speed: none, hours: none, sessions: none }
+  }
+  const { low, likely: usual, high, source } = t4.tokensPerSecond
+  const tokens = plan.targetSteps * plan.batchSize * plan.accumulation * workload.row.tokens
+  const at = (speed: number): number => tokens / speed / 3600
+  const [quick, likely, slow] = [at(high), at(usual), at(low)]
+  const useful = Math.max(0.05, workload.sessionHours - t4.startSeconds.likely / 3600)
+  const { sessionSteps } = workload
+  const least = sessionSteps === null ? 1 : Math.ceil(plan.targetSteps / sessionSteps)
+  const sessions = (hours: number): number => Math.max(least, Math.ceil(hours / useful))
   return {
-    uses: `${plan.base} at ${plan.revision}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`,
-    memory: '8 to 9.5 GB of a T4’s 14.75 GiB at batch 2 × 2048 tokens',
-    speed: `${T4_TOKENS_PER_SECOND} tokens/s on one T4, ± 50 %`,
-    hours: `${rounded(hours)} h for ${plan.targetSteps} steps, ± 50 %`,
-    sessions: `${Math.max(1, Math.ceil(hours / workload.sessionHours))} of ${rounded(workload.sessionHours)} h`,
-    source: 'estimate: from published records of other notebooks, not measured with this one',
+    uses,
+    memory: memoryOf(plan),
+    speed: {
+      low,
+      likely: usual,
+      high,
+      unit: 'tokens/s',
+      text: `${usual} tokens/s on one T4, ± 50 %`,
+      source,
+    },
+    hours: {
+      low: hundredths(quick),
+      likely: hundredths(likely),
+      high: hundredths(slow),
+      unit: 'h',
+      text: `${inWords(likely)} for ${plan.targetSteps} steps (${inWords(quick)} to ${inWords(slow)})`,
+      source: `the speed, and ${workload.row.source}`,
+    },
+    sessions: {
+      low: sessions(quick),
+      likely: sessions(likely),
+      high: sessions(slow),
+      unit: 'sessions',
+      text: `${sessions(likely)} of ${inWords(workload.sessionHours)} (${sessions(quick)} to ${sessions(slow)})`,
+      source: `the hours, and ${t4.startSeconds.likely / 60} min to start each (${t4.startSeconds.source})`,
+    },
   }
 }
 
-const rounded = (hours: number): string =>
-  hours < 10 ? String(Math.round(hours * 10) / 10) : String(Math.round(hours))
+/** Peak memory in GB: the weights as they are loaded, what is trained beside them, and one batch under way. */
+function memoryOf(plan: Plan): Figure {
+  const batch = (plan.batchSize * plan.maxLength) / t4.activationTokens
+  const weights = t4.weightsGb[plan.quantization]
+  const fixed = weights + (t4.fixedGb.rank16 * plan.loraRank) / 16 + t4.fixedGb.context
+  const low = fixed + t4.activationGb * batch
+  const high = low * t4.fragmentation
+  const range = `${rounded(low)} to ${rounded(high)} GB of a T4’s ${t4.memoryGb} GB`
+  return {
+    low: tenths(low),
+    likely: tenths((low + high) / 2),
+    high: tenths(high),
+    unit: 'GB',
+    text: `${range} at batch ${plan.batchSize} × ${plan.maxLength} tokens`,
+    source: t4.memorySource,
+  }
+}
+
+const nothing = (text: string, source: string): Figure => ({
+  low: null,
+  likely: null,
+  high: null,
+  unit: '',
+  text,
+  source,
+})
+
+const hundredths = (value: number): number => Math.round(value * 100) / 100
+
+const inWords = (hours: number): string =>
+  hours < 1 ? `${Math.ceil(hours * 60)} min` : `${rounded(hours)} h`
+
+const tenths = (value: number): number => Math.round(value * 10) / 10
+
+const rounded = (value: number): string =>
+  value < 10 ? String(tenths(value)) : String(Math.round(value))

@@ -4,14 +4,24 @@ import { Engine, Plan } from './plan.ts'
 export const NotebookProvider = z.enum(['kaggle', 'colab', 'local'])
 export type NotebookProvider = z.infer<typeof NotebookProvider>
 
-/** What the first cell tells a person before any hour is spent; each a short text. */
+/** One predicted figure: a range with its unit, null where nothing can be said, and where it comes from. */
+export const Figure = z.strictObject({
+  low: z.number().nullable(),
+  likely: z.number().nullable(),
+  high: z.number().nullable(),
+  unit: z.string(),
+  text: z.string(),
+  source: z.string(),
+})
+export type Figure = z.infer<typeof Figure>
+
+/** What a person is told before any hour is spent: by the notebook's first cell, and by a dry run. */
 export const Predictions = z.strictObject({
   uses: z.string(),
-  memory: z.string(),
-  speed: z.string(),
-  hours: z.string(),
-  sessions: z.string(),
-  source: z.string(), // where the figures come from, or why there are none
+  memory: Figure,
+  speed: Figure,
+  hours: Figure,
+  sessions: Figure,
 })
 export type Predictions = z.infer<typeof Predictions>
 

@@ -56,7 +56,7 @@ describe('a rendering', () => {
     expect(dry).toContain('dry: plumbing only, no GPU work')
     expect(trl).toContain('never been executed on a GPU')
     expect(trl).toContain('estimate')
-    expect(trl).toContain('8 to 9.5 GB')
+    expect(trl).toContain('8.1 to 9.5 GB')
   })
 
   it('carries the programs as they are in their templates', () => {

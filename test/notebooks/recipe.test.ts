@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { kernelMetadata } from '../../src/notebooks/kernel-metadata.ts'
 import { Plan, planFor } from '../../src/notebooks/plan.ts'
-import { predict } from '../../src/notebooks/predict.ts'
 import { Recipe } from '../../src/notebooks/recipe.ts'
 import { recipeOf } from './fixtures.ts'
 
@@ -39,14 +38,6 @@ describe('a recipe', () => {
     ['a plan of another engine', { plan: planFor('trl', {}, facts) }],
   ])('is refused for %s', (_why, change) => {
     expect(Recipe.safeParse({ ...recipeOf('dry'), ...change }).success).toBe(false)
-  })
-})
-
-it('predicts hours in proportion to steps, and sessions from hours', () => {
-  const day = planFor('trl', {}, { ...facts, targetSteps: 500 })
-  expect(predict(day, { tokensPerExample: 300, sessionHours: 8.5 })).toMatchObject({
-    hours: '8.9 h for 500 steps, ± 50 %',
-    sessions: '2 of 8.5 h',
   })
 })
 

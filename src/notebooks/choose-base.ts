@@ -1,0 +1,50 @@
+import { AppError } from '../lib/errors.ts'
+import { type Base, baseNamed, catalogue, isFolder } from './catalogue.ts'
+import type { Plan } from './plan.ts'
+
+/**
+ * The base of a plan; undefined for a folder of the session's machine, of which nothing is known.
+ * @throws AppError `invalid`: `unknown_base` that names the known ones, `refused_base` for one that cannot be trained so
+ */
+export function chooseBase(plan: Plan): Base | undefined {
+  const base = catalogue[plan.engine].find(({ id }) => id === plan.base)
+  if (!base) {
+    if (plan.engine !== 'dry' && isFolder(plan.base)) return undefined
+    const known = catalogue[plan.engine].map(({ id }) => id).join(', ')
+    throw new AppError('invalid', `the engine ${plan.engine} knows no base ${plan.base}`, {
+      code: 'unknown_base',
+      next: `Known are: ${known}${plan.engine === 'dry' ? '' : '; or the path of a folder on the session’s machine'}`,
+    })
+  }
+  if (base.stored === 'nf4' && plan.quantization !== 'nf4') {
+    throw new AppError(
+      'invalid',
+      `the plan's quantization: ${base.id} is stored in nf4 and cannot be trained as ${plan.quantization}`,
+      { code: 'refused_base', next: 'Leave quantization out, or choose a base in 16 bit' },
+    )
+  }
+  return base
+}
+
+/** What a person should know of a plan's base before hours are spent on it; one sentence each. */
+export function baseWarnings(plan: Plan): string[] {
+  const base = baseNamed(plan.base)
+  if (!base) {
+    return [
+      `nothing is known about the base in ${plan.base}: it must be there in every session, the same each time, of the architecture mistral`,
+    ]
+  }
+  const pinned = plan.revision !== 'main'
+  return [
+    ...(pinned
+      ? []
+      : [
+          `the base ${base.id} is taken at main, which may be another model tomorrow: pin a commit with --set revision=COMMIT`,
+        ]),
+    ...(base.gated
+      ? [
+          `the base ${base.id} asks for an accepted licence and a token, and none is handed to sessions: each must have HF_TOKEN already`,
+        ]
+      : []),
+  ]
+}

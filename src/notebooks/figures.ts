@@ -1,0 +1,59 @@
+/** A figure that predictions rest on, with what it rests on itself. */
+export interface KnownFigure {
+  readonly low: number
+  readonly likely: number
+  readonly high: number
+  readonly source: string
+}
+
+/** Bytes of text that make a token, prompt and answer in Portuguese or English. */
+const bytesPerToken = 3.5
+/** What a stored line has beside its texts: `{"messages":[…]}` around two turns. */
+const frameBytes = 80
+
+/** Everything that is known of one T4 training a 7B model by LoRA. None of it was measured with these notebooks. */
+export const t4 = {
+  /** A T4's memory in GB (14.75 GiB). */
+  memoryGb: 15.8,
+  tokensPerSecond: {
+    low: 75,
+    likely: 150,
+    high: 225,
+    source:
+      'estimate ± 50 %: published T4 records (unslothai/unsloth#1: plain Hugging Face, OASST 8 h 38 m; the Mistral v0.3 notebook: 60 steps of 8 chats in 870 s)',
+  },
+  /** Install, download, load: until the first step. */
+  startSeconds: {
+    low: 180,
+    likely: 300,
+    high: 600,
+    source: 'assumed: 4.1 GB to download and two packages to install; not measured',
+  },
+  /** GB of Mistral 7B's weights in memory, counted: nf4 with double quantization, and 16 bit. */
+  weightsGb: { nf4: 4.138, none: 14.496 },
+  /** GB beside the base at rank 16: LoRA, gradients, 8-bit optimizer states (counted), the CUDA context (estimated). */
+  fixedGb: { rank16: 0.42, context: 0.4 },
+  /** GB for 4096 tokens at once: kept layer inputs, one layer recomputed. */
+  activationGb: 3.14,
+  activationTokens: 4096,
+  /** What fragments, at most. */
+  fragmentation: 1.17,
+  memorySource:
+    'estimate: weights, gradients and optimizer states counted on the model’s shapes, activations and fragmentation estimated',
+} as const
+
+/** Tokens of a mean row, told from bytes alone, and no more than the plan's `maxLength`; the source says how. */
+export function tokensPerRow(
+  train: { readonly rows: number; readonly bytes: number },
+  maxLength: number,
+): { readonly tokens: number; readonly source: string } {
+  const textBytes = Math.max(1, train.bytes / Math.max(1, train.rows) - frameBytes)
+  const tokens = Math.min(maxLength, Math.max(1, Math.round(textBytes / bytesPerToken)))
+  return {
+    tokens,
+    source: `${tokens} tokens a row, assumed from ${Math.round(textBytes)} bytes of text at ${bytesPerToken} bytes a token`,
+  }
+}
+
+/** Tokens of a text, told from its bytes alone. */
+export const tokensOf = (textBytes: number): number => Math.ceil(textBytes / bytesPerToken)

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { baseNamed, catalogue } from '../../src/notebooks/catalogue.ts'
+import { baseWarnings, chooseBase } from '../../src/notebooks/choose-base.ts'
+import { type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
+
+const facts = { targetSteps: 120, seed: 7, dataSha256: 'ab'.repeat(32) }
+const trl = (overrides: PlanOverrides = {}) => planFor('trl', overrides, facts)
+const official = 'mistralai/Mistral-7B-Instruct-v0.3'
+
+describe('the catalogue of bases', () => {
+  it('has for every download its whole commit, its licence and its size', () => {
+    for (const base of catalogue.trl) {
+      expect(base.revision).toMatch(/^[0-9a-f]{40}$/)
+      expect(base.licence).not.toBe('')
+      expect(base.sizeBytes).toBeGreaterThan(1e9)
+    }
+  })
+
+  it('offers an open copy in nf4 first, and no warning stands against it', () => {
+    expect(chooseBase(trl())).toMatchObject({ stored: 'nf4', gated: false })
+    expect(baseWarnings(trl())).toEqual([])
+  })
+
+  it('lends a plan the commit of its own base, another one only when told', () => {
+    expect(trl().revision).toBe(catalogue.trl[0].revision)
+    expect(trl({ base: official }).revision).toBe(baseNamed(official)?.revision)
+    expect(trl({ base: official, revision: 'v1' }).revision).toBe('v1')
+    expect(trl({ base: '/kaggle/input/mistral' }).revision).toBe('main')
+    expect(planFor('dry', {}, facts).revision).toBe('1')
+  })
+})
+
+describe('a base', () => {
+  it.each([
+    ['that nobody has looked at', trl({ base: 'meta-llama/Llama-3.1-8B' })],
+    ['of another engine', trl({ base: 'dry/character-trigram' })],
+    ['that is a folder, for the engine dry', planFor('dry', { base: '/models/x' }, facts)],
+  ])('%s is refused, the known ones named', (_why, plan) => {
+    expect(() => chooseBase(plan)).toThrowError(
+      expect.objectContaining({
+        kind: 'invalid',
+        code: 'unknown_base',
+        message: expect.stringContaining(plan.base),
+        next: expect.stringContaining(catalogue[plan.engine][0].id),
+      }),
+    )
+  })
+
+  it('stored in nf4 is not trained in another form; the official one is in either', () => {
+    expect(() => chooseBase(trl({ quantization: 'none' }))).toThrowError(
+      expect.objectContaining({
+        code: 'refused_base',
+        message: expect.stringContaining('quantization'),
+      }),
+    )
+    expect(chooseBase(trl({ base: official, quantization: 'none' }))?.id).toBe(official)
+  })
+
+  it('may be a folder of the session’s machine, with a warning', () => {
+    const plan = trl({ base: '/kaggle/input/mistral' })
+    expect(chooseBase(plan)).toBeUndefined()
+    expect(baseWarnings(plan)).toEqual([expect.stringMatching(/nothing is known.*architecture/)])
+  })
+
+  it.each([
+    ['taken at main', trl({ revision: 'main' }), /at main.*revision=COMMIT/],
+    ['behind a gate', trl({ base: official }), /licence and a token/],
+  ])('%s is warned of', (_why, plan, warning) => {
+    expect(baseWarnings(plan)).toEqual([expect.stringMatching(warning)])
+  })
+})
