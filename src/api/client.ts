@@ -95,7 +95,7 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     runs: () => all('/v1/runs', wire.RunSummary),
     run: (name: string) => read(`/v1/runs/${at(name)}`, wire.Run),
     startRun: (run: wire.NewRun, idempotencyKey?: string) =>
-      post('/v1/runs', run, wire.RunSummary, idempotencyKey),
+      post('/v1/runs', run, wire.StartedRun, idempotencyKey),
     stopRun: (name: string) => post(`/v1/runs/${at(name)}/stop`, {}, wire.StopAnswer),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),

@@ -65,7 +65,18 @@ export const NewRun = z.strictObject({
     .max(1_000_000)
     .optional()
     .describe('as many as epochs take when left out'),
-  epochs: z.number().positive().max(1000).default(1),
+  epochs: z
+    .number()
+    .positive()
+    .max(1000)
+    .optional()
+    .describe('passes over the data, 1 when left out'),
+  smoke: z
+    .boolean()
+    .default(false)
+    .describe(
+      'five real steps in two short sessions, to try the whole way; decides steps and sessions itself',
+    ),
   seed: z.number().int().min(0).max(2_147_483_647).default(7),
   plan: z
     .record(z.string(), z.unknown())
@@ -152,6 +163,26 @@ export const RunSummary = z.object({
   endedAt: Time.nullable(),
 })
 export type RunSummary = z.infer<typeof RunSummary>
+
+const Figure = z.object({
+  low: z.number().nullable(),
+  likely: z.number().nullable().describe('null where nothing can be said'),
+  high: z.number().nullable(),
+  unit: z.string(),
+  text: z.string(),
+  source: z.string().describe('what the figure rests on'),
+})
+
+export const StartedRun = RunSummary.extend({
+  predictions: z
+    .object({ uses: z.string(), memory: Figure, speed: Figure, hours: Figure, sessions: Figure })
+    .nullable()
+    .describe('null for a run begun by an earlier program'),
+  warnings: z
+    .array(z.string())
+    .describe('what speaks against it; rows are looked at in a dry run alone'),
+})
+export type StartedRun = z.infer<typeof StartedRun>
 
 export const Run = RunSummary.omit({ sessions: true }).extend({
   plan: z.record(z.string(), z.unknown()),

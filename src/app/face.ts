@@ -1,6 +1,7 @@
 import { artifactPrefix } from '../artifacts/checkpoint.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
+import { runOutlook } from '../control/run-outlook.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
@@ -38,6 +39,14 @@ export function openFace(
   const uploads = uploadDesk({ gate, desk, artifacts, checkpoints, ways, full: kept.full })
   const ports = { dataset: look.dataset, runNamed: look.run, insertRun: runs.insertRun, now }
   const begin = (wanted: WantedRun, dryRun: boolean) => startRun(ports, wanted, dryRun)
+  const outlookPorts = {
+    dataset: look.dataset,
+    accounts: look.accounts,
+    ledger: look.ledger,
+    readTrain: (version: string) => storage.files.read(version, 'train.jsonl'),
+    emulated,
+    now,
+  }
   const app = httpApp({
     adminToken: storage.admin.token,
     version: options.version,
@@ -48,6 +57,7 @@ export function openFace(
     urls,
     reads: look,
     startRun: begin,
+    outlook: (run, lookAtRows) => runOutlook(outlookPorts, run, lookAtRows),
     askStop: runs.askStop,
     once: runs.once,
     artifactPath: (runId, label, generation) =>

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { durationSeconds } from '../api/duration.ts'
-import type { NewRun, Run, RunEvent } from '../api/schemas.ts'
+import type { NewRun, RunEvent } from '../api/schemas.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Context } from './context.ts'
-import { bytes, seconds, sentence, wallTime } from './narrate.ts'
-import { bar, sparkline, table } from './table.ts'
+import { describeRun, describeStart } from './describe-run.ts'
+import { sentence, wallTime } from './narrate.ts'
+import { table } from './table.ts'
 
 interface StartFlags {
   data: string
@@ -20,6 +21,7 @@ interface StartFlags {
   saveEvery?: string
   heartbeat?: string
   stepPace?: string
+  smoke?: boolean
   dryRun?: boolean
   watch?: boolean
 }
@@ -81,6 +83,7 @@ function wantedRun(flags: StartFlags): NewRun {
     dataset: flags.data,
     plan: planOf(flags.set),
     options: set,
+    smoke: flags.smoke ?? false,
     dryRun: flags.dryRun ?? false,
     ...given,
   }
@@ -122,20 +125,20 @@ export function trainCommands(program: Command, context: Context): void {
       '--step-pace <duration>',
       'make each step take at least this long (engine dry, for watching)',
     )
-    .option('--dry-run', 'check everything, begin nothing')
+    .option(
+      '--smoke',
+      'try the whole way first: five real steps, a checkpoint, and its resume in a second session, some ten minutes of quota',
+    )
+    .option('--dry-run', 'check everything, tell memory, hours and warnings, begin nothing')
     .option('--watch', 'follow the run to its end')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
+      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
     )
     .action(async (flags: StartFlags) => {
       const client = context.client()
       const run = await client.startRun(wantedRun(flags), flags.dryRun ? undefined : randomUUID())
-      context.answer(run, () =>
-        flags.dryRun
-          ? `Nothing was begun. It would be ${run.targetSteps} steps with the engine ${run.engine}.`
-          : `Run ${run.name} (${run.id}): ${run.targetSteps} steps with the engine ${run.engine}.\n  Watch it: rodizio train show ${run.name}   or: rodizio train logs ${run.name} --follow`,
-      )
+      context.answer(run, () => describeStart(run, flags))
       if (flags.watch && !flags.dryRun) await follow(context, run.name, 0)
     })
 
@@ -221,55 +224,4 @@ async function follow(context: Context, name: string, from: number): Promise<voi
     if (over.has(state)) return
     await systemClock.sleep(1000)
   }
-}
-
-function describeRun(run: Run): string {
-  const lines = [
-    `Run ${run.name} (${run.id}): ${run.state}, engine ${run.engine}`,
-    `  ${bar(run.step, run.targetSteps)}  step ${run.step} of ${run.targetSteps}`,
-  ]
-  if (run.loss) {
-    lines.push(
-      `  loss ${run.loss.first.toFixed(3)} → ${run.loss.last.toFixed(3)}  ${sparkline(
-        run.losses.map(({ loss }) => loss),
-        40,
-      )}`,
-    )
-  }
-  if (run.waiting) lines.push(`  waiting: ${run.waiting}`)
-  if (run.failure) lines.push(`  failed: ${run.failure}`)
-  const sessions = run.sessions.map((s) => [
-    String(s.generation),
-    `${s.account} (${s.provider}${s.emulated ? ', emulated' : ''})`,
-    s.outcome ?? s.state,
-    `${s.fromStep} → ${s.toStep}`,
-    s.usedSeconds === null ? '' : seconds(s.usedSeconds),
-    s.link
-      ? `open ${s.link} and press Run all`
-      : (s.reason ?? (s.sealed ? 'takes no orders: no public address' : '')),
-  ])
-  lines.push('', table(['SESSION', 'ACCOUNT', 'OUTCOME', 'STEPS', 'USED', 'WHY'], sessions))
-  const kept = run.checkpoints.filter(({ state }) => state === 'committed')
-  lines.push(
-    '',
-    table(
-      ['CHECKPOINT', 'SESSION', 'SIZE', 'HELD-OUT LOSS', 'COMMITTED'],
-      kept.map((c) => [
-        `step ${c.step}`,
-        String(c.generation),
-        bytes(c.bytes),
-        typeof c.metrics.heldOutLoss === 'number' ? c.metrics.heldOutLoss.toFixed(3) : '',
-        wallTime(c.committedAt),
-      ]),
-    ),
-  )
-  if (run.artifact) {
-    const note = run.artifact.label === 'dry' ? ' (dry: a rehearsal, not an adapter)' : ''
-    lines.push(
-      '',
-      `Artifact "${run.artifact.label}"${note} at step ${run.artifact.step}:`,
-      `  ${run.artifact.path}`,
-    )
-  }
-  return lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')
 }

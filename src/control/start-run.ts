@@ -1,7 +1,14 @@
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
-import { PlanOverrides, planFor } from '../notebooks/plan.ts'
-import { defaultOptions, type Run, type RunOptions } from '../rotation/run.ts'
+import { chooseBase } from '../notebooks/choose-base.ts'
+import { type Plan, PlanOverrides, planFor } from '../notebooks/plan.ts'
+import {
+  defaultOptions,
+  type Run,
+  type RunOptions,
+  smokeOptions,
+  smokeSteps,
+} from '../rotation/run.ts'
 
 export interface WantedRun {
   /** Made from the caller's Idempotency-Key: the same request twice is the same run. */
@@ -11,11 +18,14 @@ export interface WantedRun {
   readonly engine: 'dry' | 'trl'
   /** Optimizer steps; as many as `epochs` take when left out. */
   readonly steps?: number | undefined
-  readonly epochs: number
+  /** One when left out. */
+  readonly epochs?: number | undefined
   readonly seed: number
   readonly plan: Readonly<Record<string, unknown>>
   readonly options: { readonly [K in keyof RunOptions]?: RunOptions[K] | undefined }
   readonly sample?: boolean
+  /** A trial of the whole way in two short sessions: it decides steps and sessions itself. */
+  readonly smoke?: boolean
 }
 
 export interface StartPorts {
@@ -33,13 +43,14 @@ export interface StartPorts {
 
 /**
  * Makes a run of what a person asked for; nothing is stored when anything about it is wrong.
- * @throws AppError `not-found` (`dataset_unknown`), `conflict` (`run_exists`), `invalid` that names the field
+ * @throws AppError `not-found` (`dataset_unknown`), `conflict` (`run_exists`), `invalid` that names the field or the base
  */
 export async function startRun(
   ports: StartPorts,
   wanted: WantedRun,
   dryRun: boolean,
 ): Promise<Run> {
+  refuseContradictions(wanted)
   const before = wanted.id === undefined ? undefined : await ports.runNamed(wanted.id)
   if (before) return before
   const dataset = await ports.dataset(wanted.dataset)
@@ -63,7 +74,11 @@ export async function startRun(
       next: 'Choose another name with --name, or look at that one: rodizio train show',
     })
   }
-  const targetSteps = wanted.steps ?? stepsOf(wanted, dataset.train.rows)
+  const targetSteps = wanted.smoke
+    ? smokeSteps
+    : (wanted.steps ?? stepsOf(wanted, dataset.train.rows))
+  const plan = planOf(wanted, targetSteps, dataset.train.sha256)
+  chooseBase(plan)
   const run: Run = {
     id,
     name,
@@ -71,8 +86,8 @@ export async function startRun(
     state: 'queued',
     stopAsked: false,
     datasetVersion: dataset.version,
-    plan: planOf(wanted, targetSteps, dataset.train.sha256),
-    options: optionsOf(wanted.options),
+    plan,
+    options: optionsOf(wanted.smoke ? { ...wanted.options, ...smokeOptions } : wanted.options),
     targetSteps,
     step: 0,
     generation: 0,
@@ -87,6 +102,30 @@ export async function startRun(
   return run
 }
 
+/** What a smoke run decides itself, under the flags that a person knows. */
+const decidedBySmoke: Readonly<Record<string, string>> = {
+  steps: '--steps',
+  epochs: '--epochs',
+  saveSeconds: '--save-every',
+  saveSteps: 'saveSteps',
+  sessionSeconds: '--session-max',
+  minSessionSeconds: 'minSessionSeconds',
+}
+
+function refuseContradictions({ smoke, steps, epochs, options }: WantedRun): void {
+  if (!smoke) return
+  const given = { steps, epochs, ...options }
+  const against = Object.entries(given)
+    .filter(([name, value]) => value !== undefined && name in decidedBySmoke)
+    .map(([name]) => decidedBySmoke[name])
+  if (against.length === 0) return
+  throw new AppError(
+    'invalid',
+    `a smoke run has ${smokeSteps} steps in two sessions and does not go with ${against.join(', ')}`,
+    { code: 'smoke_contradicted', next: 'Leave them out, or start a whole run without --smoke' },
+  )
+}
+
 /** Steps of whole passes over the data, the last batch of each counted in full. */
 function stepsOf(wanted: WantedRun, rows: number): number {
   const { batchSize, accumulation } = planFor(wanted.engine, overridesOf(wanted), {
@@ -94,14 +133,10 @@ function stepsOf(wanted: WantedRun, rows: number): number {
     seed: wanted.seed,
     dataSha256: '0'.repeat(64),
   })
-  return Math.max(1, Math.ceil((rows * wanted.epochs) / (batchSize * accumulation)))
+  return Math.max(1, Math.ceil((rows * (wanted.epochs ?? 1)) / (batchSize * accumulation)))
 }
 
-function planOf(
-  wanted: WantedRun,
-  targetSteps: number,
-  dataSha256: string,
-): Record<string, unknown> {
+function planOf(wanted: WantedRun, targetSteps: number, dataSha256: string): Plan {
   return planFor(wanted.engine, overridesOf(wanted), { targetSteps, seed: wanted.seed, dataSha256 })
 }
 

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { NewRun, Run, RunEvent, RunSummary, StopAnswer } from '../api/schemas.ts'
+import { NewRun, Run, RunEvent, RunSummary, StartedRun, StopAnswer } from '../api/schemas.ts'
 import type { Reads } from '../control/reads.ts'
+import type { Outlook } from '../control/run-outlook.ts'
 import type { WantedRun } from '../control/start-run.ts'
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
@@ -12,6 +13,7 @@ import { emulatedNames, toEvent, toRun, toRunSummary } from './views.ts'
 export interface RunPorts {
   readonly reads: Reads
   readonly startRun: (wanted: WantedRun, dryRun: boolean) => Promise<DomainRun>
+  readonly outlook: (run: DomainRun, lookAtRows: boolean) => Promise<Outlook>
   readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
   readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
   readonly artifactPath: (runId: string, label: string, generation: number) => string
@@ -31,7 +33,10 @@ const start = createRoute({
     body: body(NewRun),
     headers: z.object({ 'idempotency-key': z.string().min(8).max(200).optional() }),
   },
-  responses: answers('The run; its first session is sought at the next tick', RunSummary),
+  responses: answers(
+    'The run with what is to be expected of it; its first session is sought at the next tick',
+    StartedRun,
+  ),
 })
 
 const show = createRoute({
@@ -85,14 +90,17 @@ export const runRoutes = (ports: RunPorts) => {
       const key = c.req.valid('header')['idempotency-key']
       const begin = async (id?: string) => {
         const run = await ports.startRun(id === undefined ? wanted : { ...wanted, id }, dryRun)
-        return toRunSummary(run, 0)
+        const { predictions, warnings } = await ports.outlook(run, dryRun)
+        return { ...toRunSummary(run, 0), predictions, warnings: [...warnings] }
       }
       if (key === undefined || dryRun) return c.json(await begin(), 200)
       const id = `run_${sha256Hex(key).slice(0, 20)}`
       const answer = await ports.once(key, `POST /v1/runs ${JSON.stringify(wanted)}`, async () =>
         JSON.stringify(await begin(id)),
       )
-      return c.json(RunSummary.parse(JSON.parse(answer)), 200)
+      // An answer that an earlier program stored has less.
+      const stored = { predictions: null, warnings: [], ...JSON.parse(answer) }
+      return c.json(StartedRun.parse(stored), 200)
     })
     .openapi(show, async (c) => {
       const run = await must(c.req.valid('param').name)

@@ -15,13 +15,18 @@ async function opened() {
     insertRun: book.insertRun,
     now: () => new Date(start),
   }
-  return { look, book, ports, [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose]() }
+  return {
+    db: fresh.db,
+    look,
+    book,
+    ports,
+    [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose](),
+  }
 }
 
 const wanted: WantedRun = {
   dataset: 'one',
   engine: 'dry',
-  epochs: 1,
   seed: 7,
   plan: {},
   options: {},
@@ -54,6 +59,62 @@ describe('a run that is started', () => {
     await using world = await opened()
     const first = await startRun(world.ports, { ...wanted, id: 'run_x' }, false)
     expect(await startRun(world.ports, { ...wanted, id: 'run_x', steps: 9 }, false)).toEqual(first)
+  })
+})
+
+describe('a smoke run', () => {
+  it('has five steps, three of them in its first session, and says what it is', async () => {
+    await using world = await opened()
+    const run = await startRun(world.ports, { ...wanted, smoke: true }, false)
+    const stored = await world.look.run(run.name)
+    expect(stored).toMatchObject({
+      targetSteps: 5,
+      plan: { targetSteps: 5 },
+      options: { smoke: true, sessionSteps: 3, sessionSeconds: 1800, minSessionSeconds: 600 },
+    })
+  })
+
+  it.each([
+    ['steps', { steps: 9 }, '--steps'],
+    ['epochs', { epochs: 1 }, '--epochs'],
+    ['the length of sessions', { options: { sessionSeconds: 60 } }, '--session-max'],
+    ['when to save', { options: { saveSeconds: 60 } }, '--save-every'],
+    ['several at once', { steps: 9, options: { saveSteps: 1 } }, '--steps, saveSteps'],
+  ])('decides %s itself', async (_what, changes, named) => {
+    await using world = await opened()
+    const contradicted = { ...wanted, smoke: true, ...changes }
+    await expect(startRun(world.ports, contradicted, false)).rejects.toMatchObject({
+      kind: 'invalid',
+      code: 'smoke_contradicted',
+      message: expect.stringMatching(new RegExp(`with ${named}$`)),
+    })
+    expect((await world.look.runs(10, undefined)).items).toEqual([])
+  })
+
+  it('takes what does not contradict it', async () => {
+    await using world = await opened()
+    const changes = { options: { heartbeatSeconds: 5, saveSteps: undefined } }
+    const run = await startRun(world.ports, { ...wanted, smoke: true, ...changes }, true)
+    expect(run.options).toMatchObject({ heartbeatSeconds: 5, saveSteps: 500, smoke: true })
+  })
+
+  it('is not what a run of an earlier program is, whose options know nothing of it', async () => {
+    await using world = await opened()
+    const old = await startRun(world.ports, { ...wanted, name: 'old' }, false)
+    const { smoke: _smoke, sessionSteps: _steps, ...fewer } = old.options
+    await world.db.run('update runs set options = $1', JSON.stringify(fewer))
+    expect((await world.look.run('old'))?.options).toEqual(old.options)
+  })
+})
+
+describe('a base that is not known', () => {
+  it('begins no run', async () => {
+    await using world = await opened()
+    const plan = { base: 'gpt-2' }
+    await expect(
+      startRun(world.ports, { ...wanted, engine: 'trl', plan }, false),
+    ).rejects.toMatchObject({ code: 'unknown_base' })
+    expect((await world.look.runs(10, undefined)).items).toEqual([])
   })
 })
 

@@ -183,6 +183,51 @@ describe('a call that cannot be answered', () => {
   })
 })
 
+describe('a dry run', () => {
+  it('tells what a run would take and what speaks against it, and begins nothing', async () => {
+    const json = { dataset: 'piloto', engine: 'trl', steps: 1, dryRun: true, name: 'dry-run' }
+    const response = await service.call('/v1/runs', {
+      json: { ...json, plan: { revision: 'main', maxLength: 16 } },
+    })
+    const answer = (await response.json()) as { predictions: object; warnings: string[] }
+    expect(answer.predictions).toMatchObject({
+      memory: { unit: 'GB' },
+      speed: { likely: 150, unit: 'tokens/s' },
+      hours: { unit: 'h' },
+      sessions: { likely: 1 },
+    })
+    expect(answer.warnings).toContainEqual(expect.stringContaining('no account'))
+    expect(answer.warnings).toContainEqual(expect.stringContaining('at main'))
+    expect((await service.call('/v1/runs/dry-run')).status).toBe(404)
+  })
+
+  it('reads the rows of its data', async () => {
+    await using own = await runningService()
+    const long = [
+      { role: 'user', content: 'q' },
+      { role: 'assistant', content: 'a'.repeat(100) },
+    ]
+    const body = `${JSON.stringify({ messages: long })}\n`
+    await own.call('/v1/datasets?name=longo', { method: 'POST', body })
+    const json = { dataset: 'longo', dryRun: true, plan: { maxLength: 99 } }
+    const { warnings } = (await (await own.call('/v1/runs', { json })).json()) as {
+      warnings: string[]
+    }
+    expect(warnings).toContainEqual(expect.stringContaining('longer than maxLength 99'))
+  })
+
+  it('of a smoke run is one of five steps, which its whole answer says', async () => {
+    const json = { dataset: 'piloto', smoke: true, name: 'smoke' }
+    const dry = await (await service.call('/v1/runs', { json: { ...json, dryRun: true } })).json()
+    expect(dry).toMatchObject({ targetSteps: 5 })
+    const begun = await (await service.call('/v1/runs', { json })).json()
+    expect(begun).toMatchObject({ targetSteps: 5, warnings: expect.any(Array) })
+    expect(await service.get('/v1/runs/smoke')).toMatchObject({
+      options: { smoke: true, sessionSteps: 3 },
+    })
+  })
+})
+
 describe('an Idempotency-Key', () => {
   const start = (key: string, json: object) =>
     service.call('/v1/runs', { json, headers: { 'idempotency-key': key } })
