@@ -1,0 +1,65 @@
+import signal
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from box import KEY, MISSING, Box
+from serve.settings import Unusable, read_settings
+from serve.stop_text import StopText
+
+
+class Settings(unittest.TestCase):
+    def test_a_setting_that_cannot_be_is_refused_by_its_name(self):
+        good = {'SERVE_KEY': KEY, 'ADAPTER_DIR': '/adapter'}
+        self.assertEqual(read_settings(good).waiting, 4)
+        for changes, name in (
+                ({'SERVE_KEY': 'short'}, 'SERVE_KEY'), ({'SERVE_KEY': KEY + '\n'}, 'SERVE_KEY'),
+                ({'SERVE_KEY_FILE': '/nowhere'}, 'SERVE_KEY_FILE'), ({'ADAPTER_DIR': ''}, 'ADAPT'),
+                ({'SERVE_PORT': '70000'}, 'SERVE_PORT'), ({'SERVE_WAITING': '-1'}, 'SERVE_WAITING'),
+                ({'SERVE_SECONDS': 'inf'}, 'SERVE_SECONDS'), ({'SERVE_SECONDS': '0'}, 'SERVE_SEC'),
+                ({'BASE_QUANTIZATION': 'int8'}, 'BASE_QUANTIZATION')):
+            with self.subTest(changes), self.assertRaisesRegex(Unusable, name) as caught:
+                read_settings({**good, **changes})
+            self.assertNotIn(KEY, str(caught.exception))
+
+    def test_the_key_comes_from_its_file_where_there_is_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / 'key'
+            path.write_text('another-key-of-the-tests\n')
+            env = {'SERVE_KEY': KEY, 'SERVE_KEY_FILE': str(path), 'ADAPTER_DIR': '/adapter'}
+            self.assertEqual(read_settings(env).key, 'another-key-of-the-tests')
+
+
+class Stops(unittest.TestCase):
+    def test_a_text_ends_at_its_first_stop_however_it_is_cut_into_pieces(self):
+        whole = 'um dois\n\ntrês FIM quatro'
+        for stops, kept in ((('FIM',), 'um dois\n\ntrês '), (('\n\n', 'FIM'), 'um dois'),
+                            (('quatro!', 'nada'), whole), ((), whole), (('u',), '')):
+            for size in range(1, len(whole) + 1):
+                stop = StopText(stops)
+                got = ''.join(stop.feed(whole[at:at + size]) for at in range(0, len(whole), size))
+                self.assertEqual((got + stop.rest(), stop.reached), (kept, kept != whole))
+
+
+@unittest.skipIf(MISSING, MISSING)
+class Leaving(unittest.TestCase):
+    def test_it_tells_the_seconds_left_and_leaves_when_they_are_over(self):
+        box = Box(type(self), SERVE_SECONDS='3').start()
+        first = box.health()['seconds_left']
+        self.assertTrue(0 < first <= 3, first)
+        time.sleep(0.3)
+        self.assertLess(box.health()['seconds_left'], first - 0.2)
+        self.assertEqual(box.process.wait(10), 0)
+
+    def test_a_box_that_stays_has_no_seconds_left_and_leaves_at_a_signal_in_mid_answer(self):
+        box = Box(type(self)).start()
+        self.assertIsNone(box.health()['seconds_left'])
+        stream = box.open_stream('slow endless', stream=True, max_tokens=1000)
+        self.addCleanup(stream.close)
+        box.wait_for((1, 0))
+        self.assertLess(box.kill(signal.SIGTERM), 9)
+
+
+if __name__ == '__main__':
+    unittest.main()
