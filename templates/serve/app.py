@@ -77,9 +77,8 @@ def create_app(settings, generator, deadline=None):
         if body.version is not None:
             folder = generator.adapter.folder.parent / body.version
         adapter = await asyncio.to_thread(verified_adapter, folder, body.sha256)
-        if adapter.sha256 != generator.adapter.sha256:
-            await dispatcher.switch(adapter)
-        return {'adapter': about(generator.adapter)}
+        await dispatcher.switch(adapter)
+        return {'adapter': about(adapter)}
 
     @app.get('/v1/models')
     async def models():

@@ -95,9 +95,12 @@ class Dispatcher:
         return answer
 
     async def switch(self, adapter):
-        """Switches between two answers; those that wait are answered with the new adapter."""
+        """Switches between two answers; those that wait are answered with the new adapter.
+
+        The last of several calls wins; one for what is served already changes nothing."""
         async with self._model:
-            await self._on_thread(self.generator.switch, adapter)
+            if adapter.sha256 != self.generator.adapter.sha256:
+                await self._on_thread(self.generator.switch, adapter)
 
     def state(self):
         busy = self._began is not None

@@ -1,9 +1,12 @@
+import json
 import signal
 import tempfile
+import threading
+import time
 import unittest
 from pathlib import Path
 
-from box import MISSING, Box, write_adapter
+from box import KEY, MISSING, Box, write_adapter
 from serve.adapter import Rejected, verified_adapter
 
 
@@ -107,7 +110,6 @@ class HotSwitch(unittest.TestCase):
         self.assertEqual((self.served(), self.text()), ('v1', first))
 
     def test_an_answer_under_way_ends_with_the_adapter_it_began_with(self):
-        import threading
         answers = []
         asking = threading.Thread(target=lambda: answers.append(
             self.box.ask('slow endless', max_tokens=25)[2]))
@@ -119,6 +121,22 @@ class HotSwitch(unittest.TestCase):
         self.assertEqual(answers[0]['usage']['completion_tokens'], 25)
         again = self.box.ask('slow endless', max_tokens=25)[2]
         self.assertEqual(again['system_fingerprint'], self.box.hashes['v2'][:16])
+
+    def test_of_two_switches_that_wait_the_last_one_wins(self):
+        stream = self.box.open_stream('slow endless', max_tokens=40)
+        self.addCleanup(stream.close)
+        self.box.wait_for((1, 0))
+        waiting = []
+        for version in ('v2', 'v1'):
+            connection = self.box.connect()
+            self.addCleanup(connection.close)
+            connection.request('POST', '/adapters/load', json.dumps({'version': version}), {
+                'content-type': 'application/json', 'authorization': 'Bearer ' + KEY})
+            waiting.append(connection)
+            time.sleep(0.1)  # hashing takes a moment: the second is to be the second
+        answers = [json.loads(each.getresponse().read()) for each in waiting]
+        self.assertEqual([each['adapter']['version'] for each in answers], ['v2', 'v1'])
+        self.assertEqual(self.served(), 'v1')
 
     def test_killed_it_comes_back_with_the_current_adapter(self):
         self.load(version='v2')
