@@ -1,10 +1,13 @@
+import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
-from box import KEY, MISSING, Box
+from box import KEY, MISSING, TEMPLATES, Box, write_adapter
 from serve.settings import Unusable, read_settings
 from serve.stop_text import StopText
 
@@ -29,6 +32,23 @@ class Settings(unittest.TestCase):
             path.write_text('another-key-of-the-tests\n')
             env = {'SERVE_KEY': KEY, 'SERVE_KEY_FILE': str(path), 'ADAPTER_DIR': '/adapter'}
             self.assertEqual(read_settings(env).key, 'another-key-of-the-tests')
+
+
+class Program(unittest.TestCase):
+    def test_it_does_not_start_on_what_it_cannot_serve_and_says_why_in_a_sentence(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_adapter(Path(folder) / 'cut')
+            (Path(folder) / 'cut' / 'adapter_model.safetensors').write_bytes(b'')
+            for adapter, key, sentence in (
+                    ('v1', KEY, 'there is no adapter v1'), ('v1', 'short', 'the key in SERVE_KEY'),
+                    ('cut', KEY, 'adapter_model.safetensors of cut is damaged')):
+                ran = subprocess.run(
+                    [sys.executable, '-m', 'serve'], cwd=TEMPLATES, capture_output=True, text=True,
+                    env=dict(os.environ, SERVE_KEY=key, ADAPTER_DIR=str(Path(folder) / adapter)))
+                self.assertEqual(ran.returncode, 1)
+                self.assertIn('the server cannot start: ' + sentence, ran.stderr)
+                self.assertEqual(ran.stderr.count('\n'), 1, ran.stderr)
+                self.assertNotIn(key, ran.stderr)
 
 
 class Stops(unittest.TestCase):
