@@ -7,11 +7,12 @@ from starlette.exceptions import HTTPException
 from .errors import error_response
 
 MOST_BODY_BYTES = 1 << 20
+MOST_DISCARDED_BYTES = 16 << 20
 OPEN_PATHS = ('/health',)
 
 
 class Gate:
-    """Refuses before a byte of the body is read; the key is compared in constant time."""
+    """Refuses before any of the body is understood; the key is compared in constant time."""
 
     def __init__(self, app, key):
         self._app = app
@@ -27,6 +28,7 @@ class Gate:
             return await refusal(scope, receive, send)
         length = headers.get(b'content-length', b'0')
         if not length.isdigit() or int(length[:10]) > MOST_BODY_BYTES:
+            await discard(receive)
             refusal = error_response(413, 'body_too_large', TOO_LARGE,
                                      headers={'connection': 'close'})
             return await refusal(scope, receive, send)
@@ -41,6 +43,16 @@ class Gate:
 TOO_LARGE = 'the body has more than %d bytes' % MOST_BODY_BYTES
 
 
+async def discard(receive):
+    """Lets a client write to its end: one that is cut off while it writes sees no answer."""
+    discarded = 0
+    while discarded < MOST_DISCARDED_BYTES:
+        message = await receive()
+        discarded += len(message.get('body', b''))
+        if not message.get('more_body'):
+            return
+
+
 def counted(receive):
     """A body in chunks tells no length beforehand."""
     total = 0
@@ -50,6 +62,8 @@ def counted(receive):
         message = await receive()
         total += len(message.get('body', b''))
         if total > MOST_BODY_BYTES:
+            if message.get('more_body'):
+                await discard(receive)
             raise HTTPException(413, TOO_LARGE)
         return message
 

@@ -32,7 +32,7 @@ class FakeGenerator:
         seed = None
         if order.temperature == 0 or order.seed is not None:
             seed = '%s %s %s' % (self.adapter.sha256, text, order.seed)
-        chance = random.Random(seed)
+        chance, adapter = random.Random(seed), self.adapter
         most = order.max_tokens if 'endless' in text else min(order.max_tokens, USUAL_TOKENS)
         for count in range(1, most + 1):
             if 'slow' in text:
@@ -40,6 +40,8 @@ class FakeGenerator:
             until = time.monotonic() + (0.02 if 'spin' in text else 0)
             while time.monotonic() < until:
                 pass
+            if self.adapter is not adapter:
+                raise RuntimeError('the adapter was changed in the middle of an answer')
             emit(chance.choice(WORDS) + ' ')
             if should_stop():
                 return Result('stop', len(text.split()), count)

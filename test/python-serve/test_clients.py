@@ -62,6 +62,10 @@ class OfficialClient(unittest.TestCase):
         self.assertEqual(cut.message.content, ' '.join(words[:at]) + ' ')
         self.assertEqual(cut.finish_reason, 'stop')
 
+    def test_what_only_begins_like_a_stop_text_is_said(self):
+        whole = self.ask().choices[0].message.content
+        self.assertEqual(self.ask(stop=whole[-4:] + '!').choices[0].message.content, whole)
+
     def test_texts_may_come_in_parts(self):
         parts = [{'role': 'user', 'content': [{'type': 'text', 'text': 'Qual é '},
                                               {'type': 'text', 'text': 'a maré?'}]}]

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,6 +9,10 @@ import unittest
 from pathlib import Path
 
 from box import KEY, MISSING, TEMPLATES, Box, write_adapter
+from fake_generator import WORDS, FakeGenerator
+from serve.adapter import verified_adapter
+from serve.dispatcher import Dispatcher, Left
+from serve.generator import Order
 from serve.settings import Unusable, read_settings
 from serve.stop_text import StopText
 
@@ -49,6 +54,26 @@ class Program(unittest.TestCase):
                 self.assertIn('the server cannot start: ' + sentence, ran.stderr)
                 self.assertEqual(ran.stderr.count('\n'), 1, ran.stderr)
                 self.assertNotIn(key, ran.stderr)
+
+
+class Closing(unittest.IsolatedAsyncioTestCase):
+    async def test_who_is_answered_and_who_waits_is_told_that_the_server_leaves(self):
+        with tempfile.TemporaryDirectory() as folder:
+            write_adapter(Path(folder) / 'v1')
+            generator = FakeGenerator(verified_adapter(Path(folder) / 'v1'))
+        dispatcher = Dispatcher(generator, 1)
+        order = Order(None, 'slow endless', 1000, 0, 1)
+        answers = [dispatcher.submit(order), dispatcher.submit(order)]
+        first = await anext(answers[0].pieces())
+        dispatcher.close()
+        self.assertIn(first.strip(), WORDS)
+        for answer in answers:
+            with self.assertRaises(Left):
+                async with asyncio.timeout(2):
+                    async for _piece in answer.pieces():
+                        pass
+        async with asyncio.timeout(2):
+            await answers[0].task
 
 
 class Stops(unittest.TestCase):

@@ -33,24 +33,44 @@ class Queue(unittest.TestCase):
             self.assertRegex(headers['retry-after'], '^[1-9][0-9]?$')
         self.assertEqual(self.box.call('POST', '/generate', {'prompt': 'oi'})[0], 429)
 
+    def assert_freed_in_time(self, leave):
+        """`leave` sets the stage and gives the queue to wait for; neighbours may spoil a try."""
+        tries = []
+        for _try in range(3):
+            tries.append(self.box.wait_for(leave()))
+            if tries[-1] < 0.1:
+                return
+        self.fail('it took %s s' % tries)
+
     def test_a_client_that_leaves_a_stream_frees_the_model_within_100_ms(self):
-        stream = self.occupy(stream=True)
-        stream.getresponse().read(200)
-        self.box.wait_for((1, 0))
-        stream.close()
-        stream.sock = None
-        self.assertLess(self.box.wait_for((0, 0)), 0.1)
+        def leave():
+            stream = self.occupy(stream=True)
+            answer = stream.getresponse()
+            answer.read(200)
+            self.box.wait_for((1, 0))
+            answer.close()
+            stream.close()
+            return 0, 0
+        self.assert_freed_in_time(leave)
 
     def test_so_does_one_that_leaves_a_whole_answer(self):
-        stream = self.occupy()
-        self.box.wait_for((1, 0))
-        stream.close()
-        self.assertLess(self.box.wait_for((0, 0)), 0.1)
+        def leave():
+            stream = self.occupy()
+            self.box.wait_for((1, 0))
+            stream.close()
+            return 0, 0
+        self.assert_freed_in_time(leave)
 
     def test_one_that_leaves_the_queue_frees_its_place_and_no_other(self):
-        self.fill()
-        self.streams[1].close()
-        self.assertLess(self.box.wait_for((1, 1)), 0.1)
+        def leave():
+            for stream in self.streams:
+                stream.close()
+            self.box.wait_for((0, 0))
+            self.streams.clear()
+            self.fill()
+            self.streams[1].close()
+            return 1, 1
+        self.assert_freed_in_time(leave)
         self.streams[0].close()
         self.box.wait_for((1, 0))
 
@@ -69,7 +89,7 @@ class Queue(unittest.TestCase):
         connection = self.box.connect()
         self.addCleanup(connection.close)
         rounds = []
-        for _round in range(5):  # neighbours on the machine may spoil one
+        for _round in range(10):  # neighbours on the machine may spoil one
             taken = []
             for _call in range(200):
                 began = time.perf_counter()
@@ -131,11 +151,12 @@ class Refusals(unittest.TestCase):
 
     def test_a_body_that_is_no_json_or_too_large_is_refused(self):
         self.assertEqual(self.box.call('POST', '/generate', b'{"prompt": ')[0], 422)
-        large = json.dumps({'prompt': 'x' * (1 << 20)}).encode()
+        large = json.dumps({'prompt': 'x' * (4 << 20)}).encode()
         self.assertEqual(self.box.call('POST', '/generate', large)[0], 413)
         connection = self.box.connect()
         self.addCleanup(connection.close)
-        connection.request('POST', '/generate', iter([large]), {
+        parts = (large[at:at + 1000] for at in range(0, len(large), 1000))
+        connection.request('POST', '/generate', parts, {
             'content-type': 'application/json', 'authorization': 'Bearer ' + KEY,
             'transfer-encoding': 'chunked'}, encode_chunked=True)
         self.assertEqual(connection.getresponse().status, 413)
