@@ -2,14 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { makePlace, type Place, until } from './service.ts'
+import { ownClient } from './outside.ts'
+import { completed, makePlace, type Place, until } from './service.ts'
 
-const google = {
-  RODIZIO_SAMPLE: 'off',
-  RODIZIO_STORE: 'drive',
-  GOOGLE_CLIENT_ID: 'own-client.apps.example.com',
-  GOOGLE_CLIENT_SECRET: 'planted-client-secret',
-}
 const flags = [
   '--session-max',
   '14s',
@@ -21,30 +16,8 @@ const flags = [
   '0.2s',
 ]
 
-/** A call to one of the emulators of this place. */
-async function ask<T>(
-  service: 'drive' | 'colab',
-  place: Place,
-  method: string,
-  name: string,
-  body?: unknown,
-): Promise<T> {
-  const text = readFileSync(join(place.data, 'emulators/emulators.json'), 'utf8')
-  const file = JSON.parse(text) as { urls: Record<string, string>; adminToken: string }
-  const response = await fetch(`${file.urls[service]}/_emulator/${name}`, {
-    method,
-    headers: { 'x-emulator-token': file.adminToken, 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  })
-  if (!response.ok) throw new Error(`${name}: ${response.status} ${await response.text()}`)
-  return (await response.json()) as T
-}
-
-const askGoogle = <T>(place: Place, method: string, name: string, body?: unknown) =>
-  ask<T>('drive', place, method, name, body)
-
 async function ready(more: Record<string, string> = {}): Promise<Place> {
-  const place = await makePlace({ ...google, ...more })
+  const place = await makePlace({ ...ownClient, ...more })
   await place.start()
   await until('the accounts', async () => (await place.client().accounts()).length === 3)
   const file = join(place.data, '..', 'rows.jsonl')
@@ -58,17 +31,6 @@ async function ready(more: Record<string, string> = {}): Promise<Place> {
   await place.json('data', 'import', file, '--name', 'rows')
   return place
 }
-
-const completed = (place: Place, name: string) =>
-  until(
-    `${name} to complete`,
-    async () => {
-      const run = await place.client().run(name)
-      expect(run.failure).toBeNull()
-      return run.state === 'completed' ? run : undefined
-    },
-    200_000,
-  )
 
 it('waits for a sign-in, then rotates with its checkpoints on Drive, through kills of the service', async () => {
   await using place = await ready()
@@ -88,8 +50,8 @@ it('waits for a sign-in, then rotates with its checkpoints on Drive, through kil
   expect(new Set(run.sessions.map(({ provider }) => provider)).size).toBe(2)
   // The bytes went past the service: nothing of them stands in its own folder.
   expect(existsSync(join(place.data, 'store/runs'))).toBe(false)
-  const { files } = await askGoogle<{ files: { name: string; bytes: number | null }[] }>(
-    place,
+  const { files } = await place.ask<{ files: { name: string; bytes: number | null }[] }>(
+    'drive',
     'GET',
     'state',
   )
@@ -97,7 +59,7 @@ it('waits for a sign-in, then rotates with its checkpoints on Drive, through kil
   const manifests = files.filter(({ name }) => name === 'manifest.json')
   expect(manifests.length).toBe(kept.length + 1) // and the artifact's
   await place.stop()
-  const secrets = [google.GOOGLE_CLIENT_SECRET, 'ya29.', '1//']
+  const secrets = [ownClient.GOOGLE_CLIENT_SECRET, 'ya29.', '1//']
   for (const name of readdirSync(place.data, { recursive: true, encoding: 'utf8' })) {
     if (name.startsWith('emulators') || name === 'secret.key') continue
     const path = join(place.data, name)
@@ -112,8 +74,8 @@ it('tells once that the sign-in is over, starts nothing more, and goes on after 
   await place.json('login', 'google')
   await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '170', ...flags)
   await until('a checkpoint', async () => (await place.client().run('r')).checkpoints.length > 0)
-  await askGoogle(place, 'POST', 'revoke', {})
-  await askGoogle(place, 'POST', 'expire', { what: 'access-tokens' })
+  await place.ask('drive', 'POST', 'revoke', {})
+  await place.ask('drive', 'POST', 'expire', { what: 'access-tokens' })
   await until('the sign-out to be noticed', async () =>
     place.output().includes('sign-in at Google is over'),
   )
@@ -122,7 +84,7 @@ it('tells once that the sign-in is over, starts nothing more, and goes on after 
   await place.json('login', 'google')
   await completed(place, 'r')
   expect(await place.json('logout', 'google')).toEqual({ state: 'none' })
-  expect(await askGoogle(place, 'POST', 'revoke', {})).toEqual({ tokens: 0 })
+  expect(await place.ask('drive', 'POST', 'revoke', {})).toEqual({ tokens: 0 })
   await until('the logout to be told', async () => place.output().includes('as asked'))
   expect(await place.json('login', 'google', '--status')).toEqual({ state: 'none' })
 })
@@ -141,7 +103,7 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
     { behaviour: 'late', delaySeconds: 3 },
     { behaviour: 'late', delaySeconds: 14 },
   ]
-  await ask('colab', place, 'POST', 'person', manners)
+  await place.ask('colab', 'POST', 'person', manners)
   await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '260', ...flags)
   const waiting = await until('a link', async () =>
     (await place.client().sessions(true)).find(({ state }) => state === 'awaiting_person'),
@@ -157,7 +119,7 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
   const next = run.sessions[run.sessions.findIndex(({ outcome }) => outcome === 'expired') + 1]
   expect(next?.provider).not.toBe('colab')
   const late = await until('the late one to be refused', async () => {
-    const { notebooks } = await ask<{ notebooks: Opened[] }>('colab', place, 'GET', 'state')
+    const { notebooks } = await place.ask<{ notebooks: Opened[] }>('colab', 'GET', 'state')
     return notebooks.find(({ state }) => state === 'failed')
   })
   expect(readFileSync(late.logPath, 'utf8')).toContain('did not let this session in')
@@ -168,7 +130,7 @@ it('lets Run all pressed twice go on as one session, the older process shut out'
   await place.json('login', 'google')
   await place.json('accounts', 'add', 'cris', '--provider', 'colab', '--accept-rules')
   const manners = [{ behaviour: 'prompt', againSeconds: 6 }, { behaviour: 'prompt' }]
-  await ask('colab', place, 'POST', 'person', manners)
+  await place.ask('colab', 'POST', 'person', manners)
   await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '220', ...flags)
   await until('the second to be told', async () => place.output().includes('was started again'))
   const run = await completed(place, 'r')
@@ -178,7 +140,7 @@ it('lets Run all pressed twice go on as one session, the older process shut out'
   expect(atColab?.outcome).toBe('limit')
   const generations = run.sessions.map(({ generation }) => generation)
   expect(new Set(generations).size).toBe(generations.length)
-  const { notebooks } = await ask<{ notebooks: Opened[] }>('colab', place, 'GET', 'state')
+  const { notebooks } = await place.ask<{ notebooks: Opened[] }>('colab', 'GET', 'state')
   const logs = notebooks.slice(0, 2).map(({ logPath }) => readFileSync(logPath, 'utf8'))
   expect(logs[0]).toContain('this session ends and writes nothing more')
   expect(logs[1]).toContain(`generation ${atColab?.generation}`)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { execute, makePlace, type Place, program, until } from './service.ts'
+import { completed, execute, makePlace, type Place, program, until } from './service.ts'
 
 const row = (n: number) =>
   `${JSON.stringify({
@@ -27,17 +27,6 @@ async function ready(more: Record<string, string> = {}): Promise<Place> {
 }
 
 const short = ['--steps', '30', '--session-max', '12s', '--save-every', '3s', '--heartbeat', '1s']
-
-const finished = (place: Place, name: string) =>
-  until(
-    `${name} to complete`,
-    async () => {
-      const run = await place.client().run(name)
-      expect(run.failure).toBeNull()
-      return run.state === 'completed' ? run : undefined
-    },
-    120_000,
-  )
 
 describe('starting wrong', () => {
   it('refuses a second service on the same data folder and names the first', async () => {
@@ -137,7 +126,7 @@ describe('Kaggle in trouble', () => {
       await using place = await ready()
       await place.emulator('POST', 'faults', { rpc: 'SaveKernel', times: 1, ...fault })
       await place.json('train', 'start', '--data', 'rows', '--name', 'r', ...short)
-      const run = await finished(place, 'r')
+      const run = await completed(place, 'r', 120_000)
       const { sessions } = await place.emulator<{ sessions: { slug: string; version: number }[] }>(
         'GET',
         'state',
@@ -157,7 +146,7 @@ describe('Kaggle in trouble', () => {
     const rpc = 'GetAcceleratorQuotaStatistics'
     await place.emulator('POST', 'faults', { rpc, times: 50, kind: 'status', status: 500 })
     await place.json('train', 'start', '--data', 'rows', '--name', 'r', ...short)
-    await finished(place, 'r')
+    await completed(place, 'r', 120_000)
   })
 })
 

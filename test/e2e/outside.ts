@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makePlace, type Place, program, until } from './service.ts'
+import { execute, makePlace, type Place, program, until } from './service.ts'
 
 /** The Google client of a person who made one; the emulated Google takes any. */
 export const ownClient = {
@@ -25,6 +25,17 @@ interface Found {
 export async function hiddenPlace(more: Record<string, string> = {}): Promise<Place> {
   const env: Record<string, string> = { ...ownClient, RODIZIO_EMULATORS: 'off', ...more }
   const place = await makePlace(env)
+  try {
+    await outfit(place)
+    return place
+  } catch (error) {
+    await place[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Gives a place the emulators' addresses, starts its service, adds the accounts, signs in. */
+async function outfit(place: Place): Promise<void> {
   const state = join(place.data, 'emulators')
   const emulators = spawn(
     process.execPath,
@@ -48,7 +59,6 @@ export async function hiddenPlace(more: Record<string, string> = {}): Promise<Pl
   for (const name of ['ana', 'bia']) {
     const credentials = { KAGGLE_USERNAME: name, KAGGLE_KEY: 'c0ffee'.padEnd(32, '0') }
     const given = { ...place.env, ...credentials }
-    const { execute } = await import('./service.ts')
     const words = ['accounts', 'add', name, '--provider', 'kaggle', '--owner', name]
     const { code, err } = await execute(
       process.execPath,
@@ -58,7 +68,6 @@ export async function hiddenPlace(more: Record<string, string> = {}): Promise<Pl
     if (code !== 0) throw new Error(err)
   }
   await place.json('login', 'google')
-  return place
 }
 
 /** Puts a small data set there. */

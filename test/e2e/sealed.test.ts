@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import { expect, it } from 'vitest'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { hiddenPlace, importRows, ownClient } from './outside.ts'
-import { type Place, until } from './service.ts'
+import { completed, until } from './service.ts'
 
 const recorder = fileURLToPath(new URL('record-requests.mjs', import.meta.url))
 const flags = [
@@ -17,17 +18,6 @@ const flags = [
   '--step-pace',
   '0.2s',
 ]
-
-const completed = (place: Place, name: string) =>
-  until(
-    `${name} to complete`,
-    async () => {
-      const run = await place.client().run(name)
-      expect(run.failure).toBeNull()
-      return run.state === 'completed' ? run : undefined
-    },
-    200_000,
-  )
 
 /** Everything that stands in the files of a folder. */
 function* textsBelow(folder: string): Generator<[path: string, text: string]> {
@@ -42,7 +32,8 @@ const plainly = (text: string): RegExp =>
   new RegExp(text.replaceAll(/[^\w-]/g, (character) => `\\${character}`))
 
 it('rotates over Kaggle alone, without an address, and no session ever calls', async () => {
-  const log = `/tmp/rodizio-requests-${process.pid}-${Date.now()}.log`
+  using folder = temporaryFolder()
+  const log = join(folder.path, 'requests.log')
   writeFileSync(log, '')
   await using place = await hiddenPlace({
     NODE_OPTIONS: `--import ${recorder}`,

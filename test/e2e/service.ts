@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
 import { type RodizioClient, rodizioClient } from '../../src/api/client.ts'
 
 export const projectRoot = fileURLToPath(new URL('../../', import.meta.url))
@@ -139,13 +140,18 @@ export async function makePlace(more: Env = {}) {
       stopping.kill('SIGTERM')
       return gone
     },
-    /** A call to the emulators that belong to this place. */
-    async emulator<T>(method: string, name: string, body?: unknown): Promise<T> {
+    /** A call to one of the emulators that belong to this place. */
+    async ask<T>(
+      service: 'kaggle' | 'drive' | 'colab',
+      method: string,
+      name: string,
+      body?: unknown,
+    ): Promise<T> {
       const file = JSON.parse(readFileSync(join(data, 'emulators/emulators.json'), 'utf8')) as {
-        urls: { kaggle: string }
+        urls: Record<string, string>
         adminToken: string
       }
-      const response = await fetch(`${file.urls.kaggle}/_emulator/${name}`, {
+      const response = await fetch(`${file.urls[service]}/_emulator/${name}`, {
         method,
         headers: { 'x-emulator-token': file.adminToken, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -153,6 +159,8 @@ export async function makePlace(more: Env = {}) {
       if (!response.ok) throw new Error(`${name}: ${response.status} ${await response.text()}`)
       return (await response.json()) as T
     },
+    emulator: <T>(method: string, name: string, body?: unknown): Promise<T> =>
+      place.ask<T>('kaggle', method, name, body),
     emulatorsPid(): number | undefined {
       try {
         const file = join(data, 'emulators/emulators.json')
@@ -182,3 +190,15 @@ const hasEnded = (child: ChildProcess): boolean =>
   child.exitCode !== null || child.signalCode !== null
 
 export type Place = Awaited<ReturnType<typeof makePlace>>
+
+/** The run once it is completed; one that fails is not waited for. */
+export const completed = (place: Place, name: string, timeoutMs = 200_000) =>
+  until(
+    `${name} to complete`,
+    async () => {
+      const run = await place.client().run(name)
+      expect(run.failure).toBeNull()
+      return run.state === 'completed' ? run : undefined
+    },
+    timeoutMs,
+  )
