@@ -43,15 +43,12 @@ export function checkpointBook(rows: CheckpointRows, artifacts: ArtifactStore) {
     return sha256Hex(text) === checkpoint.manifestSha256 ? text : undefined
   }
 
-  /** All files of a checkpoint, its manifest first, each verified byte by byte; undefined when one is not whole. */
-  async function wholeFiles(checkpoint: Checkpoint): Promise<FileEntry[] | undefined> {
+  /** All files of a checkpoint as its manifest lists them, itself first; undefined when that is not whole. */
+  async function listedFiles(checkpoint: Checkpoint): Promise<FileEntry[] | undefined> {
     const text = await manifestText(checkpoint)
     if (text === undefined) return undefined
     const manifest = Manifest.safeParse(JSON.parse(text))
     if (!manifest.success) return undefined
-    for (const file of manifest.data.files) {
-      if (!(await artifacts.verify(`${prefixOf(checkpoint)}/${file.name}`, file))) return undefined
-    }
     const bytes = Buffer.byteLength(text)
     return [
       { name: 'manifest.json', bytes, sha256: checkpoint.manifestSha256 },
@@ -59,9 +56,20 @@ export function checkpointBook(rows: CheckpointRows, artifacts: ArtifactStore) {
     ]
   }
 
+  /** All files of a checkpoint, its manifest first, each verified byte by byte; undefined when one is not whole. */
+  async function wholeFiles(checkpoint: Checkpoint): Promise<FileEntry[] | undefined> {
+    const listed = await listedFiles(checkpoint)
+    const [, ...files] = listed ?? []
+    for (const file of files) {
+      if (!(await artifacts.verify(`${prefixOf(checkpoint)}/${file.name}`, file))) return undefined
+    }
+    return listed
+  }
+
   return {
     committed: (runId: string) => rows.committed(runId),
     all: (runId: string) => rows.all(runId),
+    listedFiles,
     wholeFiles,
     markDamaged: (checkpoint: Checkpoint) => rows.mark(checkpoint, 'damaged'),
     /** Lets old checkpoints of a run go, rows first: bytes that a crash leaves behind are swept at the next start. */

@@ -1,4 +1,4 @@
-import { checkpointPrefix } from '../artifacts/checkpoint.ts'
+import { type Checkpoint, checkpointPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
@@ -52,33 +52,56 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
       version: run.datasetVersion,
       files: files.map((file, index) => ({ ...entry(file, ways[index]), rows: file.rows })),
     },
-    resume: await resumePoint(ports, run, session),
+    ...(await resumePoints(ports, run, session)),
   }
 }
 
 export type WorkOrder = Awaited<ReturnType<typeof workOrder>>
 
-/** The furthest committed checkpoint whose files are whole; a damaged one is skipped and told. */
-async function resumePoint(ports: WorkOrderPorts, run: Run, session: Session) {
-  for (const checkpoint of await ports.checkpoints.committed(run.id)) {
+/** So many checkpoints before the furthest one are offered too, for a reader to whom that one does not come whole. */
+const earlierOffered = 1
+
+/** The furthest committed checkpoint whose files are whole, and what stands before it; a damaged one is skipped and told. */
+async function resumePoints(ports: WorkOrderPorts, run: Run, session: Session) {
+  const committed = await ports.checkpoints.committed(run.id)
+  for (const [index, checkpoint] of committed.entries()) {
     const files = await ports.checkpoints.wholeFiles(checkpoint)
     if (!files) {
       await ports.checkpoints.markDamaged(checkpoint)
       continue
     }
     await ports.gate.noteResume(session.id, checkpoint.step)
-    const prefix = checkpointPrefix(run.id, checkpoint.step, checkpoint.generation)
-    const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
-    const ways = await ports.ways.downloads(session.id, carried)
-    return {
-      step: checkpoint.step,
-      generation: checkpoint.generation,
-      manifestSha256: checkpoint.manifestSha256,
-      files: carried.map((file, index) => entry(file, ways[index])),
+    const earlier: ResumePoint[] = []
+    for (const before of committed.slice(index + 1)) {
+      if (earlier.length === earlierOffered) break
+      if (before.step === checkpoint.step) continue
+      const listed = await ports.checkpoints.listedFiles(before) // its reader looks at the bytes
+      if (listed) earlier.push(await resumePoint(ports, session, before, listed))
     }
+    return { resume: await resumePoint(ports, session, checkpoint, files), earlier }
   }
   await ports.gate.noteResume(session.id, 0)
-  return null
+  return { resume: null, earlier: [] }
+}
+
+type ResumePoint = Awaited<ReturnType<typeof resumePoint>>
+
+/** A checkpoint as a work order names it, with an address for each file. */
+async function resumePoint(
+  ports: WorkOrderPorts,
+  session: Session,
+  { runId, step, generation, manifestSha256 }: Checkpoint,
+  files: readonly FileEntry[],
+) {
+  const prefix = checkpointPrefix(runId, step, generation)
+  const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
+  const ways = await ports.ways.downloads(session.id, carried)
+  return {
+    step,
+    generation,
+    manifestSha256,
+    files: carried.map((file, index) => entry(file, ways[index])),
+  }
 }
 
 /** A file as a work order names it. */

@@ -60,6 +60,7 @@ export async function launchSession(
     return
   }
 
+  const unheard = await store.unheardSession(run.id, account.name)
   const { ticket, hash } = ports.newTicket()
   const notebook = await ports.renderNotebook(run, session, ticket)
   await store.markLaunching(session.id, hash)
@@ -68,6 +69,8 @@ export async function launchSession(
     name: session.name,
     notebook,
     timeoutSeconds: session.plannedSeconds,
+    // It may have got further than it could tell: its notebook's output has the checkpoints.
+    outputsOf: unheard === null ? [] : [unheard],
   })
   if (result.kind === 'started') {
     await store.markStarted(session.id, result.handle)

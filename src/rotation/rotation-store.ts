@@ -26,6 +26,8 @@ export interface RotationStore {
   lastGenerations(runId: string): Promise<ReadonlyMap<string, number>>
   /** The furthest committed checkpoint's step, 0 when there is none. */
   resumeStep(runId: string): Promise<number>
+  /** The name of the newest session of this run on this account when it ended without a word; null otherwise. */
+  unheardSession(runId: string, account: string): Promise<string | null>
   ledgerRows(account: string, from: Date): Promise<LedgerEntry[]>
   quotaReading(account: string): Promise<QuotaReading | null>
   saveQuotaReading(reading: QuotaReading): Promise<void>

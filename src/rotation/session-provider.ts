@@ -9,6 +9,8 @@ export interface LaunchOrder {
   readonly notebook: string
   /** The hard cap: the provider ends the session after so many seconds, whatever it does. */
   readonly timeoutSeconds: number
+  /** Earlier sessions of this account whose output should lie beside the notebook, where the provider can do that. */
+  readonly outputsOf: readonly string[]
 }
 
 export type LaunchResult =

@@ -27,6 +27,16 @@ export function rotationStore(db: Database, now: () => Date): RotationStore {
       )
       return new Map(rows.map((row) => [String(row.account), number(row, 'generation')]))
     },
+    async unheardSession(runId, account) {
+      const [newest] = await db.all(
+        `select name, outcome from sessions where run_id = $1 and account = $2 and state = 'ended'
+         order by generation desc limit 1`,
+        runId,
+        account,
+      )
+      const unheard = newest?.outcome === 'lost' || newest?.outcome === 'preempted'
+      return unheard ? String(newest.name) : null
+    },
     planSession: (planned) => db.transaction((tx) => planSession(tx, planned, now())),
     markLaunching: (sessionId, ticketHash) =>
       db.transaction(async (tx) => {

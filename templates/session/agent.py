@@ -24,6 +24,7 @@ from .downloads import Damaged, download
 from .heartbeat import BEAT_SECONDS, Heartbeat
 from .log_tail import LogTail
 from .program import Program
+from .resume import bring_furthest
 from .uploads import Uploads, upload_folder
 from .wire import Fenced, OutOfTime, Refused, Wire
 
@@ -85,6 +86,7 @@ class Session:
         self.deadline = None
         self.step = 0
         self.last_checkpoint = 0
+        self.resumed = None  # the step of the checkpoint to go on from
         self.stop_asked = False
         self._stop_ends_it = True
         self._fence = None
@@ -152,17 +154,39 @@ class Session:
             self._end(error)
 
     def fetch_resume(self):
-        """Brings the checkpoint to go on from to this disk; says so when there is none."""
-        resume = self.order.get('resume')
-        if not resume:
+        """Brings the checkpoint to go on from to this disk; says so when there is none.
+
+        One that an earlier session could not hand in is handed in by this one.
+        """
+        folder = self.folder / 'resume'
+        try:
+            brought = bring_furthest(
+                self.order, folder,
+                lambda step, files: self._fetch('resume', files, step), self.say)
+        except Damaged as damaged:
+            raise Failure('damaged_checkpoint', str(damaged))
+        if brought is None:
             self.say('this run begins at step 0')
             return
-        self._fetch('resume', resume['files'])
-        self.say('checkpoint of step %d fetched' % resume['step'])
+        self.resumed, was_left = brought
+        self.step = self.resumed
+        self.heart.update(step=self.step)
+        self.say('checkpoint of step %d %s' % (self.step, 'found: an earlier session has left it '
+                                               'here' if was_left else 'fetched'))
+        if was_left:
+            self._offer(self.step, folder)
+        else:
+            self.last_checkpoint = self.step
+            self.heart.update(lastCheckpointStep=self.step)
 
     def fetch_data(self):
         """Brings the training data to this disk, each file as its hash promises."""
-        self._fetch('data', self.order['data']['files'])
+        try:
+            self._fetch('data', self.order['data']['files'])
+        except Damaged as damaged:
+            raise Failure('bad_dataset', str(damaged))
+        except Refused as refused:
+            raise Failure('notebook_bug', 'the data cannot be fetched: %s' % refused)
         self.say('data %s fetched' % self.order['data'].get('version'))
 
     def train(self, script='train.py'):
@@ -178,7 +202,7 @@ class Session:
                'sessionSeconds': self.deadline - self.started,
                'train': str(self.folder / 'data' / 'train.jsonl'),
                'validation': str(self.folder / 'data' / 'validation.jsonl'),
-               'resume': str(self.folder / 'resume') if order.get('resume') else None,
+               'resume': str(self.folder / 'resume') if self.resumed else None,
                'checkpoints': 'checkpoints', 'artifact': 'artifact'}
         self._check()
         self._stop_ends_it = False  # from here on the program saves first
@@ -249,28 +273,28 @@ class Session:
     def _offer_last(self):
         """No more checkpoints will be made; the carrier has been offered all of them already."""
 
-    def _fetch(self, section, files):
+    def _fetch(self, section, files, step=None):
+        """Brings files into the folder of that name. Raises Damaged and Refused."""
         folder = self.folder / section
         folder.mkdir(exist_ok=True)
         for file in files:
             if Path(file['name']).name != file['name'] or file['name'].startswith('.'):
                 raise Failure('notebook_bug', 'the work order names a file outside its folder')
-            try:
-                download(self.wire, file, folder / file['name'],
-                         lambda name=file['name']: self._fresh_entry(section, name))
-            except Damaged as damaged:
-                raise Failure('damaged_checkpoint' if section == 'resume' else 'bad_dataset',
-                              str(damaged))
-            except Refused as refused:
-                raise Failure('notebook_bug', '%s cannot be fetched: %s' % (file['name'], refused))
+            download(self.wire, file, folder / file['name'],
+                     lambda name=file['name']: self._fresh_entry(section, name, step))
 
-    def _fresh_entry(self, section, name):
+    def _fresh_entry(self, section, name, step):
+        """The entry of a file anew, its address with it: of the data, or of that checkpoint."""
         answer = self.wire.call('GET', '/v1/session/work-order')
-        part = (answer.get('workOrder') or answer).get(section) or {}
-        for file in part.get('files', ()):
+        order = answer.get('workOrder') or answer
+        parts = [order.get(section)]
+        if section == 'resume':
+            parts = [part for part in parts + list(order.get('earlier') or ())
+                     if part and part['step'] == step]
+        for file in [file for part in parts for file in part['files']]:
             if file['name'] == name:
                 return file
-        raise Failure('notebook_bug', 'the work order no longer names %s' % name)
+        raise Refused(404, 'not_named', '%s is not in the work order any more' % name)
 
     def _listen(self):
         """SIGTERM asks for a checkpoint and the end; a handler that was there hears it too."""

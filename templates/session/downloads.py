@@ -35,8 +35,11 @@ def download(wire, file, target, fresh_entry):
                 moved += 1
                 fresh = fresh_entry()
                 url, headers = fresh['url'], fresh.get('headers') or {}
-            elif refused.status == 416:
+            elif refused.status == 416:  # the store holds less than it should
                 part.unlink()
+                damaged += 1
+                if damaged >= WHOLE_TRIES:
+                    raise Damaged('%s is shorter than it should be' % file['name'])
             elif refused.status != 429 and refused.status < 500:
                 raise
             pause = max(wait, getattr(refused, 'retry_after', 0.0))

@@ -109,7 +109,7 @@ class SealedSession(Session):
     def _on_line(self, line):
         super()._on_line(' ' + line if line.startswith('RODIZIO_SEALED') else line)
 
-    def _fresh_entry(self, section, name):
+    def _fresh_entry(self, section, name, step):
         raise Failure('access_expired', '%s could not be fetched: the access that this notebook '
                       'brought along is good for an hour, and it began later' % name)
 

@@ -335,6 +335,23 @@ describe('the next session', () => {
     expect(JSON.parse(Buffer.concat(parts).toString())).toMatchObject({ step: 10 })
   })
 
+  it('is told of the checkpoint before the furthest, in case that one does not arrive whole', async () => {
+    await using world = await deskWorld()
+    const first = await world.enrolled()
+    expect(first.workOrder.earlier).toEqual([])
+    for (const step of [10, 20, 30]) await world.commit(first, step)
+    await world.lose(first.id)
+    const { workOrder } = await world.enrolled()
+    expect([workOrder.resume?.step, workOrder.earlier.map(({ step }) => step)]).toEqual([30, [20]])
+    expect(workOrder.earlier[0]?.files.map(({ name }) => name)).toEqual([
+      'manifest.json',
+      'weights.bin',
+    ])
+    const url = secretOf(workOrder.earlier[0]?.files[0]?.url ?? '')
+    expect((await world.urls.open(url)).bytes).toBe(workOrder.earlier[0]?.files[0]?.bytes)
+    expect((await world.look.sessionsOf('run_one'))[1]).toMatchObject({ fromStep: 30 })
+  })
+
   it('begins anew when no checkpoint is whole', async () => {
     await using world = await deskWorld()
     const first = await world.enrolled()

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { completed, execute, makePlace, type Place, program, until } from './service.ts'
+import { hiddenPlace, importRows } from './outside.ts'
+import { completed, execute, freePort, makePlace, type Place, program, until } from './service.ts'
 
 const row = (n: number) =>
   `${JSON.stringify({
@@ -147,6 +148,39 @@ describe('Kaggle in trouble', () => {
     await place.emulator('POST', 'faults', { rpc, times: 50, kind: 'status', status: 500 })
     await place.json('train', 'start', '--data', 'rows', '--name', 'r', ...short)
     await completed(place, 'r', 120_000)
+  })
+})
+
+describe('this service in trouble', () => {
+  it('finds what was trained at Kaggle while it was gone', async () => {
+    const port = String(await freePort())
+    const open = { RODIZIO_PORT: port, RODIZIO_PUBLIC_URL: `http://127.0.0.1:${port}` }
+    await using place = await hiddenPlace({ ...open, RODIZIO_STORE: 'folder' }, ['ana'])
+    await importRows(place, 'rows', 80)
+    const pace = ['--step-pace', '0.2s', '--steps', '70']
+    await place.json('train', 'start', '--data', 'rows', '--name', 'r', ...short, ...pace)
+    const before = await until('a checkpoint', async () => {
+      const { checkpoints } = await place.client().run('r')
+      return checkpoints.length > 0 && checkpoints.at(-1)?.step
+    })
+    await place.kill()
+    await until('the session to end by itself', async () => {
+      const { sessions } = await place.emulator<{ sessions: { state: string }[] }>('GET', 'state')
+      return sessions[0]?.state === 'COMPLETE'
+    })
+    await place.start()
+    const run = await completed(place, 'r', 120_000)
+    expect(run.sessions[0]).toMatchObject({ outcome: 'lost', lastCheckpointStep: before })
+    const [, second] = run.sessions
+    const taken = run.checkpoints.filter(({ generation }) => generation === second?.generation)
+    expect(second?.fromStep).toBe(before)
+    const { sessions } = await place.emulator<{ sessions: { logPath: string }[] }>('GET', 'state')
+    const log = readFileSync(sessions[1]?.logPath ?? '', 'utf8')
+    const found = Number(/checkpoint of step (\d+) found/.exec(log)?.[1])
+    expect(found).toBeGreaterThan(before)
+    expect(log).toContain(`RODIZIO_LOG`)
+    expect(log).not.toContain(`"step": ${found},`)
+    expect(taken.length).toBeGreaterThan(0)
   })
 })
 

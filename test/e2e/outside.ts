@@ -20,13 +20,16 @@ interface Found {
 
 /**
  * A service that takes the emulators for the real thing: it was given their addresses, and nobody can reach it. Two people
- * have lent it their Kaggle accounts, and it is signed in at Google. Everything is gone at the end of the block.
+ * (or those named) have lent it their Kaggle accounts, and it is signed in at Google. Everything is gone at the end of the block.
  */
-export async function hiddenPlace(more: Record<string, string> = {}): Promise<Place> {
+export async function hiddenPlace(
+  more: Record<string, string> = {},
+  people: readonly string[] = ['ana', 'bia'],
+): Promise<Place> {
   const env: Record<string, string> = { ...ownClient, RODIZIO_EMULATORS: 'off', ...more }
   const place = await makePlace(env)
   try {
-    await outfit(place)
+    await outfit(place, people)
     return place
   } catch (error) {
     await place[Symbol.asyncDispose]()
@@ -35,7 +38,7 @@ export async function hiddenPlace(more: Record<string, string> = {}): Promise<Pl
 }
 
 /** Gives a place the emulators' addresses, starts its service, adds the accounts, signs in. */
-async function outfit(place: Place): Promise<void> {
+async function outfit(place: Place, people: readonly string[]): Promise<void> {
   const state = join(place.data, 'emulators')
   const emulators = spawn(
     process.execPath,
@@ -56,7 +59,7 @@ async function outfit(place: Place): Promise<void> {
     RODIZIO_COLAB_URL: urls.colab,
   })
   await place.start()
-  for (const name of ['ana', 'bia']) {
+  for (const name of people) {
     const credentials = { KAGGLE_USERNAME: name, KAGGLE_KEY: 'c0ffee'.padEnd(32, '0') }
     const given = { ...place.env, ...credentials }
     const words = ['accounts', 'add', name, '--provider', 'kaggle', '--owner', name]

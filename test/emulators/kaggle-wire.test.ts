@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { expect, it } from 'vitest'
 import { refreshAfter } from '../../src/emulators/kaggle/quota.ts'
@@ -267,6 +268,22 @@ it('takes an upload in pieces, tells how far it came, and makes data sets of it'
   const pushed = await push(emulator, 'reads-rows', notebook(source), attached)
   expect(pushed.body).toMatchObject({ invalidDatasetSources: ['ana/nowhere'] })
   await reaches(emulator, 'reads-rows', 'COMPLETE')
+})
+
+it('shows the output of its owner’s other notebooks that ended by themselves', async () => {
+  await using emulator = await freshEmulator()
+  const writes = 'import os\nos.mkdir("made")\nopen("made/text", "w").write("42")'
+  await push(emulator, 'writes-text', notebook(writes))
+  await reaches(emulator, 'writes-text', 'COMPLETE')
+  await push(emulator, 'writes-and-dies', notebook(`${writes}\nraise ValueError()`))
+  await reaches(emulator, 'writes-and-dies', 'ERROR')
+  const sources = ['ana/writes-text', 'ana/writes-and-dies', 'bia/writes-text']
+  const reads =
+    'import os\nprint(open("../input/writes-text/made/text").read(), os.listdir("../input"))'
+  const pushed = await push(emulator, 'reads', notebook(reads), { kernelDataSources: sources })
+  expect(pushed.body).toMatchObject({ invalidKernelSources: ['bia/writes-text'] })
+  const { logPath } = await reaches(emulator, 'reads', 'COMPLETE')
+  expect(readFileSync(logPath, 'utf8')).toBe("42 ['writes-text']\n")
 })
 
 it('records requests without what would let somebody in', async () => {

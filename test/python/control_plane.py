@@ -30,7 +30,9 @@ class ControlPlane:
         self.cut = {}  # path fragment -> how many answers break off half way
         self.fail = {}  # path fragment -> how many answers are 500; -1 for ever
         self.hang = {}  # path fragment -> seconds of silence before each answer
-        self.corrupt = set()  # names that arrive with another content
+        self.corrupt = set()  # names that arrive with another content, of the newest checkpoint
+        self.shortened = set()  # the same, of which the end is missing
+        self.lost = set()  # the same, which are not there
         self.refuse = {}  # path fragment -> (status, code)
         self.stored = {}  # (kind, step) -> {name: bytes}
         self.manifests = {}  # (kind, step) -> manifest
@@ -68,16 +70,26 @@ class ControlPlane:
     def steps(self, kind='checkpoint'):
         return sorted(step for made, step in self.manifests if made == kind)
 
-    def furthest(self):
-        """The resume point as a work order has it, or None."""
-        steps = self.steps()
-        if not steps:
-            return None
-        step = steps[-1]
-        text = self.manifests['checkpoint', step]
-        files = dict(self.stored['checkpoint', step], **{'manifest.json': text})
-        return {'step': step, 'generation': 1, 'manifestSha256': sha256(text),
-                'files': [self.entry('resume', name, body) for name, body in files.items()]}
+    def resume_points(self):
+        """The furthest checkpoints as a work order has them, at most two."""
+        points = []
+        for step in self.steps()[:-3:-1]:
+            text = self.manifests['checkpoint', step]
+            files = dict(self.stored['checkpoint', step], **{'manifest.json': text})
+            points.append({'step': step, 'generation': 1, 'manifestSha256': sha256(text),
+                           'files': [self.entry('resume@%d' % step, name, body)
+                                     for name, body in files.items()]})
+        return points
+
+    def take_over(self, folder):
+        """Makes a committed folder on this disk one that was uploaded; gives its step."""
+        text = (folder / 'manifest.json').read_bytes()
+        manifest = json.loads(text.decode('utf-8'))
+        key = manifest['kind'], manifest['step']
+        self.stored[key] = {file['name']: (folder / file['name']).read_bytes()
+                            for file in manifest['files']}
+        self.manifests[key] = text
+        return manifest['step']
 
     def entry(self, section, name, body):
         self.url_count += 1
@@ -85,6 +97,7 @@ class ControlPlane:
                 'url': '%s/v1/transfers/%s-%s-%d' % (self.url, section, name, self.url_count)}
 
     def work_order(self):
+        points = self.resume_points()
         return {'protocol': 1,
                 'run': {'id': 'run_1', 'name': 'a-run', 'targetSteps': self.plan['targetSteps']},
                 'session': {'id': 'ses_1', 'generation': self.generation, 'account': 'ana',
@@ -93,7 +106,7 @@ class ControlPlane:
                 'engine': 'dry', 'plan': self.plan, 'options': self.options,
                 'data': {'version': 'ds_1', 'files': [self.entry('data', name, body)
                                                       for name, body in self.data.items()]},
-                'resume': self.furthest()}
+                'resume': points[0] if points else None, 'earlier': points[1:]}
 
     def seconds_left(self):
         return self.seconds - (time.monotonic() - self.began)
@@ -168,15 +181,22 @@ class ControlPlane:
         section, rest = name.split('-', 1)
         file = rest.rpartition('-')[0]
         if section == 'data':
-            content = self.data[file]
-        elif file == 'manifest.json':
-            content = self.manifests['checkpoint', self.steps()[-1]]
+            content, faulty = self.data[file], True
         else:
-            content = self.stored['checkpoint', self.steps()[-1]][file]
-        if file in self.corrupt:
+            step = int(section.partition('@')[2])
+            faulty = step == self.steps()[-1]
+            content = (self.manifests['checkpoint', step] if file == 'manifest.json'
+                       else self.stored['checkpoint', step][file])
+        if faulty and file in self.lost:
+            return self.answer(request, 404, {'code': 'not_found', 'detail': 'it is not there'})
+        if faulty and file in self.corrupt:
             content = content[:-1] + bytes([content[-1] ^ 1])
+        if faulty and file in self.shortened:
+            content = content[:-1]
         start = int((request.headers.get('range') or 'bytes=0-')[6:-1])
         self.ranges.append(start)
+        if start >= len(content) > 0:
+            return self.answer(request, 416, {'code': 'range', 'detail': 'it ends before'})
         request.send_response(206 if start else 200)
         request.send_header('content-length', str(len(content) - start))
         if start:

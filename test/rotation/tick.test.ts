@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { QuotaReading } from '../../src/rotation/ledger.ts'
+import { endOf } from '../../src/rotation/session-end.ts'
 import type { LaunchOrder, SessionProvider } from '../../src/rotation/session-provider.ts'
 import { tick } from '../../src/rotation/tick.ts'
 import { accountOf, HOUR, runOf } from '../store/fixture.ts'
@@ -272,6 +273,26 @@ describe('a session that is running', () => {
     expect(await sum(world, 'ana')).toBe(240)
     expect(second).toMatchObject({ account: 'bia', generation: 2, state: 'starting' })
   })
+
+  it.each([
+    ['it ended without a word', false],
+    ['it reported its end', true],
+  ] as const)(
+    'shows its output to the next one of its account where %s',
+    async (_why, reported) => {
+      await using world = await tickWorld({ accounts: [accountOf('ana')] })
+      await world.tick()
+      const { name, id } = await world.enrol()
+      world.clock.advance(181)
+      if (reported) await world.store.endSession(id, endOf('limit', 'its time is over'))
+      world.kaggle.end(name, false, null)
+      await world.tick()
+      expect(world.kaggle.launches.map(({ outputsOf }) => outputsOf)).toEqual([
+        [],
+        reported ? [] : [name],
+      ])
+    },
+  )
 
   it('is lost when it is silent past its deadline, whatever the provider says', async () => {
     await using world = await tickWorld()

@@ -21,6 +21,7 @@ import { createDatasets } from './datasets.ts'
 import { createKernels } from './kernels.ts'
 import { defaultSettings, type KaggleEmulatorOptions, type KaggleSettings } from './options.ts'
 import { createOutput } from './output.ts'
+import { outputsOf } from './outputs-of.ts'
 import { gpuSeconds } from './quota.ts'
 import { nameOf, type Route, routeOf } from './routes.ts'
 import { createSessions } from './sessions.ts'
@@ -52,7 +53,7 @@ export function createService(
     pythonPath,
     runnerPath: options.runnerPath,
     preemptions,
-    mountsOf: datasets.mountsOf,
+    mountsOf: (kernel) => [...datasets.mountsOf(kernel), ...outputsOf(kernel, file)],
   })
   const kernels = createKernels({ file, settings, sessions, now, url })
   const output = createOutput({ file, kernels, sessions, url })

@@ -19,6 +19,8 @@ export interface KaggleKernel {
   readonly sessionTimeoutSeconds?: number
   /** `owner/slug` of data sets. */
   readonly datasetSources?: readonly string[]
+  /** `owner/slug` of notebooks whose output should lie under `../input`. */
+  readonly kernelSources?: readonly string[]
   /** `owner/model/framework/variation/version`. */
   readonly modelSources?: readonly string[]
 }
@@ -35,6 +37,7 @@ export function pushFields(kernel: KaggleKernel): Record<string, unknown> {
     language: 'python',
     kernelType: 'notebook',
     ...list('datasetDataSources', kernel.datasetSources),
+    ...list('kernelDataSources', kernel.kernelSources),
     isPrivate: kernel.isPrivate,
     enableGpu: machineShape !== undefined,
     enableInternet: kernel.enableInternet,

@@ -41,6 +41,7 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
     name,
     notebook,
     timeoutSeconds,
+    outputsOf,
   }: LaunchOrder): Promise<LaunchResult> {
     if (reach() === 'none') {
       return {
@@ -60,6 +61,7 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
         enableInternet: true,
         isPrivate: true,
         sessionTimeoutSeconds: timeoutSeconds,
+        kernelSources: outputsOf.map((slug) => `${account.username}/${slug}`),
       })
       if (pushed.kind === 'started') return { kind: 'started', handle: pushed.url ?? name }
       const retryAt = await retryTime(client, pushed.refusal)

@@ -76,7 +76,8 @@ function bench({ command = '', path = '/usr/bin:/bin', startSeconds = 10 } = {})
       isReachable = false
     },
     provider: () => provider,
-    launch: (name: string) => provider.launch({ account, name, notebook, timeoutSeconds: 3600 }),
+    launch: (name: string) =>
+      provider.launch({ account, name, notebook, timeoutSeconds: 3600, outputsOf: [] }),
     observe: (name: string) => provider.observe(account, name, null),
     /** Does the next run so. */
     next: (order: { do?: string; lines?: string[] }) => put('next.json', order),

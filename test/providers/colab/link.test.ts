@@ -8,6 +8,7 @@ const order = {
   name: 'rodizio-r-g1',
   notebook: '{}',
   timeoutSeconds: 3600,
+  outputsOf: [],
 }
 
 function linkWith(reachable: boolean) {

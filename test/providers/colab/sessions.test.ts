@@ -12,6 +12,7 @@ const orderOf = (account: typeof driven) => ({
   name: `of-${account.name}`,
   notebook: '',
   timeoutSeconds: 60,
+  outputsOf: [],
 })
 
 const both = (link: SessionProvider | undefined) => {
