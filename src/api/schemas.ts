@@ -78,6 +78,10 @@ export const NewRun = z.strictObject({
       'five real steps in two short sessions, to try the whole way; decides steps and sessions itself',
     ),
   seed: z.number().int().min(0).max(2_147_483_647).default(7),
+  fromAdapter: z
+    .string()
+    .optional()
+    .describe('name or id of a completed run whose adapter the training begins with'),
   plan: z
     .record(z.string(), z.unknown())
     .default({})

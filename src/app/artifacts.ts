@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import type { Slots } from '../artifacts/slots.ts'
 import type { Config } from '../config/schema.ts'
+import { adapterBook } from '../control/adapter-book.ts'
 import { checkpointBook } from '../control/checkpoint-book.ts'
 import { oneTimeUrls } from '../control/one-time-urls.ts'
 import { type StoredData, storedData } from '../control/stored-data.ts'
@@ -36,7 +37,9 @@ export function openArtifacts(storage: Storage, options: ArtifactOptions) {
       ? onDrive(storage, options)
       : inFolder(folderStore, storage.folder.store, urls)
   const checkpoints = checkpointBook(storage.checkpointRows, store)
-  return { urls, google, artifacts: store, ways, pathOf, trouble, full, direct, checkpoints }
+  const adapters = adapterBook(storage.look.artifactWith, store)
+  const kept = { artifacts: store, ways, pathOf, trouble, full, direct }
+  return { urls, google, checkpoints, adapters, ...kept }
 }
 
 export type Artifacts = ReturnType<typeof openArtifacts>

@@ -25,19 +25,26 @@ export function openFace(
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
-  const { urls, ways, artifacts, checkpoints, google } = kept
+  const { urls, ways, artifacts, checkpoints, adapters, google } = kept
   const { now } = options
   const emulated = providers.emulators !== undefined
   const desk = sessionDesk({
     gate,
     checkpoints,
+    adapters,
     ways,
     dataWays: urls,
     now,
     dataFiles: storage.dataFiles,
   })
   const uploads = uploadDesk({ gate, desk, artifacts, checkpoints, ways, full: kept.full })
-  const ports = { dataset: look.dataset, runNamed: look.run, insertRun: runs.insertRun, now }
+  const ports = {
+    dataset: look.dataset,
+    runNamed: look.run,
+    artifact: look.artifact,
+    insertRun: runs.insertRun,
+    now,
+  }
   const begin = (wanted: WantedRun, dryRun: boolean) => startRun(ports, wanted, dryRun)
   const outlookPorts = {
     dataset: look.dataset,

@@ -7,7 +7,7 @@ import type { Storage } from './storage.ts'
 /** The desk for sessions that cannot reach this service. Without a store that they reach by themselves there are none. */
 export function openSealed(
   storage: Storage,
-  { direct, artifacts, checkpoints, ways, full }: Artifacts,
+  { direct, artifacts, checkpoints, adapters, ways, full }: Artifacts,
   { now, trouble }: Pick<TickPorts, 'now' | 'trouble'>,
 ): SealedDesk {
   const { gate, dataFiles } = storage
@@ -15,6 +15,7 @@ export function openSealed(
   return sealedDesk({
     gate,
     checkpoints,
+    adapters,
     artifacts,
     ways,
     dataWays: ways,

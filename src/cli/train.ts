@@ -17,6 +17,7 @@ interface StartFlags {
   epochs?: string
   seed?: string
   set?: string[]
+  fromAdapter?: string
   sessionMax?: string
   saveEvery?: string
   heartbeat?: string
@@ -77,6 +78,7 @@ function wantedRun(flags: StartFlags): NewRun {
     steps: numberOf('--steps', flags.steps),
     epochs: numberOf('--epochs', flags.epochs),
     seed: numberOf('--seed', flags.seed),
+    fromAdapter: flags.fromAdapter,
   }
   const given = Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined))
   return {
@@ -113,6 +115,10 @@ export function trainCommands(program: Command, context: Context): void {
       collect,
     )
     .option(
+      '--from-adapter <run>',
+      'begin with the adapter of a completed run (name or id) instead of a fresh one',
+    )
+    .option(
       '--session-max <duration>',
       "longest session, such as 8h; the account's own limit when left out",
     )
@@ -133,7 +139,7 @@ export function trainCommands(program: Command, context: Context): void {
     .option('--watch', 'follow the run to its end')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
+      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data more --engine trl --from-adapter support\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
     )
     .action(async (flags: StartFlags) => {
       const client = context.client()

@@ -1,12 +1,7 @@
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
-import {
-  type Checkpoint,
-  checkpointPrefix,
-  type FileEntry,
-  Manifest,
-} from '../artifacts/checkpoint.ts'
+import { type Checkpoint, checkpointPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
 import { prunable } from '../artifacts/retention.ts'
-import { sha256Hex } from '../lib/random.ts'
+import { listedFiles } from './listed-files.ts'
 
 /** What is remembered of checkpoints besides their bytes. */
 export interface CheckpointRows {
@@ -20,56 +15,29 @@ export interface CheckpointRows {
   isOpen(runId: string, step: number, generation: number): Promise<boolean>
 }
 
-const manifestMaxBytes = 1024 * 1024
-
 /** Checkpoints as rows and bytes together: which are whole, which may go. */
 export function checkpointBook(rows: CheckpointRows, artifacts: ArtifactStore) {
   const prefixOf = ({ runId, step, generation }: Checkpoint) =>
     checkpointPrefix(runId, step, generation)
 
-  async function manifestText(checkpoint: Checkpoint): Promise<string | undefined> {
-    const parts: Uint8Array[] = []
-    let size = 0
-    try {
-      for await (const part of await artifacts.read(`${prefixOf(checkpoint)}/manifest.json`)) {
-        size += part.byteLength
-        if (size > manifestMaxBytes) return undefined
-        parts.push(part)
-      }
-    } catch {
-      return undefined // gone or unreadable: damaged either way, which is what the caller asks
-    }
-    const text = Buffer.concat(parts).toString('utf8')
-    return sha256Hex(text) === checkpoint.manifestSha256 ? text : undefined
-  }
-
   /** All files of a checkpoint as its manifest lists them, itself first; undefined when that is not whole. */
-  async function listedFiles(checkpoint: Checkpoint): Promise<FileEntry[] | undefined> {
-    const text = await manifestText(checkpoint)
-    if (text === undefined) return undefined
-    const manifest = Manifest.safeParse(JSON.parse(text))
-    if (!manifest.success) return undefined
-    const bytes = Buffer.byteLength(text)
-    return [
-      { name: 'manifest.json', bytes, sha256: checkpoint.manifestSha256 },
-      ...manifest.data.files,
-    ]
-  }
+  const listed = (checkpoint: Checkpoint) =>
+    listedFiles(artifacts, prefixOf(checkpoint), checkpoint.manifestSha256)
 
   /** All files of a checkpoint, its manifest first, each verified byte by byte; undefined when one is not whole. */
   async function wholeFiles(checkpoint: Checkpoint): Promise<FileEntry[] | undefined> {
-    const listed = await listedFiles(checkpoint)
-    const [, ...files] = listed ?? []
+    const all = await listed(checkpoint)
+    const [, ...files] = all ?? []
     for (const file of files) {
       if (!(await artifacts.verify(`${prefixOf(checkpoint)}/${file.name}`, file))) return undefined
     }
-    return listed
+    return all
   }
 
   return {
     committed: (runId: string) => rows.committed(runId),
     all: (runId: string) => rows.all(runId),
-    listedFiles,
+    listedFiles: listed,
     wholeFiles,
     markDamaged: (checkpoint: Checkpoint) => rows.mark(checkpoint, 'damaged'),
     /** Lets old checkpoints of a run go, rows first: bytes that a crash leaves behind are swept at the next start. */

@@ -5,6 +5,7 @@ import type { RotationEvent } from '../rotation/event.ts'
 import type { LedgerEntry, QuotaReading } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
+import type { AdapterRow } from './adapter-book.ts'
 
 export interface NamedDataset extends DatasetVersion {
   readonly name: string
@@ -44,6 +45,8 @@ export interface Reads {
   sessions(open: boolean, limit: number, cursor: string | undefined): Promise<Part<Session>>
   checkpoints(runId: string): Promise<Checkpoint[]>
   artifact(runId: string): Promise<FinishedArtifact | undefined>
+  /** Where the artifact with that manifest stands, or undefined. */
+  artifactWith(manifestSha256: string): Promise<AdapterRow | undefined>
   /** Loss of every step, of its newest generation, in order. */
   losses(runId: string): Promise<LossPoint[]>
   /** Id of the newest event, 0 when there is none. */

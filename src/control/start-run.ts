@@ -1,7 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import { chooseBase } from '../notebooks/choose-base.ts'
-import { type Plan, PlanOverrides, planFor } from '../notebooks/plan.ts'
+import { PlanOverrides, planFor } from '../notebooks/plan.ts'
 import {
   defaultOptions,
   type Run,
@@ -9,6 +9,7 @@ import {
   smokeOptions,
   smokeSteps,
 } from '../rotation/run.ts'
+import { planFromAdapter, type StartAdapterPorts } from './start-adapter.ts'
 
 export interface WantedRun {
   /** Made from the caller's Idempotency-Key: the same request twice is the same run. */
@@ -23,12 +24,14 @@ export interface WantedRun {
   readonly seed: number
   readonly plan: Readonly<Record<string, unknown>>
   readonly options: { readonly [K in keyof RunOptions]?: RunOptions[K] | undefined }
+  /** A finished run, by name or id, whose adapter the first step begins with. */
+  readonly fromAdapter?: string | undefined
   readonly sample?: boolean
   /** A trial of the whole way in two short sessions: it decides steps and sessions itself. */
   readonly smoke?: boolean
 }
 
-export interface StartPorts {
+export interface StartPorts extends StartAdapterPorts {
   readonly dataset: (nameOrVersion: string) => Promise<
     | {
         readonly version: string
@@ -36,14 +39,13 @@ export interface StartPorts {
       }
     | undefined
   >
-  readonly runNamed: (name: string) => Promise<Run | undefined>
   readonly insertRun: (run: Run) => Promise<void>
   readonly now: () => Date
 }
 
 /**
  * Makes a run of what a person asked for; nothing is stored when anything about it is wrong.
- * @throws AppError `not-found` (`dataset_unknown`), `conflict` (`run_exists`), `invalid` that names the field or the base
+ * @throws AppError `not-found` (`dataset_unknown`, `run_unknown`), `conflict` (`run_exists`), `invalid` that names the field or the base
  */
 export async function startRun(
   ports: StartPorts,
@@ -77,7 +79,14 @@ export async function startRun(
   const targetSteps = wanted.smoke
     ? smokeSteps
     : (wanted.steps ?? stepsOf(wanted, dataset.train.rows))
-  const plan = planOf(wanted, targetSteps, dataset.train.sha256)
+  const given = overridesOf(wanted)
+  const { fromAdapter, ...overrides } =
+    wanted.fromAdapter === undefined
+      ? { ...given, fromAdapter: undefined }
+      : await planFromAdapter(ports, wanted.engine, wanted.fromAdapter, given)
+  const { sha256: dataSha256 } = dataset.train
+  const facts = { targetSteps, seed: wanted.seed, dataSha256, fromAdapter }
+  const plan = planFor(wanted.engine, overrides, facts)
   chooseBase(plan)
   const run: Run = {
     id,
@@ -134,10 +143,6 @@ function stepsOf(wanted: WantedRun, rows: number): number {
     dataSha256: '0'.repeat(64),
   })
   return Math.max(1, Math.ceil((rows * (wanted.epochs ?? 1)) / (batchSize * accumulation)))
-}
-
-function planOf(wanted: WantedRun, targetSteps: number, dataSha256: string): Plan {
-  return planFor(wanted.engine, overridesOf(wanted), { targetSteps, seed: wanted.seed, dataSha256 })
 }
 
 function overridesOf(wanted: WantedRun): PlanOverrides {

@@ -3,12 +3,14 @@ import { AppError } from '../lib/errors.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { type Admitted, answerTo, type SessionGate } from '../rotation/session-gate.ts'
+import type { AdapterBook } from './adapter-book.ts'
 import type { CheckpointBook } from './checkpoint-book.ts'
 import type { Carried, DownloadWay, Ways } from './ways.ts'
 
 export interface WorkOrderPorts {
   readonly gate: Pick<SessionGate, 'noteResume'>
   readonly checkpoints: CheckpointBook
+  readonly adapters: AdapterBook
   /** How bytes of the artifact store travel. */
   readonly ways: Ways
   /** How bytes of the data sets travel. */
@@ -52,11 +54,20 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
       version: run.datasetVersion,
       files: files.map((file, index) => ({ ...entry(file, ways[index]), rows: file.rows })),
     },
+    adapter: await startAdapter(ports, run, session),
     ...(await resumePoints(ports, run, session)),
   }
 }
 
 export type WorkOrder = Awaited<ReturnType<typeof workOrder>>
+
+/** The adapter that the first step begins with, where the plan names one. */
+async function startAdapter(ports: WorkOrderPorts, run: Run, session: Session) {
+  const { fromAdapter } = run.plan
+  if (typeof fromAdapter !== 'string') return null
+  const { prefix, files } = await ports.adapters.files(fromAdapter)
+  return { sha256: fromAdapter, files: await fromStore(ports, session, prefix, files) }
+}
 
 /** So many checkpoints before the furthest one are offered too, for a reader to whom that one does not come whole. */
 const earlierOffered = 1
@@ -94,14 +105,24 @@ async function resumePoint(
   files: readonly FileEntry[],
 ) {
   const prefix = checkpointPrefix(runId, step, generation)
-  const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
-  const ways = await ports.ways.downloads(session.id, carried)
   return {
     step,
     generation,
     manifestSha256,
-    files: carried.map((file, index) => entry(file, ways[index])),
+    files: await fromStore(ports, session, prefix, files),
   }
+}
+
+/** Files of the artifact store as a work order names them. */
+async function fromStore(
+  { ways }: WorkOrderPorts,
+  session: Session,
+  prefix: string,
+  files: readonly FileEntry[],
+) {
+  const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
+  const found = await ways.downloads(session.id, carried)
+  return carried.map((file, index) => entry(file, found[index]))
 }
 
 /** A file as a work order names it. */

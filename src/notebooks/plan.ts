@@ -30,6 +30,11 @@ export const Plan = z.strictObject({
     .min(0)
     .max(2 ** 31 - 1),
   dataSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** The adapter whose weights the first step begins with, by its manifest's hash; left out: fresh ones. */
+  fromAdapter: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 })
 export type Plan = z.infer<typeof Plan>
 
@@ -38,6 +43,7 @@ export interface PlanFacts {
   readonly targetSteps: number
   readonly seed: number
   readonly dataSha256: string // 64 hex digits
+  readonly fromAdapter?: string | undefined
 }
 
 /** What a person may change about a plan; anything left out keeps the engine's default. */
@@ -46,6 +52,7 @@ export const PlanOverrides = Plan.omit({
   targetSteps: true,
   seed: true,
   dataSha256: true,
+  fromAdapter: true,
 }).partial()
 export type PlanOverrides = z.infer<typeof PlanOverrides>
 
@@ -95,5 +102,7 @@ export function planFor(engine: Engine, overrides: PlanOverrides, facts: PlanFac
   )
   const whole = { ...defaults[engine], ...given }
   const revision = baseNamed(whole.base)?.revision ?? 'main'
-  return Plan.parse({ revision, ...whole, engine, ...facts })
+  const { fromAdapter, ...rest } = facts
+  const begun = fromAdapter === undefined ? {} : { fromAdapter } // no field at all in a plan without one
+  return Plan.parse({ revision, ...whole, engine, ...rest, ...begun })
 }

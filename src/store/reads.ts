@@ -77,6 +77,18 @@ export function reads(db: Database): Reads {
         committedAt: date(row, 'committed_at'),
       }
     },
+    async artifactWith(manifestSha256) {
+      const row = await db.first(
+        'select run_id, label, generation from artifacts where manifest_sha256 = $1',
+        manifestSha256,
+      )
+      if (!row) return undefined
+      return {
+        runId: text(row, 'run_id'),
+        label: text(row, 'label'),
+        generation: number(row, 'generation'),
+      }
+    },
     async losses(runId) {
       const rows = await db.all(
         `select m.step, m.generation, m.loss from metrics m where m.run_id = $1 and m.generation =

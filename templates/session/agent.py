@@ -20,11 +20,11 @@ import uuid
 from importlib import metadata
 from pathlib import Path
 
-from .downloads import Damaged, download
+from .failures import Failure, Stopped
 from .heartbeat import BEAT_SECONDS, Heartbeat
 from .log_tail import LogTail
 from .program import Program
-from .resume import bring_furthest
+from .supplies import Supplies
 from .uploads import Uploads, upload_folder
 from .wire import Fenced, OutOfTime, Refused, Wire
 
@@ -34,19 +34,6 @@ PACKAGES = ('torch', 'transformers', 'peft', 'trl', 'bitsandbytes', 'accelerate'
 NONCE = uuid.uuid4().hex  # one per process: a repeated enrolment is known by it
 
 _current = None
-
-
-class Failure(Exception):
-    """An end that the run must hear about: a failure class of the protocol, a sentence, a line."""
-
-    def __init__(self, failure_class, message, line=None):
-        super().__init__(message)
-        self.failure_class = failure_class
-        self.line = line
-
-
-class Stopped(Exception):
-    """The session was told to stop before there was anything to save."""
 
 
 def enrol(control_url, ticket, engine, first_wait=1.0):
@@ -86,7 +73,8 @@ class Session:
         self.deadline = None
         self.step = 0
         self.last_checkpoint = 0
-        self.resumed = None  # the step of the checkpoint to go on from
+        self.supplies = None
+        self.resume = self.adapter = self.data = None  # the folders of what was fetched
         self.stop_asked = False
         self._stop_ends_it = True
         self._fence = None
@@ -126,6 +114,7 @@ class Session:
 
     def _begin(self, every, engine):
         """Starts the heartbeat and the carrier, and holds the order against the notebook."""
+        self.supplies = Supplies(self.wire, self.folder, self.order, self.say, self._fresh_order)
         self.heart = Heartbeat(self._send_beat, every, self._on_answer, self._on_fenced)
         self.heart.update(step=self.step, lastCheckpointStep=self.last_checkpoint)
         self.uploads = Uploads(self._carry, self.say, self._on_upload, self._on_commit,
@@ -158,36 +147,27 @@ class Session:
 
         One that an earlier session could not hand in is handed in by this one.
         """
-        folder = self.folder / 'resume'
-        try:
-            brought = bring_furthest(
-                self.order, folder,
-                lambda step, files: self._fetch('resume', files, step), self.say)
-        except Damaged as damaged:
-            raise Failure('damaged_checkpoint', str(damaged))
+        brought = self.supplies.checkpoint()
         if brought is None:
             self.say('this run begins at step 0')
             return
-        self.resumed, was_left = brought
-        self.step = self.resumed
+        self.resume, self.step, was_left = brought
         self.heart.update(step=self.step)
         self.say('checkpoint of step %d %s' % (self.step, 'found: an earlier session has left it '
                                                'here' if was_left else 'fetched'))
         if was_left:
-            self._offer(self.step, folder)
+            self._offer(self.step, self.resume)
         else:
             self.last_checkpoint = self.step
             self.heart.update(lastCheckpointStep=self.step)
 
+    def fetch_adapter(self):
+        """Brings the adapter that the first step begins with, where the plan names one."""
+        self.adapter = self.supplies.adapter()
+
     def fetch_data(self):
         """Brings the training data to this disk, each file as its hash promises."""
-        try:
-            self._fetch('data', self.order['data']['files'])
-        except Damaged as damaged:
-            raise Failure('bad_dataset', str(damaged))
-        except Refused as refused:
-            raise Failure('notebook_bug', 'the data cannot be fetched: %s' % refused)
-        self.say('data %s fetched' % self.order['data'].get('version'))
+        self.data = self.supplies.data()
 
     def train(self, script='train.py'):
         """Runs the training program to its end; its checkpoints travel in the background."""
@@ -200,9 +180,10 @@ class Session:
                'plan': order['plan'], 'options': order.get('options') or {},
                'secondsLeft': self.seconds_left(),
                'sessionSeconds': self.deadline - self.started,
-               'train': str(self.folder / 'data' / 'train.jsonl'),
-               'validation': str(self.folder / 'data' / 'validation.jsonl'),
-               'resume': str(self.folder / 'resume') if self.resumed else None,
+               'train': str(self.data / 'train.jsonl'),
+               'validation': str(self.data / 'validation.jsonl'),
+               'resume': str(self.resume) if self.resume else None,
+               'adapter': str(self.adapter) if self.adapter else None,
                'checkpoints': 'checkpoints', 'artifact': 'artifact'}
         self._check()
         self._stop_ends_it = False  # from here on the program saves first
@@ -273,28 +254,10 @@ class Session:
     def _offer_last(self):
         """No more checkpoints will be made; the carrier has been offered all of them already."""
 
-    def _fetch(self, section, files, step=None):
-        """Brings files into the folder of that name. Raises Damaged and Refused."""
-        folder = self.folder / section
-        folder.mkdir(exist_ok=True)
-        for file in files:
-            if Path(file['name']).name != file['name'] or file['name'].startswith('.'):
-                raise Failure('notebook_bug', 'the work order names a file outside its folder')
-            download(self.wire, file, folder / file['name'],
-                     lambda name=file['name']: self._fresh_entry(section, name, step))
-
-    def _fresh_entry(self, section, name, step):
-        """The entry of a file anew, its address with it: of the data, or of that checkpoint."""
+    def _fresh_order(self, _name):
+        """The work order anew, because the address of that file is spent."""
         answer = self.wire.call('GET', '/v1/session/work-order')
-        order = answer.get('workOrder') or answer
-        parts = [order.get(section)]
-        if section == 'resume':
-            parts = [part for part in parts + list(order.get('earlier') or ())
-                     if part and part['step'] == step]
-        for file in [file for part in parts for file in part['files']]:
-            if file['name'] == name:
-                return file
-        raise Refused(404, 'not_named', '%s is not in the work order any more' % name)
+        return answer.get('workOrder') or answer
 
     def _listen(self):
         """SIGTERM asks for a checkpoint and the end; a handler that was there hears it too."""

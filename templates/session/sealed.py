@@ -10,7 +10,8 @@ import threading
 import time
 from pathlib import Path
 
-from .agent import Failure, Session, take_place
+from .agent import Session, take_place
+from .failures import Failure
 from .uploads import put_in_chunks
 from .wire import Refused
 
@@ -109,7 +110,7 @@ class SealedSession(Session):
     def _on_line(self, line):
         super()._on_line(' ' + line if line.startswith('RODIZIO_SEALED') else line)
 
-    def _fresh_entry(self, section, name, step):
+    def _fresh_order(self, name):
         raise Failure('access_expired', '%s could not be fetched: the access that this notebook '
                       'brought along is good for an hour, and it began later' % name)
 

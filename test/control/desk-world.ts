@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { adapterBook } from '../../src/control/adapter-book.ts'
 import { checkpointBook } from '../../src/control/checkpoint-book.ts'
 import { oneTimeUrls } from '../../src/control/one-time-urls.ts'
 import { sessionDesk } from '../../src/control/session-desk.ts'
@@ -61,6 +62,7 @@ export async function deskWorld(ofAccounts: Partial<Account> = {}) {
   const desk = sessionDesk({
     gate,
     checkpoints,
+    adapters: adapterBook(look.artifactWith, artifacts),
     ways: urls,
     dataWays: urls,
     now,

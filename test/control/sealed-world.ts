@@ -1,3 +1,4 @@
+import { adapterBook } from '../../src/control/adapter-book.ts'
 import { checkpointBook } from '../../src/control/checkpoint-book.ts'
 import { sealedDesk } from '../../src/control/sealed-desk.ts'
 import { startGoogleEmulator } from '../../src/emulators/google/server.ts'
@@ -12,6 +13,7 @@ import { tick } from '../../src/rotation/tick.ts'
 import type { TickPorts } from '../../src/rotation/tick-ports.ts'
 import { checkpointRows } from '../../src/store/checkpoint-rows.ts'
 import { fileIndexRows } from '../../src/store/file-index-rows.ts'
+import { reads } from '../../src/store/reads.ts'
 import { sessionGate } from '../../src/store/session-gate.ts'
 import { slotRows } from '../../src/store/slot-rows.ts'
 import type { Script } from '../rotation/scripted-provider.ts'
@@ -90,6 +92,7 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
     const desk = sealedDesk({
       gate,
       checkpoints,
+      adapters: adapterBook(reads(rows).artifactWith, store),
       artifacts: store,
       ways,
       dataWays: ways,

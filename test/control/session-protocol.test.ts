@@ -2,7 +2,8 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { text as asText } from '../../src/store/database.ts'
-import { endOf, HOUR } from '../store/fixture.ts'
+import { insertRun } from '../../src/store/run-rows.ts'
+import { endOf, HOUR, runOf } from '../store/fixture.ts'
 import { body, deskWorld, file, nonce, reportOf, secretOf, stream } from './desk-world.ts'
 
 const beat = (step: number) => ({
@@ -350,6 +351,33 @@ describe('the next session', () => {
     const url = secretOf(workOrder.earlier[0]?.files[0]?.url ?? '')
     expect((await world.urls.open(url)).bytes).toBe(workOrder.earlier[0]?.files[0]?.bytes)
     expect((await world.look.sessionsOf('run_one'))[1]).toMatchObject({ fromStep: 30 })
+  })
+
+  it('gets the adapter that its plan begins with, by the hash of its manifest', async () => {
+    await using world = await deskWorld()
+    const first = await world.enrolled()
+    expect(first.workOrder.adapter).toBeNull()
+    await world.commit(first, 100)
+    await world.commit(first, 100, 'artifact')
+    const artifact = await world.look.artifact('run_one')
+    const fromAdapter = artifact?.manifestSha256 ?? ''
+    const plan = { engine: 'dry', targetSteps: 100, seed: 7, fromAdapter }
+    await insertRun(world.db, runOf('more', { plan }))
+    const { workOrder } = await world.enrolled('more')
+    expect(workOrder.adapter?.sha256).toBe(fromAdapter)
+    expect(workOrder.adapter?.files).toMatchObject([
+      { name: 'manifest.json', sha256: fromAdapter },
+      { name: 'weights.bin', sha256: file.sha256 },
+    ])
+    const url = workOrder.adapter?.files[1]?.url ?? ''
+    expect((await world.urls.open(secretOf(url))).bytes).toBe(file.bytes)
+  })
+
+  it('is told when that adapter is not there any more', async () => {
+    await using world = await deskWorld()
+    const plan = { engine: 'dry', targetSteps: 100, seed: 7, fromAdapter: 'c'.repeat(64) }
+    await insertRun(world.db, runOf('more', { plan }))
+    await expect(world.enrolled('more')).rejects.toThrow('adapter cccccccccccc is not in the store')
   })
 
   it('begins anew when no checkpoint is whole', async () => {

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { startRun, type WantedRun } from '../../src/control/start-run.ts'
+import { planFor } from '../../src/notebooks/plan.ts'
 import { reads } from '../../src/store/reads.ts'
 import { runBook } from '../../src/store/run-book.ts'
-import { freshDatabase, seed, start } from '../store/fixture.ts'
+import { insertRun } from '../../src/store/run-rows.ts'
+import { freshDatabase, runOf, seed, start } from '../store/fixture.ts'
 
 async function opened() {
   const fresh = await freshDatabase()
@@ -12,6 +14,7 @@ async function opened() {
   const ports = {
     dataset: look.dataset,
     runNamed: look.run,
+    artifact: look.artifact,
     insertRun: book.insertRun,
     now: () => new Date(start),
   }
@@ -159,5 +162,68 @@ describe('a stop', () => {
     expect(kinds).toEqual(['run.started', 'run.stop_asked'])
     expect(await world.look.run('one')).toMatchObject({ state: 'stopping', stopAsked: true })
     await expect(world.book.askStop('none')).rejects.toMatchObject({ code: 'run_unknown' })
+  })
+})
+
+describe('a run that goes on from the adapter of another', () => {
+  const facts = { targetSteps: 9, seed: 1, dataSha256: 'd'.repeat(64) }
+  const hash = 'a'.repeat(64)
+
+  /** A finished run of the engine `trl` with rank 8, an unfinished one, and a finished one of the engine `dry`. */
+  async function withAdapter() {
+    const world = await opened()
+    const plan = planFor('trl', { loraRank: 8 }, facts)
+    for (const run of [
+      runOf('before', { engine: 'trl', plan, state: 'completed' }),
+      runOf('rehearsal', { plan: planFor('dry', {}, facts), state: 'completed' }),
+      runOf('young', { engine: 'trl', plan, state: 'training' }),
+    ]) {
+      await insertRun(world.db, run)
+    }
+    for (const [run, label, sha256] of [
+      ['run_before', 'candidate', hash],
+      ['run_rehearsal', 'dry', 'b'.repeat(64)],
+    ] as const) {
+      await world.db.run(
+        `insert into artifacts (run_id, label, step, generation, manifest_sha256, bytes, metrics, committed_at)
+         values ($1, $2, 9, 3, $3, '1', '{}', $4)`,
+        run,
+        label,
+        sha256,
+        start,
+      )
+    }
+    return world
+  }
+  const more: WantedRun = { ...wanted, engine: 'trl', fromAdapter: 'before' }
+
+  it('takes over what the weights fit, and names the adapter by its hash', async () => {
+    await using world = await withAdapter()
+    const run = await startRun(world.ports, { ...more, plan: { learningRate: 1e-5 } }, false)
+    expect(run.plan).toMatchObject({ loraRank: 8, learningRate: 1e-5, fromAdapter: hash })
+    expect((await world.look.run(run.id))?.plan).toEqual(run.plan)
+    expect(await world.look.artifactWith(hash)).toEqual({
+      runId: 'run_before',
+      label: 'candidate',
+      generation: 3,
+    })
+    const fresh = await startRun(world.ports, { ...wanted, engine: 'trl' }, false)
+    expect(fresh.plan).not.toHaveProperty('fromAdapter')
+  })
+
+  it.each([
+    ['another rank', { plan: { loraRank: 16 } }, 'loraRank: the adapter of before was made with 8'],
+    ['another base', { plan: { base: './elsewhere' } }, 'base: the adapter of before'],
+    ['a run that nobody knows', { fromAdapter: 'nothing' }, 'there is no run nothing'],
+    [
+      'a run that is not done',
+      { fromAdapter: 'young' },
+      'young can be gone on from: it is training',
+    ],
+    ['a rehearsal', { fromAdapter: 'rehearsal' }, 'makes and takes no adapter'],
+    ['a rehearsal of its own', { engine: 'dry' as const }, 'makes and takes no adapter'],
+  ])('refuses %s', async (_why, changes, message) => {
+    await using world = await withAdapter()
+    await expect(startRun(world.ports, { ...more, ...changes }, false)).rejects.toThrow(message)
   })
 })

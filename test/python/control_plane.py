@@ -25,6 +25,7 @@ class ControlPlane:
         self.heartbeat = heartbeat
         self.began = None
         self.generation = 1
+        self.adapter = {}  # name -> bytes
         self.order = 'continue'
         self.stop_at = None  # a step: from then on the order is stop
         self.cut = {}  # path fragment -> how many answers break off half way
@@ -106,6 +107,10 @@ class ControlPlane:
                 'engine': 'dry', 'plan': self.plan, 'options': self.options,
                 'data': {'version': 'ds_1', 'files': [self.entry('data', name, body)
                                                       for name, body in self.data.items()]},
+                'adapter': {'sha256': sha256(self.adapter['manifest.json']),
+                            'files': [self.entry('adapter', name, body)
+                                      for name, body in self.adapter.items()]}
+                if self.adapter else None,
                 'resume': points[0] if points else None, 'earlier': points[1:]}
 
     def seconds_left(self):
@@ -182,6 +187,8 @@ class ControlPlane:
         file = rest.rpartition('-')[0]
         if section == 'data':
             content, faulty = self.data[file], True
+        elif section == 'adapter':
+            content, faulty = self.adapter[file], True
         else:
             step = int(section.partition('@')[2])
             faulty = step == self.steps()[-1]

@@ -1,0 +1,36 @@
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
+import { artifactPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
+import { AppError } from '../lib/errors.ts'
+import { listedFiles } from './listed-files.ts'
+
+/** Where an adapter stands in the store, by what its manifest says. */
+export interface AdapterRow {
+  readonly runId: string
+  readonly label: string
+  readonly generation: number
+}
+
+/** Adapters that runs go on from, found by the hash of their manifests. */
+export function adapterBook(
+  find: (manifestSha256: string) => Promise<AdapterRow | undefined>,
+  artifacts: ArtifactStore,
+) {
+  return {
+    /**
+     * The folder of an adapter and its files, the manifest first; their bytes are looked at by who fetches them.
+     * @throws AppError `not-found` (`adapter_gone`) when it is not in the store, or its manifest is not whole
+     */
+    async files(sha256: string): Promise<{ prefix: string; files: readonly FileEntry[] }> {
+      const row = await find(sha256)
+      const prefix = row && artifactPrefix(row.runId, row.label, row.generation)
+      const files = prefix && (await listedFiles(artifacts, prefix, sha256))
+      if (prefix && files) return { prefix, files }
+      throw new AppError('not-found', `the adapter ${sha256.slice(0, 12)} is not in the store`, {
+        code: 'adapter_gone',
+        next: 'Put it back, or begin another run without --from-adapter',
+      })
+    },
+  }
+}
+
+export type AdapterBook = ReturnType<typeof adapterBook>
