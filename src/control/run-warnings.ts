@@ -1,4 +1,4 @@
-import { t4 } from '../notebooks/figures.ts'
+import { fewTokens, t4 } from '../notebooks/figures.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import type { Predictions } from '../notebooks/recipe.ts'
 import type { Run } from '../rotation/run.ts'
@@ -31,6 +31,7 @@ export const runWarnings = (facts: RunFacts): string[] =>
     noAccount(facts),
     longRows(facts),
     fewRows(facts),
+    tooFewTokens(facts),
     passes(facts),
     shortSession(facts),
     weekIsShort(facts),
@@ -63,6 +64,16 @@ function fewRows({ plan, rows }: RunFacts): string | undefined {
   const batch = batchOf(plan)
   return rows < batch
     ? `the data has ${rows} training rows, fewer than the ${batch} of one step: a pass over it is not even one whole step`
+    : undefined
+}
+
+function tooFewTokens({ run, plan, rows, tokensPerRow }: RunFacts): string | undefined {
+  if (run.options.smoke || plan.engine === 'dry' || rows < batchOf(plan)) return undefined
+  const { weightsPerRank, weightsPerToken } = fewTokens
+  const weights = weightsPerRank * plan.loraRank
+  const tokens = rows * tokensPerRow
+  return tokens * weightsPerToken < weights
+    ? `the data has some ${tokens.toLocaleString('en')} tokens for ${weights.toLocaleString('en')} weights, which is far too few to teach more than a manner of speaking: a lower loraRank learns less by heart`
     : undefined
 }
 

@@ -42,6 +42,16 @@ export const t4 = {
     'estimate: weights, gradients and optimizer states counted on the model’s shapes, activations and fragmentation estimated',
 } as const
 
+/**
+ * What data has to have for the weights that it trains. LIMA (Zhou et al., arXiv:2305.11206, 2023) made a good assistant of
+ * 1,000 examples with 750,000 tokens; a ninth of that is where this begins to warn, for the 41,943,040 weights of rank 16 on
+ * Mistral 7B. The proportion to the weights is an assumption.
+ */
+export const fewTokens = {
+  weightsPerRank: 2_621_440, // of Mistral 7B with all seven projections, counted
+  weightsPerToken: 500,
+} as const
+
 /** Tokens of a mean row, told from bytes alone, and no more than the plan's `maxLength`; the source says how. */
 export function tokensPerRow(
   train: { readonly rows: number; readonly bytes: number },

@@ -83,6 +83,11 @@ describe('what speaks against a run', () => {
       /no account/,
     ],
     ['data smaller than a step', { rows: 31, steps: 1 }, /31 training rows, fewer than the 32/],
+    [
+      'far fewer tokens than its weights want',
+      { rows: 800, steps: 25 },
+      /some 80,000 tokens for 41,943,040 weights/,
+    ],
     ['less than one epoch', { steps: 99 }, /99 steps are less than one epoch: 3168 of 3200/],
     ['more than four epochs', { steps: 401 }, /seen 4\.0 times/],
     [
