@@ -118,13 +118,13 @@ export async function startService(options: ServiceOptions) {
       providers: providers.byName,
       now,
       emulated: emulators !== undefined,
-      renderNotebook: async (run, session, ticket) => {
+      renderNotebook: async (run, session, ticket, account) => {
         const templates = loadTemplates(new URL('templates/', root))
         const way = session.sealed
           ? { sealed: await sealed.order(run, session) }
           : { controlUrl: address.forNotebook(session.provider), ticket }
         const { train } = await storage.mustHave(run.datasetVersion)
-        return sessionNotebook(run, session, way, train, templates)
+        return sessionNotebook(run, session, account, way, train, templates)
       },
       newTicket: () => {
         const ticket = newSecret('rzt')

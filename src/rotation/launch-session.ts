@@ -61,7 +61,7 @@ export async function launchSession(
   }
 
   const { ticket, hash } = ports.newTicket()
-  const notebook = await ports.renderNotebook(run, session, ticket)
+  const notebook = await ports.renderNotebook(run, session, ticket, account)
   await store.markLaunching(session.id, hash)
   const result = await provider.launch({
     account,

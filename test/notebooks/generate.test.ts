@@ -59,6 +59,16 @@ describe('a rendering', () => {
     expect(trl).toContain('8.1 to 9.5 GB')
   })
 
+  it('asks for a GPU everywhere but on this machine, and says so where an engine wants one', () => {
+    for (const { recipe, text } of notebooks) {
+      const [header, parameters] = sourcesOf(text).map(({ source }) => source)
+      const wanted = recipe.provider !== 'local'
+      expect(parameters).toContain(`\nREQUIRE_GPU = ${wanted ? 'True' : 'False'}  #`)
+      const told = wanted ? 'Without a GPU it ends at once.' : 'Without a GPU it trains on the CPU'
+      expect(header?.includes(told)).toBe(recipe.engine !== 'dry')
+    }
+  })
+
   it('carries the programs as they are in their templates', () => {
     const written = sourcesOf(renderNotebook(recipeOf('dry'), templates))
       .map(({ source }) => source)
