@@ -6,6 +6,7 @@ import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
 import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
+import { trlPythons } from './app/trl-pythons.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
@@ -246,12 +247,23 @@ const described = (error: unknown) => ({
 
 type ServeOptions = Parameters<typeof import('./emulators/serve.ts').serveEmulators>[0]
 
-/** Serves the emulators until a signal; their code is loaded for this alone. */
+/**
+ * Serves the emulators until a signal; their code is loaded for this alone. Notebooks of the engine `trl` run in the prepared
+ * Python that has the library versions of the provider, where there is one.
+ */
 export async function runEmulators(
   options: Omit<ServeOptions, 'clock' | 'runnerPath'>,
+  config: Config,
   root: URL,
 ): Promise<void> {
   const { serveEmulators } = await import('./emulators/serve.ts')
   const runnerPath = fileURLToPath(new URL('templates/run_notebook.py', root))
-  await serveEmulators({ ...options, clock: systemClock, runnerPath })
+  const trl = trlPythons(config, root)
+  await serveEmulators({
+    ...options,
+    kaggle: { ...options.kaggle, pythonFor: (notebook) => trl.of('kaggle', notebook) },
+    colab: { ...options.colab, pythonFor: (notebook) => trl.of('colab', notebook) },
+    clock: systemClock,
+    runnerPath,
+  })
 }

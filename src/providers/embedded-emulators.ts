@@ -24,6 +24,8 @@ export interface EmbeddedOptions {
   /** The program and its arguments up to the command, as this process itself was started. */
   readonly program: readonly [string, ...string[]]
   readonly python: string
+  /** The one for the engine `trl`, where the person names one. */
+  readonly trlPython: string | undefined
   /** The search path for programs, all that they get of this process's environment. */
   readonly path: string
   readonly clock: Clock
@@ -83,7 +85,11 @@ export function embeddedEmulators(options: EmbeddedOptions) {
       {
         detached: true,
         stdio: ['ignore', log, log],
-        env: { PATH: options.path, RODIZIO_PYTHON: options.python },
+        env: {
+          PATH: options.path,
+          RODIZIO_PYTHON: options.python,
+          ...(options.trlPython === undefined ? {} : { RODIZIO_TRL_PYTHON: options.trlPython }),
+        },
       },
     )
     closeSync(log)

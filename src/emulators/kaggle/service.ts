@@ -50,6 +50,7 @@ export function createService(
     settings,
     now,
     pythonPath,
+    pythonFor: options.pythonFor,
     runnerPath: options.runnerPath,
     preemptions,
     mountsOf: datasets.mountsOf,
