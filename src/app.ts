@@ -4,6 +4,7 @@ import { inWords, serviceAddress } from './app/address.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
+import { openReal, type Real } from './app/real.ts'
 import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
 import { trlPythons } from './app/trl-pythons.ts'
@@ -25,6 +26,7 @@ import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
 export { whoIs } from './app/providers.ts'
+export { trlPythons } from './app/trl-pythons.ts'
 export { serverTime } from './providers/server-time.ts'
 export { loadTemplates } from './store/template-files.ts'
 
@@ -41,15 +43,23 @@ interface ServiceOptions {
   readonly clock?: Clock
   /** Starts although the clock is behind what the data folder has seen. */
   readonly acceptClock?: boolean
+  /** Begins the run that really trains, over the emulators; see `openReal`. */
+  readonly real?: boolean
   /** Opens a tunnel to the service, for this run of it. */
   readonly tunnel?: boolean
   /** Fires when the start is not waited for any longer. */
   readonly stop?: AbortSignal
 }
 
-/** Everything wired from a configuration, listening, its beats going. */
+/**
+ * Everything wired from a configuration, listening, its beats going.
+ * @throws AppError of the data folder, the address, the tunnel or `--real`, whichever cannot be had
+ */
 export async function startService(options: ServiceOptions) {
   const { root, log } = options
+  const stop = options.stop ?? new AbortController().signal
+  // Before anything is made.
+  if (options.real) trlPythons(options.config, root).required()
   const clock = options.clock ?? systemClock
   const now = () => clock.now()
   const storage = await openStorage(
@@ -75,8 +85,9 @@ export async function startService(options: ServiceOptions) {
         note()
         log.warn({ event: `tunnel.${news.kind}`, ...news, message: inWords(news) })
       },
-      stop: options.stop ?? new AbortController().signal,
+      stop,
     })
+    const real = options.real ? await openReal({ ...options, emulate, stop }, storage) : undefined
     const { isPublic } = address
     const providers = openProviders({ ...options, config, clock, emulate, isPublic }, storage)
     let ready = false
@@ -145,7 +156,7 @@ export async function startService(options: ServiceOptions) {
     }
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const work = async () => {
-      if (!ready) await prepare(storage, providers, artifacts, begin, config, root, failed)
+      if (!ready) await prepare(storage, providers, artifacts, begin, config, root, real, failed)
       ready = true
       await tick(ticks)
       await sealed.sweep()
@@ -171,6 +182,8 @@ export async function startService(options: ServiceOptions) {
       /** The address of the tunnel, where one was asked for. */
       tunnel: options.tunnel ? address.public() : undefined,
       emulated: emulators !== undefined,
+      /** What was made ready for the run that really trains, where it was asked for. */
+      real: real?.told,
       /** Whether Drive and Colab are in play beside Kaggle. */
       withGoogle: providers.google !== undefined,
       token: storage.admin,
@@ -204,6 +217,7 @@ async function prepare(
   begin: (wanted: WantedRun, dryRun: boolean) => Promise<unknown>,
   config: Config,
   root: URL,
+  real: Real | undefined,
   told: (error: unknown) => void,
 ): Promise<void> {
   const { local, emulators } = providers
@@ -224,6 +238,7 @@ async function prepare(
     sleep: (seconds) => systemClock.sleep(seconds * 1000),
     hasRuns: async () => (await storage.look.runs(1, undefined)).items.length > 0,
     withSample: config.RODIZIO_SAMPLE,
+    real: real?.start,
     importSample: async () => {
       const file = readFileSync(new URL('templates/sample/about-rodizio.jsonl', root))
       const { dataset } = await storage.importData(inOnePiece(file), 'about-rodizio', true)

@@ -124,8 +124,11 @@ export function embeddedEmulators(options: EmbeddedOptions) {
     /** Where they answer now; undefined while they are down. */
     urls: () => found()?.urls,
     claim: () => admin('claim', {}),
-    /** Stages the death of the n-th session that starts from now: SIGKILL some seconds after its output shows a line. */
-    stagePreemption: (session: number, afterLine: string, afterSeconds: number) =>
+    /**
+     * Stages the death of the n-th session that starts from now, or of the one of that name: SIGKILL some seconds after its
+     * output shows a line.
+     */
+    stagePreemption: (session: number | string, afterLine: string, afterSeconds: number) =>
       admin('preempt', { session, afterLine, afterSeconds }),
   }
 }

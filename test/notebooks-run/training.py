@@ -47,8 +47,8 @@ def tiny_model():
         atexit.register(shutil.rmtree, holder, ignore_errors=True)
         folder = Path(holder) / 'tiny-mistral'
         made = subprocess.run(
-            [python_of(STACKS[0]), str(Path(__file__).with_name('make_tiny_model.py')),
-             str(folder), str(SAMPLE)], env=environment(), stdout=subprocess.PIPE,
+            [python_of(STACKS[0]), str(SAMPLE.with_name('make_tiny_base.py')), str(folder),
+             str(SAMPLE)], env=environment(), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=180)
         if made.returncode != 0:
             raise AssertionError(made.stdout)
