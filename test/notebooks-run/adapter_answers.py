@@ -1,10 +1,12 @@
-"""An adapter as anybody would load it: `python adapter_answers.py BASE ADAPTER` with transformers
-and peft alone. Prints one line of JSON: how many tokens it said, and whether it changes the base."""
+"""An adapter as anybody would load it, with transformers and peft alone.
+
+    python adapter_answers.py BASE ADAPTER
+
+Prints one line of JSON: how many tokens it said, and whether it changes what the base says.
+"""
 import json
 import sys
-import warnings
 
-warnings.simplefilter('ignore')
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -1,5 +1,5 @@
-"""The product itself, started as a person starts it on a data folder of its own, and everything that
-it started ended by its pid."""
+"""The product itself, as a person starts it, on a data folder of its own; what it started is ended
+by its pid."""
 import contextlib
 import json
 import os
@@ -56,7 +56,7 @@ class Rotation:
         return json.loads(shown.stdout) if shown.returncode == 0 else None
 
     def wait_for(self, name, seconds):
-        """The run once it is over. Raises AssertionError when it takes longer, or the service ends."""
+        """The run once it is over; AssertionError when it takes longer, or the service ends."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.service.poll() is None, 'the service ended: %s' % self.told()
