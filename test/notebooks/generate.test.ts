@@ -59,11 +59,14 @@ describe('a rendering', () => {
     expect(trl).toContain('8.1 to 9.5 GB')
   })
 
-  it('carries the programs as they are in their templates', () => {
-    const written = sourcesOf(renderNotebook(recipeOf('dry'), templates))
+  it.each([
+    ['dry', ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']],
+    ['trl', ['engines/harness.py', 'engines/trl/train.py', 'engines/trl/program/relay.py']],
+  ] as const)('carries the programs of %s as they are in their templates', (engine, paths) => {
+    const written = sourcesOf(renderNotebook(recipeOf(engine), templates))
       .map(({ source }) => source)
       .join('\n')
-    for (const path of ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']) {
+    for (const path of paths) {
       expect(written.includes(templates.get(path) ?? 'missing'), path).toBe(true)
     }
   })
