@@ -61,7 +61,7 @@ describe('a rendering', () => {
 
   it.each([
     ['dry', ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']],
-    ['trl', ['engines/harness.py', 'engines/trl/train.py', 'engines/trl/program/relay.py']],
+    ['trl', ['engines/harness.py', 'engines/trl/program/rows.py', 'engines/trl/program/relay.py']],
   ] as const)('carries the programs of %s as they are in their templates', (engine, paths) => {
     const written = sourcesOf(renderNotebook(recipeOf(engine), templates))
       .map(({ source }) => source)
