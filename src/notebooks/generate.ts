@@ -17,7 +17,7 @@ export const cellTags = [
 ] as const
 export type CellTag = (typeof cellTags)[number]
 
-const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe'])
+const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe', 'model'])
 
 const honesty = {
   dry: 'This engine is a rehearsal: it trains a small character model in plain Python, and its artifact is no adapter.',

@@ -78,6 +78,8 @@ def put_program(folder):
     here = Path(__file__).parent
     for path in [ENGINE / 'harness.py', ENGINE / 'trl' / 'train.py', *here.glob('driver_*.py')]:
         shutil.copy(str(path), str(folder))
+    shutil.copytree(str(ENGINE / 'trl' / 'program'), str(Path(folder) / 'rodizio_engine'),
+                    dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
 
 
 def start(stack, folder, job=None, options=None, program='train.py', more=None):

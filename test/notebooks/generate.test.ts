@@ -69,11 +69,14 @@ describe('a rendering', () => {
     }
   })
 
-  it('carries the programs as they are in their templates', () => {
-    const written = sourcesOf(renderNotebook(recipeOf('dry'), templates))
+  it.each([
+    ['dry', ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']],
+    ['trl', ['engines/harness.py', 'engines/trl/program/rows.py', 'engines/trl/program/relay.py']],
+  ] as const)('carries the programs of %s as they are in their templates', (engine, paths) => {
+    const written = sourcesOf(renderNotebook(recipeOf(engine), templates))
       .map(({ source }) => source)
       .join('\n')
-    for (const path of ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']) {
+    for (const path of paths) {
       expect(written.includes(templates.get(path) ?? 'missing'), path).toBe(true)
     }
   })
