@@ -4,8 +4,10 @@ import { inWords, serviceAddress } from './app/address.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openProviders, type Providers } from './app/providers.ts'
+import { openReal, type Real } from './app/real.ts'
 import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
+import { trlPythons } from './app/trl-pythons.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
@@ -24,6 +26,7 @@ import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
 export { whoIs } from './app/providers.ts'
+export { trlPythons } from './app/trl-pythons.ts'
 export { serverTime } from './providers/server-time.ts'
 export { loadTemplates } from './store/template-files.ts'
 
@@ -40,15 +43,23 @@ interface ServiceOptions {
   readonly clock?: Clock
   /** Starts although the clock is behind what the data folder has seen. */
   readonly acceptClock?: boolean
+  /** Begins the run that really trains, over the emulators; see `openReal`. */
+  readonly real?: boolean
   /** Opens a tunnel to the service, for this run of it. */
   readonly tunnel?: boolean
   /** Fires when the start is not waited for any longer. */
   readonly stop?: AbortSignal
 }
 
-/** Everything wired from a configuration, listening, its beats going. */
+/**
+ * Everything wired from a configuration, listening, its beats going.
+ * @throws AppError of the data folder, the address, the tunnel or `--real`, whichever cannot be had
+ */
 export async function startService(options: ServiceOptions) {
   const { root, log } = options
+  const stop = options.stop ?? new AbortController().signal
+  // Before anything is made.
+  if (options.real) trlPythons(options.config, root).required()
   const clock = options.clock ?? systemClock
   const now = () => clock.now()
   const storage = await openStorage(
@@ -74,8 +85,9 @@ export async function startService(options: ServiceOptions) {
         note()
         log.warn({ event: `tunnel.${news.kind}`, ...news, message: inWords(news) })
       },
-      stop: options.stop ?? new AbortController().signal,
+      stop,
     })
+    const real = options.real ? await openReal({ ...options, emulate, stop }, storage) : undefined
     const { isPublic } = address
     const providers = openProviders({ ...options, config, clock, emulate, isPublic }, storage)
     let ready = false
@@ -118,13 +130,13 @@ export async function startService(options: ServiceOptions) {
       providers: providers.byName,
       now,
       emulated: emulators !== undefined,
-      renderNotebook: async (run, session, ticket) => {
+      renderNotebook: async (run, session, ticket, account) => {
         const templates = loadTemplates(new URL('templates/', root))
         const way = session.sealed
           ? { sealed: await sealed.order(run, session) }
           : { controlUrl: address.forNotebook(session.provider), ticket }
         const { train } = await storage.mustHave(run.datasetVersion)
-        return sessionNotebook(run, session, way, train, templates)
+        return sessionNotebook(run, session, account, way, train, templates)
       },
       newTicket: () => {
         const ticket = newSecret('rzt')
@@ -144,7 +156,7 @@ export async function startService(options: ServiceOptions) {
     }
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const work = async () => {
-      if (!ready) await prepare(storage, providers, artifacts, begin, config, root, failed)
+      if (!ready) await prepare(storage, providers, artifacts, begin, config, root, real, failed)
       ready = true
       await tick(ticks)
       await sealed.sweep()
@@ -170,6 +182,8 @@ export async function startService(options: ServiceOptions) {
       /** The address of the tunnel, where one was asked for. */
       tunnel: options.tunnel ? address.public() : undefined,
       emulated: emulators !== undefined,
+      /** What was made ready for the run that really trains, where it was asked for. */
+      real: real?.told,
       /** Whether Drive and Colab are in play beside Kaggle. */
       withGoogle: providers.google !== undefined,
       token: storage.admin,
@@ -203,6 +217,7 @@ async function prepare(
   begin: (wanted: WantedRun, dryRun: boolean) => Promise<unknown>,
   config: Config,
   root: URL,
+  real: Real | undefined,
   told: (error: unknown) => void,
 ): Promise<void> {
   const { local, emulators } = providers
@@ -223,6 +238,7 @@ async function prepare(
     sleep: (seconds) => systemClock.sleep(seconds * 1000),
     hasRuns: async () => (await storage.look.runs(1, undefined)).items.length > 0,
     withSample: config.RODIZIO_SAMPLE,
+    real: real?.start,
     importSample: async () => {
       const file = readFileSync(new URL('templates/sample/about-rodizio.jsonl', root))
       const { dataset } = await storage.importData(inOnePiece(file), 'about-rodizio', true)
@@ -246,12 +262,23 @@ const described = (error: unknown) => ({
 
 type ServeOptions = Parameters<typeof import('./emulators/serve.ts').serveEmulators>[0]
 
-/** Serves the emulators until a signal; their code is loaded for this alone. */
+/**
+ * Serves the emulators until a signal; their code is loaded for this alone. Notebooks of the engine `trl` run in the prepared
+ * Python that has the library versions of the provider, where there is one.
+ */
 export async function runEmulators(
   options: Omit<ServeOptions, 'clock' | 'runnerPath'>,
+  config: Config,
   root: URL,
 ): Promise<void> {
   const { serveEmulators } = await import('./emulators/serve.ts')
   const runnerPath = fileURLToPath(new URL('templates/run_notebook.py', root))
-  await serveEmulators({ ...options, clock: systemClock, runnerPath })
+  const trl = trlPythons(config, root)
+  await serveEmulators({
+    ...options,
+    kaggle: { ...options.kaggle, pythonFor: (notebook) => trl.of('kaggle', notebook) },
+    colab: { ...options.colab, pythonFor: (notebook) => trl.of('colab', notebook) },
+    clock: systemClock,
+    runnerPath,
+  })
 }

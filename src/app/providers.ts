@@ -18,6 +18,7 @@ import type { Account } from '../rotation/account.ts'
 import type { SessionProvider } from '../rotation/session-provider.ts'
 import { type Google, openGoogle } from './google.ts'
 import type { Storage } from './storage.ts'
+import { type TrlPythons, trlPythons } from './trl-pythons.ts'
 
 export interface ProviderOptions {
   readonly config: Config
@@ -54,18 +55,20 @@ export function openProviders(options: ProviderOptions, storage: Storage) {
         stateDir: storage.folder.emulators,
         program: options.program,
         python: config.RODIZIO_PYTHON,
+        trlPython: config.RODIZIO_TRL_PYTHON,
         path: options.path,
         clock,
       })
     : undefined
   const python = () => resolvePython(config.RODIZIO_PYTHON)
+  const trl = trlPythons(config, root)
   const kaggleUrl = () => emulators?.urls()?.kaggle ?? config.RODIZIO_KAGGLE_URL
   const connect = (credentials: Credentials) =>
     kaggleClient({ baseUrl: kaggleUrl(), credentials, timeoutMs: kaggleTimeoutMs, clock })
   const kaggleOf = (account: Account) => clientOf(storage.accounts, account, connect)
   const local = localSessions({
     root: storage.folder.local,
-    python,
+    python: (notebook) => trl.of('local', notebook) ?? python(),
     runnerPath: fileURLToPath(new URL('templates/run_notebook.py', root)),
     now: () => clock.now(),
   })
@@ -111,12 +114,20 @@ export function openProviders(options: ProviderOptions, storage: Storage) {
     ]),
     /** Proves an account by a live call, in a sentence. */
     async prove(account: Account): Promise<string> {
-      if (account.provider === 'local') return `notebooks run with ${python()}`
+      if (account.provider === 'local') return `notebooks run with ${python()}, ${onTrl(trl)}`
       if (account.driver === 'cli') return byCli.prove()
       if (account.provider === 'colab') return proveColab(google)
       return `${account.provider} knows it as ${await (await kaggleOf(account)).whoAmI()}`
     },
   }
+}
+
+/** Whether this machine can train with the engine `trl`, as the end of a sentence. */
+function onTrl(trl: TrlPythons): string {
+  const prepared = trl.found()
+  return prepared
+    ? `those of the engine trl with ${prepared.local}`
+    : 'and so do those of the engine trl: no environment is prepared for it (npm run setup:notebooks)'
 }
 
 export type Providers = ReturnType<typeof openProviders>

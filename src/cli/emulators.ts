@@ -50,6 +50,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
           google: { approveAfterSeconds: numeric('approveAfter') ?? 2 },
           ...(claimSeconds === undefined ? {} : { claimSeconds }),
         },
+        config,
         context.root,
       )
     })

@@ -28,7 +28,10 @@ const from = (data: Data): string =>
 /** How each event is told to a person, one line. */
 const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.started': (d) =>
-    `run ${word(d, 'run')}: ${word(d, 'targetSteps')} steps with the engine ${word(d, 'engine')}`,
+    `run ${word(d, 'run')}: ${word(d, 'targetSteps')} steps with the engine ${word(d, 'engine')}` +
+    (typeof d.base === 'string'
+      ? `, base ${d.base}${d.quantization === 'nf4' ? ' in 4 bit (nf4)' : ', not quantized'}`
+      : ''),
   'run.waiting': (d) => `run ${word(d, 'run')} waits: ${word(d, 'why')}`,
   'run.stop_asked': (d) => `run ${word(d, 'run')} was asked to stop`,
   'run.stopped': (d) => `run ${word(d, 'run')} is stopped at step ${word(d, 'step')}`,

@@ -8,6 +8,7 @@ import { systemClock } from '../lib/clock.ts'
 import { AppError, systemCode } from '../lib/errors.ts'
 import { type Log, silentLog } from '../lib/log.ts'
 import type { Context } from './context.ts'
+import { fromOutside, greeting, whereNext } from './greeting.ts'
 import { sentence, wallTime } from './narrate.ts'
 import { bar } from './table.ts'
 
@@ -15,6 +16,7 @@ interface UpFlags {
   detach?: boolean
   acceptClock?: boolean
   tunnel?: boolean
+  real?: boolean
 }
 
 /** `rodizio up`, `status` and `down`: the service itself. */
@@ -25,12 +27,17 @@ export function upCommands(program: Command, context: Context): void {
     .option('--detach', 'go on in the background')
     .option('--accept-clock', 'start although the clock is behind what the data folder has seen')
     .option('--tunnel', 'make it reachable from outside by a quick tunnel of cloudflared')
+    .option(
+      '--real',
+      'over the emulators, begin a run that really trains: 4-bit LoRA of a tiny model on the CPU; wants npm run setup:notebooks once',
+    )
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio up\n  rodizio up --tunnel\n  RODIZIO_DATA_DIR=/var/lib/rodizio rodizio up --detach\n  RODIZIO_LOG=json rodizio up',
+      '\nExamples:\n  rodizio up\n  rodizio up --real\n  rodizio up --tunnel\n  RODIZIO_DATA_DIR=/var/lib/rodizio rodizio up --detach\n  RODIZIO_LOG=json rodizio up',
     )
     .action(async (flags: UpFlags) => {
       refuseTwoAddresses(context, flags)
+      if (flags.real) await refuseUnprepared(context)
       if (flags.detach) await startDetached(context, flags)
       else await serve(context, flags)
     })
@@ -109,8 +116,14 @@ function refuseTwoAddresses(context: Context, flags: UpFlags): void {
   })
 }
 
-/** How long a service that was started in the background may take: a tunnel's name has to spread first. */
-const startMs = { plain: 20_000, withTunnel: 160_000 }
+/** Said here already: a service in the background could say it in its log alone. */
+async function refuseUnprepared(context: Context): Promise<void> {
+  const { trlPythons } = await import('../app.ts')
+  trlPythons(context.config(), context.root).required()
+}
+
+/** How long a service that was started in the background may take: a tunnel's name has to spread first, a tiny base to be made. */
+const startMs = { plain: 20_000, withTunnel: 160_000, real: 240_000 }
 
 async function startDetached(context: Context, flags: UpFlags): Promise<void> {
   const dataDir = context.config().RODIZIO_DATA_DIR
@@ -120,10 +133,12 @@ async function startDetached(context: Context, flags: UpFlags): Promise<void> {
   const args = [...process.execArgv, context.entry, 'up']
   if (flags.acceptClock) args.push('--accept-clock')
   if (flags.tunnel) args.push('--tunnel')
+  if (flags.real) args.push('--real')
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   child.unref()
-  const longest = flags.tunnel ? startMs.withTunnel : startMs.plain
+  const longest =
+    (flags.tunnel ? startMs.withTunnel : startMs.plain) + (flags.real ? startMs.real : 0)
   for (let waited = 0; waited < longest; waited += 100) {
     const service = readServiceFile(dataDir)
     const isOpen = !flags.tunnel || service?.publicUrl != null
@@ -153,6 +168,8 @@ async function serve(context: Context, flags: UpFlags): Promise<void> {
   const signalled = () => stop.abort()
   process.once('SIGTERM', signalled).once('SIGINT', signalled)
   if (flags.tunnel) teller.line('Opening a tunnel; until its address answers may take a minute.')
+  if (flags.real)
+    teller.line('Making ready for real training: a tiny base model, once, in some ten seconds.')
   const service = await startService({
     config,
     root: context.root,
@@ -162,6 +179,7 @@ async function serve(context: Context, flags: UpFlags): Promise<void> {
     version: context.version,
     acceptClock: flags.acceptClock ?? false,
     tunnel: flags.tunnel ?? false,
+    real: flags.real ?? false,
     stop: stop.signal,
   })
   teller.greet(service)
@@ -212,7 +230,7 @@ function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean, log: L
       if (form === 'json')
         log.info({ event: event.kind, at: event.at, runId: event.runId, ...event.data })
       line(`${wallTime(event.at)}  ${sentence(event)}`)
-      if (event.kind === 'run.completed' && event.data.sample === true) line(whereNext)
+      if (event.kind === 'run.completed' && event.data.sample === true) line(whereNext(event.data))
     },
     progress(runs: readonly { name: string; step: number; targetSteps: number }[]) {
       const [run] = runs
@@ -235,49 +253,11 @@ function tellerFor(form: 'text' | 'json' | 'silent', isTerminal: boolean, log: L
           pid: process.pid,
           emulated: service.emulated,
           ...(service.tunnel ? { tunnel: service.tunnel } : {}),
+          ...(service.real ? { real: service.real } : {}),
         })
         return
       }
       for (const text of greeting(service)) line(text)
     },
   }
-}
-
-const whereNext = `
-  What you just saw: a run that moved from Kaggle to Colab and back, checkpoint by checkpoint, and survived a kill.
-  Look closer:     npx rodizio train show sample      (sessions, checkpoints, loss)
-                   npx rodizio budget                 (GPU hours, our book and the provider's)
-  Your own data:   npx rodizio data import FILE.jsonl, then npx rodizio train start --data NAME
-  Real accounts:   npx rodizio init
-  The service goes on; Ctrl-C stops it.
-`
-
-/** What a person has to know of an address that does not last. */
-const fromOutside = (address: string): string[] => [
-  `  From outside: ${address}  (a quick tunnel; the API behind it wants its token)`,
-  '  The address changes at each start. Sessions that began under the old one find no way back: they save nothing more, and',
-  '  the run goes on from its last checkpoint once they are over. For lasting use take a named tunnel, or Caddy on a VM,',
-  '  and set RODIZIO_PUBLIC_URL.',
-]
-
-function greeting(service: Service): string[] {
-  const lines = [`Rodízio serves at ${service.url}  (data in ${service.dataDir})`]
-  if (service.tunnel) lines.push(...fromOutside(service.tunnel))
-  if (service.token.made) {
-    lines.push(`  Admin token, shown this once: ${service.token.token}`)
-    lines.push('  Commands on this machine read it from the data folder by themselves.')
-  }
-  if (service.emulated) {
-    lines.push(
-      '  Emulated: Kaggle, its accounts, quotas and GPUs (a local server that really runs what is pushed to it).',
-      ...(service.withGoogle
-        ? [
-            '  Emulated too: Google, its Drive, its sign-in, Colab, and the person who opens its links.',
-          ]
-        : []),
-      '  Real: this service, its ledger, sessions, checkpoints and hand-overs, and the training of the engine "dry",',
-      '        a small character model on the CPU. Its artifact is labelled "dry" and is no adapter.',
-    )
-  }
-  return [...lines, '']
 }

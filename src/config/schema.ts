@@ -124,6 +124,10 @@ export const settings = {
     z.string().min(1).default('python3'),
     'Python that runs notebooks on this machine',
   ),
+  RODIZIO_TRL_PYTHON: setting(
+    z.string().min(1).optional(),
+    'Python with torch, transformers, peft, trl and bitsandbytes, for notebooks of the engine trl on this machine; those that npm run setup:notebooks makes when left out',
+  ),
   KAGGLE_USERNAME: setting(
     z.string().min(1).optional(),
     'Kaggle user name, as its own tools read it',

@@ -2,21 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { AppError } from '../lib/errors.ts'
 import { type AccountRows, addAccount } from './accounts.ts'
 import type { GoogleSignIn } from './google-sign-in.ts'
-import type { WantedRun } from './start-run.ts'
+import { beginReal, type RealPorts, type RealStart } from './real-start.ts'
 
-export interface FirstStartPorts {
+export interface FirstStartPorts extends RealPorts {
   readonly accounts: AccountRows
-  readonly emulators: {
-    stagePreemption(session: number, afterLine: string, afterSeconds: number): Promise<void>
-  }
   /** The sign-in at the emulated Google, where it is this service's own to make. */
   readonly google: Pick<GoogleSignIn, 'begin' | 'status'> | undefined
   readonly sleep: (seconds: number) => Promise<void>
   readonly hasRuns: () => Promise<boolean>
   readonly withSample: boolean
-  /** Imports the sample data and gives its version. */
-  readonly importSample: () => Promise<string>
-  readonly startRun: (wanted: WantedRun) => Promise<unknown>
+  /** A run that really trains, in place of the sample, where one is asked for. */
+  readonly real: RealStart | undefined
 }
 
 /** Two people lend an emulated Kaggle account each, one of them an emulated Colab, and this machine joins in. */
@@ -25,6 +21,7 @@ const lenders = { ana: 9, bia: 8 }
 /**
  * Fills an empty data folder so that a whole rotation can be watched in a minute or two: accounts, a sign-in at Google, data and
  * one sample run, of which the emulated Kaggle kills its second session in mid-step. Does nothing where there is anything already; each step may be repeated.
+ * A run that really trains is begun in its place, or beside what is there, where it is asked for.
  */
 export async function firstStart(ports: FirstStartPorts): Promise<void> {
   const { accounts } = ports
@@ -66,6 +63,10 @@ export async function firstStart(ports: FirstStartPorts): Promise<void> {
       await addAccount(accounts, { ...colab, maxSessionHours, acceptRules: true }, true)
     }
     await signIn(ports.google, ports.sleep)
+  }
+  if (ports.real) {
+    await beginReal(ports, ports.real)
+    return
   }
   if (!ports.withSample || (await ports.hasRuns())) return
   const dataset = await ports.importSample()

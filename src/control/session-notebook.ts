@@ -4,6 +4,7 @@ import { Plan } from '../notebooks/plan.ts'
 import { predict } from '../notebooks/predict.ts'
 import { Recipe } from '../notebooks/recipe.ts'
 import type { Templates } from '../notebooks/templates.ts'
+import type { Account } from '../rotation/account.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 
@@ -12,10 +13,14 @@ export type WayIn =
   | { readonly controlUrl: string; readonly ticket: string }
   | { readonly sealed: string }
 
-/** The notebook of one session on data of so many rows and bytes: it carries the service's address and a ticket, or its sealed order, and no other secret. */
+/**
+ * The notebook of one session on data of so many rows and bytes: it carries the service's address and a ticket, or its sealed
+ * order, and no other secret. Only this machine and emulated accounts may go without a GPU.
+ */
 export function sessionNotebook(
   run: Run,
   session: Session,
+  account: Pick<Account, 'emulated'>,
   way: WayIn,
   train: { readonly rows: number; readonly bytes: number },
   templates: Templates,
@@ -29,6 +34,7 @@ export function sessionNotebook(
     name: session.name,
     run: { id: run.id, name: run.name },
     generation: session.generation,
+    requireGpu: session.provider !== 'local' && !account.emulated,
     plan,
     predictions: predict(plan, {
       row: tokensPerRow(train, plan.maxLength),

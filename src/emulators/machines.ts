@@ -3,7 +3,7 @@ import { addSeconds, iso, secondsBetween } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { findProcess, isSameProcessAlive, killGroup, processStartedAt } from '../lib/processes.ts'
 import { createTimeline, type LineReader, lineReader, type Timeline } from './growing-log.ts'
-import { launch, type Mount, readEnding, sessionPaths } from './notebook-process.ts'
+import { launch, type Mount, type PythonFor, readEnding, sessionPaths } from './notebook-process.ts'
 import type { Preemptions } from './preemptions.ts'
 
 /** How often sessions are looked at: their queue, their limit, their output, a kill that was ordered. */
@@ -36,6 +36,7 @@ export interface MachinesOptions<Session extends Stay> {
   readonly now: () => Date
   readonly clockOffsetSeconds: () => number
   readonly pythonPath: string
+  readonly pythonFor: PythonFor | undefined
   readonly runnerPath: string
   readonly environment: Readonly<Record<string, string>>
   readonly preemptions: Preemptions
@@ -120,12 +121,12 @@ export function createMachines<Session extends Stay>(options: MachinesOptions<Se
         dir: dirOf(session),
         source: cargo.text,
         mounts: cargo.mounts,
-        pythonPath: options.pythonPath,
+        pythonPath: options.pythonFor?.(cargo.text) ?? options.pythonPath,
         runnerPath: options.runnerPath,
         environment: options.environment,
       })
     } catch (error) {
-      finish(session, { kind: 'failed', message: messageOf(error) }) // no room on the disk, no more processes
+      finish(session, { kind: 'failed', message: messageOf(error) }) // no room on the disk, no such Python
       return
     }
     watchOf(session).child = child

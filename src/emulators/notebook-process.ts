@@ -31,6 +31,12 @@ export interface Launch {
   readonly environment: Readonly<Record<string, string>>
 }
 
+/**
+ * The interpreter for a notebook, known by its text; undefined for the machine's own. Throws where one is wanted that does
+ * not run.
+ */
+export type PythonFor = (notebook: string) => string | undefined
+
 const interpreters = new Map<string, string>()
 
 /**
@@ -83,6 +89,7 @@ export function launch(order: Launch): ChildProcess {
         TMPDIR: paths.temporary,
         LANG: 'C.UTF-8',
         PYTHONUNBUFFERED: '1',
+        OMP_NUM_THREADS: '1', // several sessions share this machine's few cores: more threads are slower by far
         ...environment,
       },
     })

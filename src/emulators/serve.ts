@@ -32,7 +32,8 @@ export interface ServeOptions {
     GoogleEmulatorOptions,
     'stateDir' | 'clock' | 'host' | 'adminToken' | 'onClaim'
   >
-  readonly colab?: Partial<ColabSettings> & Pick<ColabEmulatorOptions, 'jupyterPython'>
+  readonly colab?: Partial<ColabSettings> &
+    Pick<ColabEmulatorOptions, 'jupyterPython' | 'pythonFor'>
   /** Ends the serving, as SIGTERM and SIGINT do. */
   readonly signal?: AbortSignal
 }

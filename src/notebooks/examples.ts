@@ -22,6 +22,7 @@ export const exampleRecipes: readonly Recipe[] = Engine.options.flatMap((engine)
       name: `rodizio-example-${engine}-${provider}`,
       run: { id: 'run_example', name: 'example' },
       generation: 1,
+      requireGpu: provider !== 'local',
       plan,
       predictions: predict(plan, {
         row: { tokens: 300, source: '300 tokens a row, an example' },

@@ -17,7 +17,7 @@ export const cellTags = [
 ] as const
 export type CellTag = (typeof cellTags)[number]
 
-const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe'])
+const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe', 'model'])
 
 const honesty = {
   dry: 'This engine is a rehearsal: it trains a small character model in plain Python, and its artifact is no adapter.',
@@ -102,7 +102,7 @@ function filesOf(templates: Templates, source: string, target: string): [string,
 }
 
 function withParameters(template: string, recipe: Recipe): string {
-  const values: Record<string, string | number> = {
+  const values: Record<string, string | number | boolean> = {
     CONTROL_URL: recipe.controlUrl,
     TICKET: recipe.ticket,
     SEALED: recipe.sealed,
@@ -111,10 +111,11 @@ function withParameters(template: string, recipe: Recipe): string {
     GENERATION: recipe.generation,
     PROVIDER: recipe.provider,
     ENGINE: recipe.engine,
+    REQUIRE_GPU: recipe.requireGpu,
   }
   let source = template.trimEnd()
   for (const [name, value] of Object.entries(values)) {
-    const line = new RegExp(`^${name} = (?:''|0)(?=\\s|$)`, 'm')
+    const line = new RegExp(`^${name} = (?:''|0|True)(?=\\s|$)`, 'm')
     if (!line.test(source)) throw new AppError('invalid', `cells/parameters.py has no ${name}`)
     source = source.replace(line, () => `${name} = ${literal(value)}`)
   }
@@ -122,8 +123,9 @@ function withParameters(template: string, recipe: Recipe): string {
 }
 
 /** A Python literal; control characters and everything beyond ASCII escaped, so that no text ends it. */
-function literal(value: string | number): string {
+function literal(value: string | number | boolean): string {
   if (typeof value === 'number') return String(value)
+  if (typeof value === 'boolean') return value ? 'True' : 'False'
   const escaped = value.replace(/[^ -~]|['\\]/gu, (character) => {
     if (character === "'" || character === '\\') return `\\${character}`
     return `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`
@@ -151,12 +153,21 @@ function fill(template: string, recipe: Recipe): string {
         ? 'It exchanges a single-use ticket for its work order'
         : 'It has brought its work order along, because the service has no public address: it takes no other orders',
     targetSteps: String(recipe.plan.targetSteps),
+    device: deviceOf(recipe),
   }
   return template.trimEnd().replace(/\{\{(\w+)\}\}/g, (_all, name: string) => {
     const value = values[name]
     if (value === undefined) throw new AppError('invalid', `cells/header.md asks for ${name}`)
     return value.replace(/[|\r\n<>]/g, ' ') // one cell of a table, and no markup of its own
   })
+}
+
+/** What becomes of a session that gets no GPU. */
+function deviceOf({ engine, requireGpu }: Recipe): string {
+  if (engine === 'dry') return 'No GPU is used.'
+  return requireGpu
+    ? 'Without a GPU it ends at once.'
+    : 'Without a GPU it trains on the CPU, which suits a tiny base alone.'
 }
 
 function textOf(templates: Templates, path: string): string {

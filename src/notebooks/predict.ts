@@ -1,4 +1,4 @@
-import { baseNamed } from './catalogue.ts'
+import { baseNamed, isFolder } from './catalogue.ts'
 import { t4 } from './figures.ts'
 import type { Plan } from './plan.ts'
 import type { Figure, Predictions } from './recipe.ts'
@@ -21,7 +21,8 @@ export function predict(plan: Plan, workload: Workload): Predictions {
     const uses = 'one CPU core and the standard library of Python'
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
-  const uses = `${plan.base} at ${plan.revision}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
+  const base = isFolder(plan.base) ? `the base in ${plan.base}` : `${plan.base} at ${plan.revision}`
+  const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
   if (!baseNamed(plan.base)) {
     const none = nothing('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }

@@ -35,6 +35,8 @@ export const Recipe = z
     name: z.string().regex(/^[a-z0-9](?:-?[a-z0-9]){4,48}$/),
     run: z.strictObject({ id: z.string().min(1), name: z.string().min(1) }),
     generation: z.int().min(1),
+    // Whether a session without a GPU ends at once; without this an engine may train on the CPU.
+    requireGpu: z.boolean(),
     plan: Plan,
     predictions: Predictions,
     controlUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),

@@ -24,6 +24,8 @@ export interface EmbeddedOptions {
   /** The program and its arguments up to the command, as this process itself was started. */
   readonly program: readonly [string, ...string[]]
   readonly python: string
+  /** The one for the engine `trl`, where the person names one. */
+  readonly trlPython: string | undefined
   /** The search path for programs, all that they get of this process's environment. */
   readonly path: string
   readonly clock: Clock
@@ -83,7 +85,11 @@ export function embeddedEmulators(options: EmbeddedOptions) {
       {
         detached: true,
         stdio: ['ignore', log, log],
-        env: { PATH: options.path, RODIZIO_PYTHON: options.python },
+        env: {
+          PATH: options.path,
+          RODIZIO_PYTHON: options.python,
+          ...(options.trlPython === undefined ? {} : { RODIZIO_TRL_PYTHON: options.trlPython }),
+        },
       },
     )
     closeSync(log)
@@ -118,8 +124,11 @@ export function embeddedEmulators(options: EmbeddedOptions) {
     /** Where they answer now; undefined while they are down. */
     urls: () => found()?.urls,
     claim: () => admin('claim', {}),
-    /** Stages the death of the n-th session that starts from now: SIGKILL some seconds after its output shows a line. */
-    stagePreemption: (session: number, afterLine: string, afterSeconds: number) =>
+    /**
+     * Stages the death of the n-th session that starts from now, or of the one of that name: SIGKILL some seconds after its
+     * output shows a line.
+     */
+    stagePreemption: (session: number | string, afterLine: string, afterSeconds: number) =>
       admin('preempt', { session, afterLine, afterSeconds }),
   }
 }

@@ -62,7 +62,7 @@ export async function launchSession(
 
   const unheard = await store.unheardSession(run.id, account.name)
   const { ticket, hash } = ports.newTicket()
-  const notebook = await ports.renderNotebook(run, session, ticket)
+  const notebook = await ports.renderNotebook(run, session, ticket, account)
   await store.markLaunching(session.id, hash)
   const result = await provider.launch({
     account,

@@ -9,8 +9,13 @@ import type { SessionProvider } from './session-provider.ts'
 export interface TickPorts {
   readonly store: RotationStore
   readonly providers: ReadonlyMap<string, SessionProvider>
-  /** The notebook of a session, with a ticket in it; only the ticket's hash is kept. */
-  readonly renderNotebook: (run: Run, session: Session, ticket: string) => Promise<string>
+  /** The notebook of a session at its account, with a ticket in it; only the ticket's hash is kept. */
+  readonly renderNotebook: (
+    run: Run,
+    session: Session,
+    ticket: string,
+    account: Account,
+  ) => Promise<string>
   readonly newTicket: () => { readonly ticket: string; readonly hash: string }
   readonly newSessionId: () => string
   readonly now: () => Date

@@ -14,6 +14,8 @@ export interface DataFolder {
   /** What the command line of Colab keeps, and its sessions; made when it is first used. */
   readonly colab: string
   readonly emulators: string
+  /** The base of toy size, once it is made. */
+  readonly tinyBase: string
   /** Releases the folder for the next service; the lock is also free at once when the process dies. */
   release(): void
 }
@@ -27,6 +29,7 @@ export const folderLayout = (root: string) => ({
   local: join(root, 'local'),
   colab: join(root, 'colab'),
   emulators: join(root, 'emulators'),
+  tinyBase: join(root, 'tiny-base'),
   secretKey: join(root, 'secret.key'),
 })
 

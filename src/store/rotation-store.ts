@@ -291,8 +291,8 @@ export async function endSession(
     // Not the generation: a session that was started again has had several.
     const rows = await tx.first('select count(*) as n from sessions where run_id = $1', run.id)
     const sessions = rows ? number(rows, 'n') : 1
-    const { name, step, sample } = run
-    const told = { run: name, step, sample, sessions, failure: change.failure }
+    const { name, step, sample, engine } = run
+    const told = { run: name, step, sample, engine, sessions, failure: change.failure }
     await insertEvent(tx, { kind, ...ref, data: told }, at)
   }
   return true

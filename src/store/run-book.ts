@@ -21,7 +21,13 @@ export function runBook(db: Database, now: () => Date) {
           })
         }
         await insertRun(tx, run)
-        const data = { run: run.name, engine: run.engine, targetSteps: run.targetSteps }
+        const { base, quantization } = run.plan
+        const data = {
+          run: run.name,
+          engine: run.engine,
+          targetSteps: run.targetSteps,
+          ...(run.engine === 'dry' ? {} : { base, quantization }),
+        }
         await insertEvent(tx, { kind: 'run.started', runId: run.id, data }, now().toISOString())
       }),
     /**

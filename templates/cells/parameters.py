@@ -7,3 +7,4 @@ SESSION_NAME = ''
 GENERATION = 0
 PROVIDER = ''
 ENGINE = ''
+REQUIRE_GPU = True  # without a GPU this session ends at once

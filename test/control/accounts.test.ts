@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { type AccountRows, addAccount, type NewAccount } from '../../src/control/accounts.ts'
 import { firstStart } from '../../src/control/first-start.ts'
 import type { SignInStatus } from '../../src/control/google-sign-in.ts'
+import type { WantedRun } from '../../src/control/start-run.ts'
+import { sessionName } from '../../src/rotation/session.ts'
 import { accountBook } from '../../src/store/account-book.ts'
 import { freshDatabase, start } from '../store/fixture.ts'
 
@@ -156,11 +158,14 @@ describe('a first start', () => {
     return {
       did,
       accounts: rows,
-      emulators: { stagePreemption: async (session: number) => void did.push(`stage ${session}`) },
+      emulators: {
+        stagePreemption: async (session: number | string) => void did.push(`stage ${session}`),
+      },
       google: undefined,
       sleep: async () => undefined,
       hasRuns: async () => did.includes('start'),
       withSample: true,
+      real: undefined,
       importSample: async () => {
         did.push('import')
         return 'ds_sample'
@@ -246,6 +251,46 @@ describe('a first start', () => {
       next: expect.stringContaining('rodizio login google'),
     })
     expect(given.did).toEqual([])
+  })
+
+  it('begins a run that really trains where it is asked for, beside the sample, and does so once', async () => {
+    await using world = await opened()
+    const given = ports(world.rows)
+    await firstStart(given)
+    const begun: WantedRun[] = []
+    const staged: (number | string)[] = []
+    const real = { base: '/data/tiny-base', isThere: async () => begun.length > 0 }
+    const asked = {
+      ...given,
+      real,
+      emulators: { stagePreemption: async (session: number | string) => void staged.push(session) },
+      startRun: async (wanted: WantedRun) => void begun.push(wanted),
+    }
+    await firstStart(asked)
+    await firstStart(asked)
+    expect(begun).toMatchObject([
+      {
+        name: 'real',
+        engine: 'trl',
+        dataset: 'ds_sample',
+        sample: true,
+        plan: { base: '/data/tiny-base' },
+      },
+    ])
+    const [wanted] = begun
+    // The third of its sessions, whatever else runs at Kaggle meanwhile.
+    expect(staged).toEqual([sessionName(wanted?.id ?? '', 'real', 3)])
+    // Three sessions at the least, the killed one among them.
+    expect(wanted?.steps).toBeGreaterThan(2 * (wanted?.options.sessionSteps ?? 0))
+    expect(wanted?.plan).not.toHaveProperty('quantization') // the default: 4 bit
+  })
+
+  it('begins it on an empty folder in place of the sample, wanted or not', async () => {
+    await using world = await opened()
+    const given = { ...ports(world.rows), withSample: false }
+    await firstStart({ ...given, real: { base: '/b', isThere: async () => false } })
+    expect(given.did).toEqual(['import', expect.stringMatching(/^stage rodizio-real-/), 'start'])
+    expect(await world.rows.all()).toHaveLength(3)
   })
 
   it('begins no sample where none is wanted', async () => {

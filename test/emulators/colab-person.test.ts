@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { processStartedAt } from '../../src/lib/processes.ts'
@@ -28,6 +29,22 @@ it.each([
     expect(readFileSync(ended.logPath, 'utf8')).toContain(printed)
   },
 )
+
+it('opens a notebook on the machine that is meant for it', async () => {
+  using folder = temporaryFolder()
+  const special = join(folder.path, 'special-python')
+  writeFileSync(special, '#!/bin/sh\nSPECIAL=yes exec python3 "$@"\n', { mode: 0o755 })
+  await using emulator = await freshColab({
+    pythonFor: (text) => (text.includes('special') ? special : undefined),
+  })
+  const source = 'import os\nprint(os.environ.get("SPECIAL"))'
+  emulator.admin.giveLink({ name: 'plain', notebook: notebook(source) })
+  emulator.admin.giveLink({ name: 'special', notebook: notebook('# special', source) })
+  expect(readFileSync((await opened(emulator, 'plain', 'finished')).logPath, 'utf8')).toBe('None\n')
+  expect(readFileSync((await opened(emulator, 'special', 'finished')).logPath, 'utf8')).toBe(
+    'yes\n',
+  )
+})
 
 it('comes late, and then not at all, as told', async () => {
   await using emulator = await freshColab()

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { processStartedAt } from '../../src/lib/processes.ts'
@@ -58,10 +58,30 @@ it('gives a session a clean environment and a folder of its own', async () => {
   delete process.env.PLANTED_SECRET
   const [names, folder, leadsItsGroup] = logOf(logPath).split('\n')
   expect(names).toBe(
-    "['HOME', 'KAGGLE_KERNEL_RUN_TYPE', 'LANG', 'PATH', 'PYTHONUNBUFFERED', 'TMPDIR']",
+    "['HOME', 'KAGGLE_KERNEL_RUN_TYPE', 'LANG', 'OMP_NUM_THREADS', 'PATH', 'PYTHONUNBUFFERED', 'TMPDIR']",
   )
   expect(folder).toMatch(/kaggle\/sessions\/1\/working$/)
   expect(leadsItsGroup).toBe('True')
+})
+
+it('runs a notebook with the Python that is meant for it, or says why there is none', async () => {
+  using folder = temporaryFolder()
+  const special = join(folder.path, 'special-python')
+  writeFileSync(special, '#!/bin/sh\nSPECIAL=yes exec python3 "$@"\n', { mode: 0o755 })
+  const pythonFor = (text: string) => {
+    if (text.includes('never')) throw new Error('that Python is not there')
+    return text.includes('special') ? special : undefined
+  }
+  await using emulator = await freshEmulator({ pythonFor })
+  const source = 'import os\nprint(os.environ.get("SPECIAL"))'
+  await push(emulator, 'plain', notebook(source))
+  await push(emulator, 'special', notebook('# special', source))
+  expect(logOf((await reaches(emulator, 'plain', 'COMPLETE')).logPath)).toBe('None\n')
+  expect(logOf((await reaches(emulator, 'special', 'COMPLETE')).logPath)).toBe('yes\n')
+  await push(emulator, 'never', notebook('# never', source))
+  expect((await reaches(emulator, 'never', 'ERROR')).failureMessage).toBe(
+    'that Python is not there',
+  )
 })
 
 it('kills the whole group at the session limit', async () => {

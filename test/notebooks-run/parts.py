@@ -1,6 +1,7 @@
 """Parts of the engine `trl`, tried inside an environment that has its libraries; test_parts.py runs
 this there. The arguments: the tiny base, a folder for what is written."""
 import json
+import shutil
 import sys
 import unittest
 import warnings
@@ -10,15 +11,15 @@ warnings.simplefilter('ignore')
 BASE, FOLDER = sys.argv.pop(1), Path(sys.argv.pop(1))
 ENGINES = Path(__file__).resolve().parents[2] / 'templates' / 'engines'
 # As in a notebook: where the program stands, the folder `trl` above it would hide the library.
-for program in ('harness.py', 'trl/train.py'):
-    (FOLDER / Path(program).name).write_bytes((ENGINES / program).read_bytes())
+shutil.copy(str(ENGINES / 'harness.py'), str(FOLDER))
+shutil.copytree(str(ENGINES / 'trl' / 'program'), str(FOLDER / 'rodizio_engine'))
 sys.path.insert(0, str(FOLDER))
 
 import harness  # noqa: E402
 import peft  # noqa: E402
 import torch  # noqa: E402
-import train  # noqa: E402
 import transformers  # noqa: E402
+from rodizio_engine import adapter, base, memory, precision, rows  # noqa: E402
 
 TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 PLAN = {'base': BASE, 'revision': 'main', 'quantization': 'nf4', 'optimizer': 'paged_adamw_8bit',
@@ -30,7 +31,7 @@ TALK = [('user', 'Qual é a maré?'), ('assistant', 'Alta, às 9 h.'),
 
 class Labels(unittest.TestCase):
     def setUp(self):
-        self.tokenizer = train.load_base_config(PLAN)[1]
+        self.tokenizer = base.load_base_config(PLAN)[1]
 
     def rows(self, turns, system=None, max_length=300):
         messages = [{'role': role, 'content': text} for role, text in turns]
@@ -38,7 +39,7 @@ class Labels(unittest.TestCase):
             messages.insert(0, {'role': 'system', 'content': system})
         path = FOLDER / 'talk.jsonl'
         path.write_text(json.dumps({'messages': messages}) + '\n', encoding='utf-8')
-        return train.tokenize(self.tokenizer, path, max_length)
+        return rows.tokenize(self.tokenizer, path, max_length)
 
     def spoken(self, row):
         """The runs of labelled tokens, as text."""
@@ -93,7 +94,7 @@ class Device(unittest.TestCase):
             class Torch:
                 cuda = Cuda
 
-            self.assertEqual(train.half_of(Torch), kind)
+            self.assertEqual(precision.half_of(Torch), kind)
 
 
 class Memory(unittest.TestCase):
@@ -105,7 +106,7 @@ class Memory(unittest.TestCase):
             if count > most:
                 raise error('CUDA out of memory')
 
-        return train.rows_at_once(plan, manifest, trial), tried
+        return memory.rows_at_once(plan, manifest, trial), tried
 
     def test_rows_are_halved_until_they_fit(self):
         self.assertEqual(self.fitting(9), (4, [4]))
@@ -125,16 +126,16 @@ class Memory(unittest.TestCase):
     def test_a_cpu_that_has_none_left_says_so_in_its_own_words(self):
         with self.assertRaises(RuntimeError) as caught:
             torch.empty(1 << 50, dtype=torch.uint8)
-        self.assertTrue(train.out_of_memory(caught.exception))
+        self.assertTrue(memory.out_of_memory(caught.exception))
 
     def test_the_trial_step_leaves_no_trace(self):
-        config, _tokenizer = train.load_base_config(PLAN)
-        model = train.add_adapter(PLAN, train.load_base(PLAN, config, None))
+        config, _tokenizer = base.load_base_config(PLAN)
+        model = adapter.add_adapter(PLAN, base.load_base(PLAN, config, None))
         before = {name: weight.clone() for name, weight in model.named_parameters()}
-        rows = [{'input_ids': [1] + [9] * width, 'labels': [-100] + [9] * width}
+        made = [{'input_ids': [1] + [9] * width, 'labels': [-100] + [9] * width}
                 for width in (5, 9, 7)]
         state = torch.get_rng_state()
-        train.trial_step(PLAN, model, rows, None, 2)
+        memory.trial_step(PLAN, model, made, None, 2)
         self.assertTrue(torch.equal(torch.get_rng_state(), state))
         for name, weight in model.named_parameters():
             self.assertTrue(torch.equal(weight, before[name]), name)
@@ -152,7 +153,7 @@ class Base(unittest.TestCase):
         torch.set_default_dtype(torch.float32)
         plan = dict(PLAN, base=str(wide))
         config = transformers.AutoConfig.from_pretrained(wide)
-        model = train.add_adapter(plan, train.load_base(plan, config, None))
+        model = adapter.add_adapter(plan, base.load_base(plan, config, None))
         trainable = [weight for weight in model.parameters() if weight.requires_grad]
         self.assertEqual(sum(weight.numel() for weight in trainable), 1_310_720)
         self.assertEqual({weight.dtype for weight in trainable}, {torch.float32})
@@ -168,22 +169,22 @@ class Base(unittest.TestCase):
             BASE, quantization_config=half).save_pretrained(copy)
         plan = dict(PLAN, base=str(copy))
         config = transformers.AutoConfig.from_pretrained(copy)
-        model = train.load_base(plan, config, None)
+        model = base.load_base(plan, config, None)
         layer = model.model.layers[0].self_attn.q_proj
         self.assertEqual((layer.weight.quant_type, layer.compute_dtype), ('nf4', torch.float32))
         with self.assertRaisesRegex(harness.Refusal, 'quantization is none'):
-            train.load_base(dict(plan, quantization='none'), config, None)
+            base.load_base(dict(plan, quantization='none'), config, None)
 
     def test_another_architecture_is_refused_by_its_name(self):
         other = FOLDER / 'llama'
         transformers.LlamaConfig().save_pretrained(other)
         with self.assertRaisesRegex(harness.Refusal, 'llama.*only mistral'):
-            train.load_base_config(dict(PLAN, base=str(other)))
+            base.load_base_config(dict(PLAN, base=str(other)))
 
     def test_an_adapter_is_loaded_by_peft_alone(self):
-        config, tokenizer = train.load_base_config(PLAN)
+        config, tokenizer = base.load_base_config(PLAN)
         plan = dict(PLAN, quantization='none')
-        model = train.add_adapter(plan, train.load_base(plan, config, None))
+        model = adapter.add_adapter(plan, base.load_base(plan, config, None))
         for name, weight in model.named_parameters():
             if 'lora_B' in name:
                 torch.nn.init.normal_(weight)

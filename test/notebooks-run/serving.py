@@ -2,6 +2,7 @@
 test_serving.py runs this there. The arguments: the tiny base, a folder for what is written."""
 import hashlib
 import json
+import shutil
 import sys
 import unittest
 import warnings
@@ -10,12 +11,14 @@ from pathlib import Path
 warnings.simplefilter('ignore')
 BASE, FOLDER = sys.argv.pop(1), Path(sys.argv.pop(1))
 TEMPLATES = Path(__file__).resolve().parents[2] / 'templates'
-for program in ('harness.py', 'trl/train.py'):
-    (FOLDER / Path(program).name).write_bytes((TEMPLATES / 'engines' / program).read_bytes())
+shutil.copy(str(TEMPLATES / 'engines' / 'harness.py'), str(FOLDER))
+shutil.copytree(str(TEMPLATES / 'engines' / 'trl' / 'program'), str(FOLDER / 'rodizio_engine'))
 sys.path[:0] = [str(FOLDER), str(TEMPLATES)]
 
 import torch  # noqa: E402
-import train  # noqa: E402
+from rodizio_engine import base  # noqa: E402
+from rodizio_engine.adapter import add_adapter  # noqa: E402
+from rodizio_engine.rows import tokenize  # noqa: E402
 from serve.adapter import Rejected, verified_adapter  # noqa: E402
 from serve.generator import Order  # noqa: E402
 from serve.settings import Settings  # noqa: E402
@@ -30,8 +33,8 @@ TALK = (('system', 'Responda curto.'), ('user', 'Qual é a maré?'))
 def make_adapter(version, seed, **changes):
     """An adapter as a session leaves it, with weights that change what the base says."""
     plan = {**PLAN, **changes}
-    config, tokenizer = train.load_base_config(PLAN)
-    model = train.add_adapter(PLAN, train.load_base(PLAN, config, None))
+    config, tokenizer = base.load_base_config(PLAN)
+    model = add_adapter(PLAN, base.load_base(PLAN, config, None))
     torch.manual_seed(seed)
     for name, weight in model.named_parameters():
         if 'lora_B' in name:
@@ -111,8 +114,8 @@ class Serving(unittest.TestCase):
         talk = [*TALK, ('assistant', 'Alta.')]
         path.write_text(json.dumps({'messages': [{'role': role, 'content': text}
                                                  for role, text in talk]}) + '\n')
-        tokenizer = train.load_base_config(PLAN)[1]
-        row = train.tokenize(tokenizer, path, 300)[0]
+        tokenizer = base.load_base_config(PLAN)[1]
+        row = tokenize(tokenizer, path, 300)[0]
         asked = sum(label == -100 for label in row['labels'])
         self.assertEqual(self.generator.count_tokens(order()), asked)
 

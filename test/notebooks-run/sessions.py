@@ -22,8 +22,8 @@ def start_session(machine, provider, stack, service, runner=RUNNER):
                           .read_text(encoding='utf-8'))
     at = next(index for index, cell in enumerate(notebook['cells'])
               if cell['metadata'].get('tags') == ['parameters'])
-    # This machine may train without a GPU; what Kaggle and Colab refuse is tried elsewhere.
-    source = 'CONTROL_URL = %r\nTICKET = %r\nPROVIDER = "local"\n' % (service.url, TICKET)
+    # There is no GPU here; that Kaggle and Colab refuse to go without is tried elsewhere.
+    source = 'CONTROL_URL = %r\nTICKET = %r\nREQUIRE_GPU = False\n' % (service.url, TICKET)
     notebook['cells'].insert(at + 1, {
         'cell_type': 'code', 'execution_count': None, 'id': 'injected-parameters',
         'metadata': {'tags': ['injected-parameters']}, 'outputs': [], 'source': source})

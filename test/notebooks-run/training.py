@@ -47,8 +47,8 @@ def tiny_model():
         atexit.register(shutil.rmtree, holder, ignore_errors=True)
         folder = Path(holder) / 'tiny-mistral'
         made = subprocess.run(
-            [python_of(STACKS[0]), str(Path(__file__).with_name('make_tiny_model.py')),
-             str(folder), str(SAMPLE)], env=environment(), stdout=subprocess.PIPE,
+            [python_of(STACKS[0]), str(SAMPLE.with_name('make_tiny_base.py')), str(folder),
+             str(SAMPLE)], env=environment(), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=180)
         if made.returncode != 0:
             raise AssertionError(made.stdout)
@@ -78,6 +78,8 @@ def put_program(folder):
     here = Path(__file__).parent
     for path in [ENGINE / 'harness.py', ENGINE / 'trl' / 'train.py', *here.glob('driver_*.py')]:
         shutil.copy(str(path), str(folder))
+    shutil.copytree(str(ENGINE / 'trl' / 'program'), str(Path(folder) / 'rodizio_engine'),
+                    dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
 
 
 def start(stack, folder, job=None, options=None, program='train.py', more=None):

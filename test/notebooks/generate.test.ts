@@ -59,11 +59,24 @@ describe('a rendering', () => {
     expect(trl).toContain('8.1 to 9.5 GB')
   })
 
-  it('carries the programs as they are in their templates', () => {
-    const written = sourcesOf(renderNotebook(recipeOf('dry'), templates))
+  it('asks for a GPU everywhere but on this machine, and says so where an engine wants one', () => {
+    for (const { recipe, text } of notebooks) {
+      const [header, parameters] = sourcesOf(text).map(({ source }) => source)
+      const wanted = recipe.provider !== 'local'
+      expect(parameters).toContain(`\nREQUIRE_GPU = ${wanted ? 'True' : 'False'}  #`)
+      const told = wanted ? 'Without a GPU it ends at once.' : 'Without a GPU it trains on the CPU'
+      expect(header?.includes(told)).toBe(recipe.engine !== 'dry')
+    }
+  })
+
+  it.each([
+    ['dry', ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']],
+    ['trl', ['engines/harness.py', 'engines/trl/program/rows.py', 'engines/trl/program/relay.py']],
+  ] as const)('carries the programs of %s as they are in their templates', (engine, paths) => {
+    const written = sourcesOf(renderNotebook(recipeOf(engine), templates))
       .map(({ source }) => source)
       .join('\n')
-    for (const path of ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']) {
+    for (const path of paths) {
       expect(written.includes(templates.get(path) ?? 'missing'), path).toBe(true)
     }
   })

@@ -113,7 +113,7 @@ def write_notebook(folder, control_url, ticket, sealed=''):
                   'PROVIDER = "local"\n' % (control_url, ticket, sealed))
     sources = [parameters]
     for name in ('cells/agent', 'engines/dry/install', 'engines/dry/probe', 'cells/store',
-                 'cells/data', 'cells/model', 'cells/train', 'cells/finish'):
+                 'cells/data', 'engines/dry/model', 'cells/train', 'cells/finish'):
         source = (TEMPLATES / (name + '.py')).read_text(encoding='utf-8')
         sources.append(source.replace('TICKET, ENGINE)', 'TICKET, ENGINE, first_wait=0.05)'))
     cells = [{'cell_type': 'code', 'id': 'c%d' % number, 'metadata': {}, 'outputs': [],

@@ -1,10 +1,12 @@
 import contextlib
+import importlib.util
 import json
 import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from sample import TEMPLATES
 
@@ -65,6 +67,15 @@ def environment(**values):
         os.environ.update(before)
 
 
+@contextlib.contextmanager
+def without_pip():
+    """This interpreter as one that has no pip, whatever it has."""
+    find = importlib.util.find_spec
+    with mock.patch('importlib.util.find_spec',
+                    lambda name: None if name == 'pip' else find(name)):
+        yield
+
+
 class Cells(unittest.TestCase):
     """The engine's cells as they stand, with a torch and a pip that only pretend."""
 
@@ -87,9 +98,12 @@ class Cells(unittest.TestCase):
         (folder / 'METADATA').write_text('Metadata-Version: 2.1\nName: %s\nVersion: %s\n'
                                          % (name, version))
 
-    def run_cell(self, cell, provider='kaggle', session=None, **values):
+    def run_cell(self, cell, provider='kaggle', session=None, require_gpu=None, **values):
         session = session or Session()
-        names = {'session': session, 'PROVIDER': provider, 'Failure': Failure}
+        if require_gpu is None:
+            require_gpu = provider != 'local'
+        names = {'session': session, 'PROVIDER': provider, 'Failure': Failure,
+                 'REQUIRE_GPU': require_gpu}
         source = (TEMPLATES / 'engines' / 'trl' / (cell + '.py')).read_text(encoding='utf-8')
         with environment(PYTHONPATH=str(self.site), PIP_CALLS=str(self.calls), **values):
             exec(compile(source, cell, 'exec'), names)
@@ -113,16 +127,20 @@ class Cells(unittest.TestCase):
                         self.run_cell('probe', provider, FAKE_GPU=gpu)
                     self.assertEqual(caught.exception.failure_class, kind)
 
-    def test_this_machine_may_train_without_a_gpu_but_not_on_a_dead_one(self):
-        self.assertIn('no GPU here: training on the CPU',
-                      self.run_cell('probe', 'local', FAKE_GPU=''))
-        with self.assertRaises(Failure):
-            self.run_cell('probe', 'local', FAKE_GPU='Tesla P100-PCIE-16GB|6.0|no')
+    def test_where_none_is_asked_for_it_trains_without_a_gpu_but_not_on_a_dead_one(self):
+        for provider in ('local', 'kaggle', 'colab'):
+            with self.subTest(provider):
+                self.assertIn('no GPU here: training on the CPU',
+                              self.run_cell('probe', provider, require_gpu=False, FAKE_GPU=''))
+                with self.assertRaises(Failure):
+                    self.run_cell('probe', provider, require_gpu=False,
+                                  FAKE_GPU='Tesla P100-PCIE-16GB|6.0|no')
 
-    def install(self, provider='colab', session=None, transformers='5.15.0', **values):
+    def install(self, provider='colab', session=None, transformers='5.15.0', trl='0.29.0',
+                bitsandbytes='0.50.1', **values):
         for name, version in (('transformers', transformers), ('peft', '0.20.0'),
-                              ('accelerate', '1.14.0'), ('datasets', '4.0.0'), ('trl', '0.29.1'),
-                              ('bitsandbytes', '0.50.2')):
+                              ('accelerate', '1.14.0'), ('datasets', '4.0.0'), ('trl', trl),
+                              ('bitsandbytes', bitsandbytes)):
             self.put(name, version)
         return self.run_cell('install', provider, session, **values)
 
@@ -138,9 +156,25 @@ class Cells(unittest.TestCase):
         self.run_cell('install', 'kaggle')
         self.assertEqual(self.pip_calls(), [pins, ['uninstall', '-y', 'torchao'], pins])
 
-    def test_it_touches_nothing_on_this_machine(self):
+    def test_it_adds_only_the_pin_that_is_not_there(self):
+        self.install(trl='0.29.1')
+        self.assertEqual(self.pip_calls(), [['install', '--no-deps', 'bitsandbytes==0.50.2']])
+
+    def test_without_pip_it_does_with_what_is_there_and_else_says_what_to_do(self):
+        for path in (self.site / 'pip').iterdir():
+            path.unlink()
+        (self.site / 'pip').rmdir()
+        with without_pip():
+            self.install(trl='0.29.1', bitsandbytes='0.50.2')
+            self.put('torchao', '0.10.0')
+            with self.assertRaisesRegex(Failure, 'no pip, and uninstall.*torchao.*ensurepip'):
+                self.run_cell('install')
+
+    def test_it_touches_nothing_where_no_gpu_is_asked_for(self):
         self.put('torchao', '0.10.0')
         self.install('local')
+        for provider in ('kaggle', 'colab'):
+            self.run_cell('install', provider, require_gpu=False)
         self.assertEqual(self.pip_calls(), [])
 
     def test_it_says_why_when_pip_fails(self):

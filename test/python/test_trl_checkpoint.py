@@ -31,7 +31,10 @@ class Checkpoint(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.root = Path(holder.name)
         shutil.copy(str(TEMPLATES / 'engines' / 'harness.py'), str(self.root))
-        shutil.copy(str(TEMPLATES / 'engines' / 'trl' / 'train.py'), str(self.root))
+        trl = TEMPLATES / 'engines' / 'trl'
+        shutil.copy(str(trl / 'train.py'), str(self.root))
+        shutil.copytree(str(trl / 'program'), str(self.root / 'rodizio_engine'),
+                        ignore=shutil.ignore_patterns('__pycache__'))
 
     def job(self, **changes):
         return dict({'run': 'run_1', 'session': 'ses_1', 'generation': 1, 'label': 'candidate',

@@ -1,3 +1,4 @@
+import importlib
 import importlib.util
 import json
 import sys
@@ -13,12 +14,13 @@ sys.path.insert(0, str(TEMPLATES / 'engines'))
 import harness  # noqa: E402
 
 
-def engine():
-    spec = importlib.util.spec_from_file_location('trl_train',
-                                                  TEMPLATES / 'engines' / 'trl' / 'train.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def relay_module():
+    """The relay as a part of its folder, which notebooks hold under another name."""
+    folder = TEMPLATES / 'engines' / 'trl' / 'program'
+    spec = importlib.util.spec_from_file_location('rodizio_engine', folder / '__init__.py',
+                                                  submodule_search_locations=[str(folder)])
+    sys.modules['rodizio_engine'] = importlib.util.module_from_spec(spec)
+    return importlib.import_module('rodizio_engine.relay')
 
 
 class Relay(unittest.TestCase):
@@ -26,8 +28,8 @@ class Relay(unittest.TestCase):
 
     def steps(self, target, options):
         """(step, saved, left, reason) of every step until the relay has the trainer stop."""
-        train = engine()
-        train.Random = object
+        module = relay_module()
+        module.Random = object
         libraries = {'torch': types.ModuleType('torch'),
                      'transformers': types.ModuleType('transformers')}
         libraries['transformers'].TrainerCallback = object
@@ -39,7 +41,7 @@ class Relay(unittest.TestCase):
                    'plan': {'targetSteps': target}, 'options': options}
             control = harness.Control(job)
             pace = harness.Pace(control, options, 0)
-            relay = train.relay_for(job, control, pace, {})
+            relay = module.relay_for(job, control, pace, {})
             seen = []
             for step in range(1, target + 1):
                 flow = types.SimpleNamespace(should_save=False, should_training_stop=False)

@@ -1,4 +1,5 @@
 import type { ClaimOptions, EmulatorOptions } from '../emulator.ts'
+import type { PythonFor } from '../notebook-process.ts'
 
 export const Accelerators = ['NONE', 'T4', 'L4', 'G4', 'A100', 'H100', 'V5E1', 'V6E1'] as const
 export type Accelerator = (typeof Accelerators)[number]
@@ -39,6 +40,8 @@ export interface ColabEmulatorOptions
   readonly jupyterPython?: string
   /** Default `python3`, as found on the path: it runs the notebooks that a person opens. */
   readonly pythonPath?: string
+  /** Machines of another image for some notebooks. */
+  readonly pythonFor?: PythonFor
   /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
   readonly runnerPath: string
   /** Who a bearer token belongs to, or null (401). Any token belongs to the one user `somebody`, when left out. */

@@ -4,6 +4,7 @@ import { addSeconds, iso } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { writeTextFile } from '../json-file.ts'
 import { type Cargo, createMachines, type StayEnd } from '../machines.ts'
+import type { PythonFor } from '../notebook-process.ts'
 import type { Preemptions } from '../preemptions.ts'
 import type { Allowance, Refusal } from './allowance.ts'
 import type { ColabEmulatorOptions, ColabSettings } from './options.ts'
@@ -25,6 +26,7 @@ export interface PersonOptions
   readonly settings: ColabSettings
   readonly now: () => Date
   readonly pythonPath: string
+  readonly pythonFor?: PythonFor
   readonly runnerPath: string
   readonly preemptions: Preemptions
   readonly allowance: Allowance
@@ -81,6 +83,7 @@ export function createPerson(options: PersonOptions) {
     now,
     clockOffsetSeconds: () => file.state.clockOffsetSeconds,
     pythonPath,
+    pythonFor: options.pythonFor,
     runnerPath,
     environment: { COLAB_RELEASE_TAG: 'release-colab-emulated' },
     preemptions,

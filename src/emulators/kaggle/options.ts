@@ -1,4 +1,5 @@
 import type { ClaimOptions, EmulatorOptions } from '../emulator.ts'
+import type { PythonFor } from '../notebook-process.ts'
 
 /** Who may call, by user name. A user listed without `key` and without `token` cannot sign in. */
 export type EmulatedUsers = Readonly<
@@ -34,6 +35,8 @@ export interface KaggleEmulatorOptions
   readonly seed?: number
   /** Default `python3`, as found on the path. */
   readonly pythonPath?: string
+  /** Machines of another image for some notebooks. */
+  readonly pythonFor?: PythonFor
   /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
   readonly runnerPath: string
 }

@@ -51,6 +51,7 @@ export function createService(
     settings,
     now,
     pythonPath,
+    pythonFor: options.pythonFor,
     runnerPath: options.runnerPath,
     preemptions,
     mountsOf: (kernel) => [...datasets.mountsOf(kernel), ...outputsOf(kernel, file)],

@@ -1,6 +1,6 @@
 import { addSeconds, iso } from '../../lib/clock.ts'
 import { type Cargo, createMachines, type StayEnd } from '../machines.ts'
-import type { Mount } from '../notebook-process.ts'
+import type { Mount, PythonFor } from '../notebook-process.ts'
 import type { Preemptions } from '../preemptions.ts'
 import { toRunnable } from './notebook-text.ts'
 import type { KaggleSettings } from './options.ts'
@@ -15,6 +15,7 @@ export interface SessionsOptions {
   readonly settings: KaggleSettings
   readonly now: () => Date
   readonly pythonPath: string
+  readonly pythonFor: PythonFor | undefined
   readonly runnerPath: string
   readonly preemptions: Preemptions
   readonly mountsOf: (kernel: Kernel) => readonly Mount[]
@@ -39,6 +40,7 @@ export function createSessions(options: SessionsOptions) {
     now,
     clockOffsetSeconds: () => file.state.clockOffsetSeconds,
     pythonPath,
+    pythonFor: options.pythonFor,
     runnerPath,
     environment: { KAGGLE_KERNEL_RUN_TYPE: 'Batch' },
     preemptions,

@@ -5,9 +5,10 @@ const known = new Map<string, string>()
 
 /**
  * The interpreter behind a name, resolved once: `python3` may be a shim that costs time at each start.
+ * @param setting the setting that gave the name
  * @throws AppError `unavailable` (`python_missing`) when it does not run
  */
-export function resolvePython(name: string): string {
+export function resolvePython(name: string, setting = 'RODIZIO_PYTHON'): string {
   const before = known.get(name)
   if (before) return before
   try {
@@ -23,7 +24,7 @@ export function resolvePython(name: string): string {
       `${name} does not run on this machine, and notebooks need it`,
       {
         code: 'python_missing',
-        next: 'Install Python 3, or set RODIZIO_PYTHON to the interpreter',
+        next: `Install Python 3, or set ${setting} to the interpreter`,
         cause,
       },
     )

@@ -21,8 +21,8 @@ import type {
 export interface LocalOptions {
   /** One folder a session is made below it. */
   readonly root: string
-  /** The interpreter that runs notebooks; resolved when first needed. */
-  readonly python: () => string
+  /** The interpreter that runs a notebook, known by its text. Throws with a sentence where there is none. */
+  readonly python: (notebook: string) => string
   /** The program that runs a notebook's cells and writes its exit file. */
   readonly runnerPath: string
   readonly now: () => Date
@@ -80,7 +80,7 @@ export function localSessions(
   async function launch({ name, notebook }: LaunchOrder): Promise<LaunchResult> {
     const place = paths(name)
     try {
-      const python = options.python()
+      const python = options.python(notebook)
       for (const folder of [place.working, place.temporary]) mkdirSync(folder, { recursive: true })
       await writeFile(place.notebook, notebook, { mode: 0o600 })
       const log = openSync(place.log, 'a', 0o600)
@@ -95,6 +95,7 @@ export function localSessions(
           TMPDIR: place.temporary,
           LANG: 'C.UTF-8',
           PYTHONUNBUFFERED: '1',
+          OMP_NUM_THREADS: '1', // training on a GPU needs no more, and on a busy CPU more are slower by far
         },
       })
       closeSync(log)

@@ -14,6 +14,9 @@ NEWEST = {'torch': (2, 15), 'transformers': (5, 23), 'peft': (0, 21), 'accelerat
 
 def pip(*arguments):
     """Runs pip; its last line is the reason when it fails."""
+    if importlib.util.find_spec('pip') is None:
+        raise Failure('notebook_bug', 'this Python has no pip, and %s is '  # noqa: F821
+                      'needed: add pip with "python -m ensurepip"' % ' '.join(arguments))
     ran = subprocess.run(
         [sys.executable, '-m', 'pip', '--disable-pip-version-check', '--no-input', '-q']
         + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -33,12 +36,24 @@ def version_of(name):
         return None
 
 
+def is_here(pin):
+    """Whether exactly that version is installed; then nothing has to come over the network."""
+    name, _, version = pin.partition('==')
+    try:
+        return metadata.version(name) == version
+    except metadata.PackageNotFoundError:
+        return False
+
+
 with session.phase('install'):  # noqa: F821
-    if PROVIDER in ('kaggle', 'colab'):  # noqa: F821
+    # Where no GPU is asked for the environment is somebody's own, and stays as it is.
+    if PROVIDER in ('kaggle', 'colab') and REQUIRE_GPU:  # noqa: F821
         if importlib.util.find_spec('torchao') is not None:
             pip('uninstall', '-y', 'torchao')
-        pip('install', '--no-deps', *PINS)
-        importlib.invalidate_caches()
+        absent = [pin for pin in PINS if not is_here(pin)]
+        if absent:
+            pip('install', '--no-deps', *absent)
+            importlib.invalidate_caches()
     wanted = list(OLDEST)
     if session.order['plan'].get('quantization') == 'nf4':  # noqa: F821
         wanted.append('bitsandbytes')

@@ -44,6 +44,6 @@ with session.phase('probe'):  # noqa: F821
         session.say(line)  # noqa: F821
     refusal = refusal_of(probe.returncode, printed)
     if refusal is not None:
-        if refusal[0] != 'no_gpu' or PROVIDER != 'local':  # noqa: F821
+        if refusal[0] != 'no_gpu' or REQUIRE_GPU:  # noqa: F821
             raise Failure(*refusal)  # noqa: F821
         session.say('no GPU here: training on the CPU')  # noqa: F821

@@ -1,8 +1,9 @@
 """Makes a Mistral of toy size, and a tokenizer for it, in a folder that loads like a hub's model.
 
-    python make_tiny_model.py FOLDER TEXT.jsonl
+    python make_tiny_base.py FOLDER TEXT.jsonl
 
-The same bytes each time: the weights follow from a seed, the vocabulary from the conversations in
+It shows that training works, and answers nothing: nobody has ever taught it a word. The same bytes
+each time: the weights follow from a seed, the vocabulary from the conversations in
 TEXT. Widths are multiples of 64, as 4-bit kernels of a CPU want them, and 256 is the least hidden
 size at which 8-bit optimizer states really are in 8 bit (tensors of 4,096 numbers or more).
 """

@@ -1,0 +1,7 @@
+# The training program: a process of its own, so that a stop, a crash and the GPU stay manageable.
+from pathlib import Path
+
+# write: harness.py = engines/harness.py
+# write: train.py = engine/train.py
+Path('rodizio_engine').mkdir(exist_ok=True)
+# write: rodizio_engine = engine/program
