@@ -61,11 +61,15 @@ class LineFile {
 
 /** The files of all data set versions: `<root>/<version>/{train,validation}.jsonl`, never changed once there. */
 export function datasetFiles(root: string) {
+  /** Staging places of this process, which the sweep leaves alone: it takes place while the service answers already. */
+  const own = new Set<string>()
+
   return {
     /** Opens a staging place of its own for one import. */
     async stage(): Promise<Staging> {
       const id = randomBytes(6).toString('hex')
       const folder = join(root, `.staging-${id}`)
+      own.add(`.staging-${id}`)
       const rejectsFile = join(root, 'rejects', `${id}.jsonl`)
       await mkdir(folder, { recursive: true, mode: 0o700 })
       const files = {
@@ -120,10 +124,10 @@ export function datasetFiles(root: string) {
             start: from,
             ...(to === undefined ? {} : { end: to - 1 }),
           }),
-    /** Removes what imports that died have left. */
+    /** Removes what imports of an earlier process have left. */
     async sweep(): Promise<void> {
       const names = await readdir(root).catch(() => []) // no import yet: no folder
-      for (const name of names.filter((name) => name.startsWith('.staging-'))) {
+      for (const name of names.filter((n) => n.startsWith('.staging-') && !own.has(n))) {
         await rm(join(root, name), { recursive: true, force: true })
       }
     },

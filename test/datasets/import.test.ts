@@ -172,9 +172,19 @@ describe('an import', () => {
     const { version } = await take(folder.path, stream(row(1)))
     const staging = await files.stage()
     await staging.add('train', row(2))
-    await files.sweep()
+    await datasetFiles(folder.path).sweep()
     expect(left(folder.path)).toEqual([version.version])
     await staging.drop()
+  })
+
+  it('sweeps away nothing of an import that goes on', async () => {
+    using folder = temporaryFolder()
+    const files = datasetFiles(folder.path)
+    const staging = await files.stage()
+    await staging.add('train', row(1))
+    await files.sweep()
+    const { version } = await staging.keep()
+    expect(left(folder.path)).toEqual([version])
   })
 
   it('reads a part of a file, the empty one of an empty file included', async () => {

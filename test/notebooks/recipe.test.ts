@@ -17,7 +17,8 @@ describe('a plan', () => {
       learningRate: 2e-4,
       ...facts,
     })
-    expect(Object.keys(planFor('dry', {}, facts)).toSorted()).toEqual(
+    const begun = { ...facts, fromAdapter: 'a'.repeat(64) }
+    expect(Object.keys(planFor('dry', {}, begun)).toSorted()).toEqual(
       Object.keys(Plan.shape).toSorted(),
     )
   })
