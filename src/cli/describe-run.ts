@@ -1,4 +1,5 @@
 import type { Run, StartedRun } from '../api/schemas.ts'
+import { comparison } from './comparison.ts'
 import { bytes, seconds, wallTime } from './narrate.ts'
 import { bar, sparkline, table } from './table.ts'
 
@@ -86,6 +87,7 @@ export function describeRun(run: Run): string {
       '',
       `Artifact "${run.artifact.label}"${note} at step ${run.artifact.step}:`,
       `  ${run.artifact.path}`,
+      ...comparison(run.artifact.metrics),
     )
   }
   return lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')

@@ -43,7 +43,7 @@ class WholeRotation(unittest.TestCase):
         adapter = Path(holder.name) / 'adapter'
         rotation.fetch(run['artifact']['path'].replace('Drive: ', ''), adapter)
         said = json.loads((adapter / 'evaluation.json').read_text())
-        self.assertLess(said['heldOutLoss'], said['baseHeldOutLoss'] - 0.1)
+        self.assertLess(said['candidate']['loss'], said['base']['loss'] - 0.1)
         manifest = json.loads((adapter / 'manifest.json').read_text())
         self.assertEqual(manifest['plan']['quantization'], 'nf4')
         self.assertEqual(manifest['plan']['optimizer'], 'paged_adamw_8bit')

@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -76,9 +77,17 @@ class Training(unittest.TestCase):
         self.assertLess(losses[-1], 0.6 * losses[0])
         artifact = folder / 'artifact'
         said = json.loads((artifact / 'evaluation.json').read_text())
-        self.assertLess(said['heldOutLoss'], 0.8 * said['baseHeldOutLoss'])
+        self.assertLess(said['candidate']['loss'], 0.8 * said['base']['loss'])
+        self.assertAlmostEqual(math.log(said['base']['perplexity']), said['base']['loss'])
+        self.assertEqual((said['current'], said['heldOutRows'], len(said['answers'])), (None, 8, 8))
+        asked = said['answers'][0]
+        self.assertIn('Ordene: ', asked['prompt'])
+        self.assertNotEqual(asked['candidate'], asked['base'])
+        metrics = json.loads((artifact / 'manifest.json').read_text())['metrics']
+        self.assertEqual(metrics['heldOutLoss'], said['candidate']['loss'])
+        self.assertEqual(metrics['evaluation'], {name: said[name] for name in (
+            'base', 'current', 'candidate')})
         manifest = json.loads((artifact / 'manifest.json').read_text())
-        self.assertEqual(manifest['metrics']['heldOutLoss'], said['heldOutLoss'])
         self.assertEqual((manifest['kind'], manifest['label']), ('artifact', 'candidate'))
         self.assertEqual([row[:2] for row in json.loads((artifact / 'loss.json').read_text())],
                          [[step + 1, loss] for step, loss in enumerate(losses)])
@@ -141,6 +150,29 @@ class Training(unittest.TestCase):
         second = self.folder('second')
         self.finish(STACKS[0], second, first / 'checkpoints' / 'step-00000003')
         self.assert_same(second, self.whole(STACKS[0]))
+
+    def test_it_begins_with_another_adapter_and_is_held_against_it(self):
+        before = self.whole(STACKS[0]) / 'artifact'
+        folder = self.folder('a')
+        more = plan(fromAdapter='b' * 64, targetSteps=4, learningRate=1e-4)
+        status, output = run(STACKS[0], folder, {'plan': more, 'adapter': str(before)},
+                             {'saveSteps': 2})
+        self.assertEqual(status, 0, '\n'.join(output))
+        said = json.loads((folder / 'artifact' / 'evaluation.json').read_text())
+        earlier = json.loads((before / 'evaluation.json').read_text())
+        self.assertAlmostEqual(said['current']['loss'], earlier['candidate']['loss'], places=6)
+        self.assertEqual(said['base'], earlier['base'])
+        self.assertNotEqual(said['candidate'], said['current'])
+        # Its first loss is that of the adapter it begins with, and not that of a fresh one.
+        first = lines_of(output, 'LOG')[0]['loss']
+        rows = json.loads((before / 'loss.json').read_text())
+        self.assertLess(abs(first - rows[-1][1]), abs(first - rows[0][1]))
+        again = self.folder('b')
+        job = {'plan': more, 'adapter': str(before),
+               'resume': str(folder / 'checkpoints' / 'step-00000002')}
+        status, output = run(STACKS[0], again, job)
+        self.assertEqual(status, 0, '\n'.join(output))
+        self.assertEqual(state_of(again / 'artifact'), state_of(folder / 'artifact'))
 
     def test_a_checkpoint_of_all_steps_needs_no_training_to_become_the_artifact(self):
         whole = self.whole(STACKS[0])

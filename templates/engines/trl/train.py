@@ -53,6 +53,8 @@ def main(job):
     pace = harness.Pace(control, job['options'], step)
     try:
         model = add_adapter(plan, model)
+        if job.get('adapter') and not manifest:
+            take_up_adapter(model, job['adapter'])
         at_once = rows_at_once(plan, manifest,
                                lambda count: trial_step(plan, model, rows, half, count))
         env['rowsAtOnce'] = at_once

@@ -1,5 +1,10 @@
-"""The adapter in the model: made from the seed, kept in 32 bit, taken up from a checkpoint."""
+"""The adapter in the model: made from the seed or another adapter, kept in 32 bit."""
+import contextlib
 from pathlib import Path
+
+import harness
+
+WEIGHTS = 'adapter_model.safetensors'
 
 
 def add_adapter(plan, model):
@@ -25,7 +30,30 @@ def in_32_bit(model):
 
 
 def take_up_adapter(model, folder):
-    """Puts the checkpoint's adapter into the model, for a run that has all its steps."""
-    from peft import set_peft_model_state_dict
+    """Puts the weights of a checkpoint or of another adapter into the model's own.
+
+    Raises Refusal `refused_plan` when they are not of its shapes: peft would only warn.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load_file
-    set_peft_model_state_dict(model, load_file(str(Path(folder) / 'adapter_model.safetensors')))
+    found = load_file(str(Path(folder) / WEIGHTS))
+    wanted = get_peft_model_state_dict(model)
+    odd = sorted(name for name in set(found) | set(wanted)
+                 if name not in found or name not in wanted
+                 or found[name].shape != wanted[name].shape)
+    if odd:
+        raise harness.Refusal('refused_plan', 'the adapter to begin with does not fit the plan: %s '
+                              'differs' % odd[0])
+    set_peft_model_state_dict(model, {name: weight.float() for name, weight in found.items()})
+
+
+@contextlib.contextmanager
+def set_aside(model, folder):
+    """The model with another adapter in place of its own, which is back afterwards."""
+    model.load_adapter(str(folder), 'other', is_trainable=False)
+    model.set_adapter('other')
+    try:
+        yield
+    finally:
+        model.set_adapter('default')
+        model.delete_adapter('other')
