@@ -68,8 +68,8 @@ class Box:
         env = {name: value for name, value in os.environ.items() if not name.startswith('SERVE_')}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name('serve_fake.py'))],
-            env=dict(env, SERVE_KEY=KEY, SERVE_PORT=str(self.port),
-                     ADAPTER_DIR=str(self.root / 'current'), **self.variables),
+            env={**env, 'SERVE_KEY': KEY, 'SERVE_PORT': str(self.port),
+                 'ADAPTER_DIR': str(self.root / 'current'), **self.variables},
             stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
         until = time.monotonic() + 30
         while time.monotonic() < until and self.process.poll() is None:
