@@ -43,8 +43,9 @@ def read_settings(env=os.environ):
     if not env.get('ADAPTER_DIR'):
         raise Unusable('ADAPTER_DIR is not set: it names the folder of the adapter to serve')
     return Settings(
-        key_sha256=read_key(env), adapter=Path(env['ADAPTER_DIR']), base=env.get('BASE_MODEL') or None,
-        revision=env.get('BASE_REVISION') or None, quantization=quantization,
+        key_sha256=read_key(env), adapter=Path(env['ADAPTER_DIR']),
+        base=env.get('BASE_MODEL') or None, revision=env.get('BASE_REVISION') or None,
+        quantization=quantization,
         name=env.get('SERVE_NAME') or 'rodizio', host=env.get('SERVE_HOST') or '127.0.0.1',
         port=number(env, 'SERVE_PORT', 8000, 0, 65535),
         waiting=number(env, 'SERVE_WAITING', 4, 0, 64),
