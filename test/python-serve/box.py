@@ -14,6 +14,7 @@ from pathlib import Path
 TEMPLATES = Path(__file__).resolve().parents[2] / 'templates'
 sys.path.insert(0, str(TEMPLATES))
 KEY = 'a-key-that-only-the-tests-have'
+OWN = object()
 NAMES = ('fastapi', 'uvicorn', 'httpx', 'openai')
 try:
     for name in NAMES:
@@ -42,10 +43,60 @@ def write_adapter(folder, weights=b'weights', base='tiny', kind='artifact'):
     return hashlib.sha256(text).hexdigest()
 
 
-class Box:
+class Client:
+    """Calls to a server on `port` of this machine, with a bearer key."""
+
+    def __init__(self, port, key):
+        self.port, self.key = port, key
+
+    def connect(self):
+        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
+
+    def call(self, method, path, body=None, key=OWN, headers=None):
+        """(status, headers, JSON) of one call; with the client's own key unless told otherwise."""
+        key = self.key if key is OWN else key
+        connection = self.connect()
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            sent = {'content-type': 'application/json', **(headers or {})}
+            if key:
+                sent.setdefault('authorization', 'Bearer ' + key)
+            connection.request(method, path, data, sent)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, json.loads(answer.read() or b'null')
+        finally:
+            connection.close()
+
+    def health(self):
+        return self.call('GET', '/health', key=None)[2]
+
+    def ask(self, text, **more):
+        return self.call('POST', '/v1/chat/completions', chat(text, **more))
+
+    def open_stream(self, text, **more):
+        """A connection on which an answer is under way; closing it is leaving."""
+        connection = self.connect()
+        connection.request('POST', '/v1/chat/completions', json.dumps(chat(text, **more)),
+                           {'content-type': 'application/json',
+                            'authorization': 'Bearer ' + self.key})
+        return connection
+
+    def wait_for(self, wanted, seconds=5.0):
+        """Seconds until the queue is (running, waiting)."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            queue = self.health()['queue']
+            if (queue['running'], queue['waiting']) == wanted:
+                return time.monotonic() - began
+            time.sleep(0.002)
+        raise AssertionError('the queue is %s, and not %s' % (queue, wanted))
+
+
+class Box(Client):
     """A folder with two versions, `current` on the first, and the server of it."""
 
     def __init__(self, test, **variables):
+        self.key = KEY
         holder = tempfile.TemporaryDirectory()
         test.addClassCleanup(holder.cleanup)
         self.root = Path(holder.name)
@@ -90,46 +141,6 @@ class Box:
             self.process.stdin.close()
             self.log.close()
         return time.monotonic() - began
-
-    def connect(self):
-        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
-
-    def call(self, method, path, body=None, key=KEY, headers=None):
-        """(status, headers, JSON) of one call."""
-        connection = self.connect()
-        try:
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-            sent = {'content-type': 'application/json', **(headers or {})}
-            if key:
-                sent.setdefault('authorization', 'Bearer ' + key)
-            connection.request(method, path, data, sent)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, json.loads(answer.read() or b'null')
-        finally:
-            connection.close()
-
-    def health(self):
-        return self.call('GET', '/health', key=None)[2]
-
-    def ask(self, text, **more):
-        return self.call('POST', '/v1/chat/completions', chat(text, **more))
-
-    def open_stream(self, text, **more):
-        """A connection on which an answer is under way; closing it is leaving."""
-        connection = self.connect()
-        connection.request('POST', '/v1/chat/completions', json.dumps(chat(text, **more)),
-                           {'content-type': 'application/json', 'authorization': 'Bearer ' + KEY})
-        return connection
-
-    def wait_for(self, wanted, seconds=5.0):
-        """Seconds until the queue is (running, waiting)."""
-        began = time.monotonic()
-        while time.monotonic() - began < seconds:
-            queue = self.health()['queue']
-            if (queue['running'], queue['waiting']) == wanted:
-                return time.monotonic() - began
-            time.sleep(0.002)
-        raise AssertionError('the queue is %s, and not %s' % (queue, wanted))
 
 
 def chat(text, **more):
