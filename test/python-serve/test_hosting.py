@@ -125,6 +125,8 @@ class Hosting(unittest.TestCase):
         self.serving({'PATH': self.stand_in()}, TUNNEL='cloudflared')
         self.started = self.children()
         self.assertEqual(len(self.started), 2)
+        for pid in self.started:  # should the promise not hold
+            self.addCleanup(lambda pid=pid: alive(pid) and os.kill(pid, signal.SIGKILL))
         self.notebook.kill()
         self.notebook.wait()
         until = time.monotonic() + 5
