@@ -54,6 +54,7 @@ export const serving = {
   tokens: 2048,
   memorySource:
     'estimate: the weights (4.138 GB in nf4) and 0.131 MB of cache a token counted on the model’s shapes, what computing needs beside them estimated; not measured',
+  startSource: 'assumed: 4.1 GB to download and one package to install; not measured',
 } as const
 
 /** Tokens of a mean row, told from bytes alone, and no more than the plan's `maxLength`; the source says how. */

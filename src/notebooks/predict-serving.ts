@@ -9,7 +9,7 @@ import type { AdapterFacts, ServePredictions } from './serve-recipe.ts'
  * an adapter whose manifest is not at hand, memory has no number and says why.
  */
 export function predictServing(facts: AdapterFacts | null, seconds: number): ServePredictions {
-  const { low, likely, high, source } = t4.startSeconds
+  const { low, likely, high } = t4.startSeconds
   const known = facts !== null && baseNamed(facts.base) !== undefined
   return {
     uses: facts
@@ -30,7 +30,7 @@ export function predictServing(facts: AdapterFacts | null, seconds: number): Ser
           high,
           unit: 's',
           text: `${likely / 60} min until it answers (${low / 60} to ${high / 60})`,
-          source,
+          source: serving.startSource,
         }
       : noFigure('not known', 'none: it depends on how the base reaches the session'),
     hours: {
