@@ -1,8 +1,8 @@
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { type ColabDriver, type ProviderName, providerRules, rulesOf } from '../rotation/account.ts'
+import { askToAccept } from './ask-to-accept.ts'
 import type { Context } from './context.ts'
 import { seconds } from './narrate.ts'
 import { bar, table } from './table.ts'
@@ -16,17 +16,6 @@ interface AddFlags {
   weeklyHours?: string
   maxSessionHours?: string
   acceptRules?: boolean
-}
-
-/** Asks the person at the terminal; without one only the flag accepts. */
-async function askToAccept(context: Context): Promise<boolean> {
-  if (!context.isTerminal || context.isJson() || process.stdin.isTTY !== true) return false
-  const prompt = createInterface({ input: process.stdin, output: process.stdout })
-  try {
-    return /^y(es)?$/i.test((await prompt.question('Accept these rules? [y/N] ')).trim())
-  } finally {
-    prompt.close()
-  }
 }
 
 function providerOf(name: string): ProviderName {

@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import { checkNotebook } from '../notebooks/check.ts'
 import { renderExamples } from '../notebooks/examples.ts'
 import type { Context } from './context.ts'
+import { serveCommand } from './serve-notebook.ts'
 
 /** `rodizio notebooks …`: what the product generates, to look at and to check. */
 export function notebookCommands(program: Command, context: Context): void {
@@ -81,6 +82,8 @@ export function notebookCommands(program: Command, context: Context): void {
       )
       if (bad.length > 0) process.exitCode = 1
     })
+
+  serveCommand(notebooks, context)
 }
 
 function textOf(path: string): string | undefined {

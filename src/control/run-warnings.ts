@@ -1,6 +1,6 @@
 import { fewTokens, t4 } from '../notebooks/figures.ts'
 import type { Plan } from '../notebooks/plan.ts'
-import type { Predictions } from '../notebooks/recipe.ts'
+import type { Predictions } from '../notebooks/train-recipe.ts'
 import type { Run } from '../rotation/run.ts'
 
 /** Rows that look longer than the plan takes, and the line of the first one, counted from 1. */

@@ -2,8 +2,8 @@ import { tokensPerRow } from '../notebooks/figures.ts'
 import { renderNotebook } from '../notebooks/generate.ts'
 import { Plan } from '../notebooks/plan.ts'
 import { predict } from '../notebooks/predict.ts'
-import { Recipe } from '../notebooks/recipe.ts'
 import type { Templates } from '../notebooks/templates.ts'
+import { TrainRecipe } from '../notebooks/train-recipe.ts'
 import type { Account } from '../rotation/account.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
@@ -27,7 +27,7 @@ export function sessionNotebook(
 ): string {
   const plan = Plan.parse(run.plan)
   const sessionHours = session.plannedSeconds / 3600
-  const recipe = Recipe.parse({
+  const recipe = TrainRecipe.parse({
     kind: 'train',
     provider: session.provider,
     engine: run.engine,

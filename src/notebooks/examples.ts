@@ -1,9 +1,15 @@
+import { catalogue } from './catalogue.ts'
 import { renderNotebook } from './generate.ts'
 import { kernelMetadata } from './kernel-metadata.ts'
+import { NotebookProvider } from './notebook-provider.ts'
 import { Engine, planFor } from './plan.ts'
 import { predict } from './predict.ts'
-import { NotebookProvider, Recipe } from './recipe.ts'
+import { predictServing } from './predict-serving.ts'
+import type { Recipe } from './recipe.ts'
+import { type AdapterFacts, ServeRecipe } from './serve-recipe.ts'
+import { usualSeconds } from './serving-time.ts'
 import type { Templates } from './templates.ts'
+import { TrainRecipe } from './train-recipe.ts'
 
 /** A file under `notebooks/`, to be written as it stands. */
 export interface Rendering {
@@ -11,11 +17,11 @@ export interface Rendering {
   readonly text: string
 }
 
-/** The recipes of the committed renderings: every provider with every engine, the ticket a placeholder. */
-export const exampleRecipes: readonly Recipe[] = Engine.options.flatMap((engine) =>
+/** Those of training: every provider with every engine, the ticket a placeholder. */
+export const trainExamples: readonly TrainRecipe[] = Engine.options.flatMap((engine) =>
   NotebookProvider.options.map((provider) => {
     const plan = planFor(engine, {}, { targetSteps: 500, seed: 7, dataSha256: '0'.repeat(64) })
-    return Recipe.parse({
+    return TrainRecipe.parse({
       kind: 'train',
       provider,
       engine,
@@ -35,11 +41,45 @@ export const exampleRecipes: readonly Recipe[] = Engine.options.flatMap((engine)
   }),
 )
 
+const servedFacts: AdapterFacts = {
+  run: 'run_example',
+  step: 500,
+  base: catalogue.trl[0].id,
+  revision: catalogue.trl[0].revision,
+  quantization: 'nf4',
+  loraRank: 16,
+}
+
+/** Those of serving: one for every provider, the adapter, its hash and the key's hash placeholders. */
+export const serveExamples: readonly ServeRecipe[] = NotebookProvider.options.map((provider) =>
+  ServeRecipe.parse({
+    kind: 'serve',
+    provider,
+    name: `rodizio-example-serve-${provider}`,
+    source: {
+      kind: 'folder',
+      path: provider === 'kaggle' ? '/kaggle/input/rodizio-adapter' : 'adapter',
+    },
+    adapterSha256: '0'.repeat(64),
+    facts: servedFacts,
+    seconds: usualSeconds[provider],
+    keySha256: '0'.repeat(64),
+    tunnel: '',
+    predictions: predictServing(servedFacts, usualSeconds[provider]),
+  }),
+)
+
+/** The recipes of the committed renderings. */
+export const exampleRecipes: readonly Recipe[] = [...trainExamples, ...serveExamples]
+
+const folderOf = (recipe: Recipe): string =>
+  recipe.kind === 'train' ? `train-${recipe.engine}-${recipe.provider}` : `serve-${recipe.provider}`
+
 /** Every file that belongs under `notebooks/`, in the order of its path. */
 export const renderExamples = (templates: Templates): Rendering[] =>
   exampleRecipes
     .flatMap((recipe) => {
-      const folder = `train-${recipe.engine}-${recipe.provider}`
+      const folder = folderOf(recipe)
       const notebook = { path: `${folder}/notebook.ipynb`, text: renderNotebook(recipe, templates) }
       if (recipe.provider !== 'kaggle') return [notebook]
       const metadata = kernelMetadata(recipe, 'owner', 'notebook.ipynb')

@@ -1,39 +1,28 @@
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
+import type { KindCells } from './kind-cells.ts'
+import { literal, writeFileCode } from './python-text.ts'
 import type { Recipe } from './recipe.ts'
+import { serveCells } from './serve-cells.ts'
+import { cellTags } from './tags.ts'
 import type { Templates } from './templates.ts'
-
-/** The tags of the code cells, in the order in which they stand. */
-export const cellTags = [
-  'parameters',
-  'agent',
-  'install',
-  'probe',
-  'store',
-  'data',
-  'model',
-  'train',
-  'finish',
-] as const
-export type CellTag = (typeof cellTags)[number]
-
-const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe', 'model'])
-
-const honesty = {
-  dry: 'This engine is a rehearsal: it trains a small character model in plain Python, and its artifact is no adapter.',
-  trl: 'This engine’s program is executed in tests on a CPU, with a tiny model, on the library versions of Colab’s and Kaggle’s images. **It has never been executed on a GPU.**',
-} as const
+import { trainCells } from './train-cells.ts'
 
 /**
  * The text of the notebook (nbformat 4.5, one newline at the end): the same bytes for the same recipe
  * and templates. Throws AppError `invalid` when a template is missing or cannot stand in a cell.
  */
-export function renderNotebook(recipe: Recipe, templates: Templates): string {
-  const header = fill(textOf(templates, 'cells/header.md'), recipe)
+export const renderNotebook = (recipe: Recipe, templates: Templates): string =>
+  recipe.kind === 'train'
+    ? render(recipe, trainCells, templates)
+    : render(recipe, serveCells, templates)
+
+function render<R extends Recipe>(recipe: R, kind: KindCells<R>, templates: Templates): string {
+  const header = fill(recipe, kind, templates)
   const cells = [
     { cell_type: 'markdown', id: cellId('header', header), metadata: {}, source: lines(header) },
-    ...cellTags.map((tag) => {
-      const source = sourceOf(tag, recipe, templates)
+    ...cellTags[recipe.kind].map((tag) => {
+      const source = sourceOf(tag, recipe, kind, templates)
       return {
         cell_type: 'code',
         execution_count: null,
@@ -57,32 +46,18 @@ export function renderNotebook(recipe: Recipe, templates: Templates): string {
   return `${JSON.stringify(notebook, null, 1)}\n`
 }
 
-/**
- * A Python expression that writes `text` to `path` when it runs. Throws AppError `invalid` for a text
- * that a raw triple-quoted string cannot hold.
- */
-export function writeFileCode(path: string, text: string): string {
-  if (text.includes("'''")) {
-    throw new AppError('invalid', `${path} holds ''' and cannot stand in a notebook cell`, {
-      next: 'Use """ in that template instead.',
-    })
-  }
-  if (text.endsWith('\\')) {
-    throw new AppError('invalid', `${path} ends in a backslash and cannot stand in a notebook cell`)
-  }
-  if (text.includes('\r')) {
-    throw new AppError('invalid', `${path} holds a carriage return, which Python would not keep`)
-  }
-  return `Path('${path}').write_text(r'''${text}''', encoding='utf-8')`
-}
-
-function sourceOf(tag: CellTag, recipe: Recipe, templates: Templates): string {
-  const path = engineCells.has(tag) ? `engines/${recipe.engine}/${tag}.py` : `cells/${tag}.py`
+function sourceOf<R extends Recipe>(
+  tag: string,
+  recipe: R,
+  kind: KindCells<R>,
+  templates: Templates,
+): string {
+  const path = kind.templatePath(recipe, tag)
   const template = textOf(templates, path)
-  if (tag === 'parameters') return withParameters(template, recipe)
+  if (tag === 'parameters') return withParameters(path, template, recipe, kind)
   return template
     .replace(/^# write: (\S+) = (\S+)$/gm, (_line, target: string, source: string) =>
-      filesOf(templates, source.replace(/^engine\//, `engines/${recipe.engine}/`), target)
+      filesOf(templates, kind.sourcePath(recipe, source), target)
         .map(([name, text]) => writeFileCode(name, text))
         .join('\n'),
     )
@@ -101,73 +76,33 @@ function filesOf(templates: Templates, source: string, target: string): [string,
   return found
 }
 
-function withParameters(template: string, recipe: Recipe): string {
-  const values: Record<string, string | number | boolean> = {
-    CONTROL_URL: recipe.controlUrl,
-    TICKET: recipe.ticket,
-    SEALED: recipe.sealed,
-    RUN: recipe.run.id,
-    SESSION_NAME: recipe.name,
-    GENERATION: recipe.generation,
-    PROVIDER: recipe.provider,
-    ENGINE: recipe.engine,
-    REQUIRE_GPU: recipe.requireGpu,
-  }
+function withParameters<R extends Recipe>(
+  path: string,
+  template: string,
+  recipe: R,
+  kind: KindCells<R>,
+): string {
   let source = template.trimEnd()
-  for (const [name, value] of Object.entries(values)) {
-    const line = new RegExp(`^${name} = (?:''|0|True)(?=\\s|$)`, 'm')
-    if (!line.test(source)) throw new AppError('invalid', `cells/parameters.py has no ${name}`)
+  for (const [name, value] of Object.entries(kind.parameters(recipe))) {
+    const line = new RegExp(`^${name} = (?:''|0|False|True)(?=\\s|$)`, 'm')
+    if (!line.test(source)) throw new AppError('invalid', `${path} has no ${name}`)
     source = source.replace(line, () => `${name} = ${literal(value)}`)
   }
   return source
 }
 
-/** A Python literal; control characters and everything beyond ASCII escaped, so that no text ends it. */
-function literal(value: string | number | boolean): string {
-  if (typeof value === 'number') return String(value)
-  if (typeof value === 'boolean') return value ? 'True' : 'False'
-  const escaped = value.replace(/[^ -~]|['\\]/gu, (character) => {
-    if (character === "'" || character === '\\') return `\\${character}`
-    return `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, '0')}`
-  })
-  return `'${escaped}'`
-}
-
-function fill(template: string, recipe: Recipe): string {
-  const { uses, ...figures } = recipe.predictions
-  const told = Object.entries(figures).flatMap(([name, { text, source }]) => [
+function fill<R extends Recipe>(recipe: R, kind: KindCells<R>, templates: Templates): string {
+  const told = Object.entries(kind.figures(recipe)).flatMap(([name, { text, source }]) => [
     [name, text],
     [`${name}Source`, source],
   ])
-  const values: Record<string, string> = {
-    ...Object.fromEntries(told),
-    uses,
-    name: recipe.name,
-    run: recipe.run.name,
-    provider: recipe.provider,
-    generation: String(recipe.generation),
-    engine: recipe.engine,
-    honesty: honesty[recipe.engine],
-    entry:
-      recipe.sealed === ''
-        ? 'It exchanges a single-use ticket for its work order'
-        : 'It has brought its work order along, because the service has no public address: it takes no other orders',
-    targetSteps: String(recipe.plan.targetSteps),
-    device: deviceOf(recipe),
-  }
+  const values: Record<string, string> = { ...Object.fromEntries(told), ...kind.words(recipe) }
+  const template = textOf(templates, kind.headerPath)
   return template.trimEnd().replace(/\{\{(\w+)\}\}/g, (_all, name: string) => {
     const value = values[name]
-    if (value === undefined) throw new AppError('invalid', `cells/header.md asks for ${name}`)
+    if (value === undefined) throw new AppError('invalid', `${kind.headerPath} asks for ${name}`)
     return value.replace(/[|\r\n<>]/g, ' ') // one cell of a table, and no markup of its own
   })
-}
-
-/** What becomes of a session that gets no GPU. */
-function deviceOf({ engine, requireGpu }: Recipe): string {
-  if (engine === 'dry') return 'No GPU is used.'
-  return requireGpu
-    ? 'Without a GPU it ends at once.'
-    : 'Without a GPU it trains on the CPU, which suits a tiny base alone.'
 }
 
 function textOf(templates: Templates, path: string): string {

@@ -27,6 +27,7 @@ export const kernelMetadata = (
   recipe: Pick<Recipe, 'name'>,
   owner: string,
   codeFile: string,
+  datasets: readonly string[] = [],
 ): KernelMetadata => ({
   id: `${owner}/${recipe.name}`,
   title: recipe.name,
@@ -38,7 +39,7 @@ export const kernelMetadata = (
   enable_tpu: false,
   enable_internet: true,
   machine_shape: 'NvidiaTeslaT4',
-  dataset_sources: [],
+  dataset_sources: datasets,
   competition_sources: [],
   kernel_sources: [],
   model_sources: [],

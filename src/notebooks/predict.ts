@@ -1,7 +1,8 @@
 import { baseNamed, isFolder } from './catalogue.ts'
+import { type Figure, noFigure } from './figure.ts'
 import { t4 } from './figures.ts'
 import type { Plan } from './plan.ts'
-import type { Figure, Predictions } from './recipe.ts'
+import type { Predictions } from './train-recipe.ts'
 
 /** What the predictions rest on. */
 export interface Workload {
@@ -17,14 +18,14 @@ export interface Workload {
  */
 export function predict(plan: Plan, workload: Workload): Predictions {
   if (plan.engine === 'dry') {
-    const none = nothing('dry: plumbing only, no GPU work', 'none: it learns a character model')
+    const none = noFigure('dry: plumbing only, no GPU work', 'none: it learns a character model')
     const uses = 'one CPU core and the standard library of Python'
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
   const base = isFolder(plan.base) ? `the base in ${plan.base}` : `${plan.base} at ${plan.revision}`
   const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
   if (!baseNamed(plan.base)) {
-    const none = nothing('not known', 'none: this base is not in the catalogue')
+    const none = noFigure('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
   const { low, likely: usual, high, source } = t4.tokensPerSecond
@@ -83,21 +84,13 @@ function memoryOf(plan: Plan): Figure {
   }
 }
 
-const nothing = (text: string, source: string): Figure => ({
-  low: null,
-  likely: null,
-  high: null,
-  unit: '',
-  text,
-  source,
-})
-
 const hundredths = (value: number): number => Math.round(value * 100) / 100
 
-const inWords = (hours: number): string =>
+/** Hours as a person says them: minutes where there are few. */
+export const inWords = (hours: number): string =>
   hours < 1 ? `${Math.ceil(hours * 60)} min` : `${rounded(hours)} h`
 
-const tenths = (value: number): number => Math.round(value * 10) / 10
+export const tenths = (value: number): number => Math.round(value * 10) / 10
 
-const rounded = (value: number): string =>
+export const rounded = (value: number): string =>
   value < 10 ? String(tenths(value)) : String(Math.round(value))

@@ -26,7 +26,7 @@ def create_app(settings, generator, deadline=None):
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     install_errors(app)
-    app.add_middleware(Gate, key=settings.key)
+    app.add_middleware(Gate, key_sha256=settings.key_sha256)
 
     async def begin(order, request):
         """The answer in its place of the queue, given up as soon as its client leaves."""

@@ -1,10 +1,12 @@
 """What the server is told by its environment, read once at the start."""
+import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 SHORTEST_KEY = 16
+KEYS = ('SERVE_KEY_FILE', 'SERVE_KEY', 'SERVE_KEY_SHA256')
 
 
 class Unusable(Exception):
@@ -13,14 +15,14 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`adapter`: the folder of the adapter, or a link to it.
-
+    """`key_sha256`: the SHA-256 of the bearer key, in hex; the key itself is kept nowhere.
+    `adapter`: the folder of the adapter, or a link to it.
     `base`, `revision`, `quantization`: where the base's weights come from and how they are loaded;
     None takes what the adapter's manifest names. `seconds`: after which the server leaves by
     itself; None for a box that stays.
     """
 
-    key: str
+    key_sha256: str
     adapter: Path
     base: str | None = None
     revision: str | None = None
@@ -41,8 +43,9 @@ def read_settings(env=os.environ):
     if not env.get('ADAPTER_DIR'):
         raise Unusable('ADAPTER_DIR is not set: it names the folder of the adapter to serve')
     return Settings(
-        key=read_key(env), adapter=Path(env['ADAPTER_DIR']), base=env.get('BASE_MODEL') or None,
-        revision=env.get('BASE_REVISION') or None, quantization=quantization,
+        key_sha256=read_key(env), adapter=Path(env['ADAPTER_DIR']),
+        base=env.get('BASE_MODEL') or None, revision=env.get('BASE_REVISION') or None,
+        quantization=quantization,
         name=env.get('SERVE_NAME') or 'rodizio', host=env.get('SERVE_HOST') or '127.0.0.1',
         port=number(env, 'SERVE_PORT', 8000, 0, 65535),
         waiting=number(env, 'SERVE_WAITING', 4, 0, 64),
@@ -51,16 +54,27 @@ def read_settings(env=os.environ):
 
 
 def read_key(env):
-    """The bearer key, from a file where there is one: an environment is seen by every child."""
-    path = env.get('SERVE_KEY_FILE')
+    """The bearer key's SHA-256 in hex.
+
+    The key comes from a file where there is one, since an environment is seen by every child; where
+    not even this machine is to know it, its hash is enough.
+    """
+    path, told, digest = (env.get(name) or '' for name in KEYS)
+    if digest and (path or told):
+        raise Unusable('%s stands beside SERVE_KEY_SHA256: set one of them'
+                       % ('SERVE_KEY_FILE' if path else 'SERVE_KEY'))
+    if digest:
+        if not re.fullmatch(r'[0-9a-fA-F]{64}', digest):
+            raise Unusable('SERVE_KEY_SHA256 is no SHA-256: 64 hex digits are')
+        return digest.lower()
     try:
-        key = Path(path).read_text(encoding='utf-8').strip() if path else env.get('SERVE_KEY', '')
+        key = Path(path).read_text(encoding='utf-8').strip() if path else told
     except (OSError, UnicodeDecodeError):
         raise Unusable('SERVE_KEY_FILE cannot be read')
     if not re.fullmatch(r'[!-~]{%d,}' % SHORTEST_KEY, key):
         raise Unusable('the key in %s has fewer than %d characters, or others than plain ASCII'
                        % ('SERVE_KEY_FILE' if path else 'SERVE_KEY', SHORTEST_KEY))
-    return key
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def number(env, name, default, least, most):

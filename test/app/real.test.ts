@@ -8,7 +8,7 @@ import { trlPythons } from '../../src/app/trl-pythons.ts'
 import { startService } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { exampleRecipes } from '../../src/notebooks/examples.ts'
+import { trainExamples } from '../../src/notebooks/examples.ts'
 import { renderNotebook } from '../../src/notebooks/generate.ts'
 import { templates } from '../notebooks/fixtures.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -56,7 +56,7 @@ describe('up --real', () => {
 })
 
 describe('a notebook runs in a prepared Python', () => {
-  it.each(exampleRecipes)('by its engine: $name', (recipe) => {
+  it.each(trainExamples)('by its engine: $name', (recipe) => {
     using at = project('colab', 'kaggle')
     const text = renderNotebook(recipe, templates)
     const stack = recipe.provider === 'kaggle' ? 'kaggle' : 'colab'
@@ -69,7 +69,7 @@ describe('a notebook runs in a prepared Python', () => {
   it('that was made while the service ran, and in none before', () => {
     using at = project()
     const trl = trlPythons(at.config, at.root)
-    const recipe = exampleRecipes.find(({ engine }) => engine === 'trl')
+    const recipe = trainExamples.find(({ engine }) => engine === 'trl')
     const text = recipe ? renderNotebook(recipe, templates) : ''
     expect(trl.of('local', text)).toBeUndefined()
     mkdirSync(join(at.path, '.venvs', 'notebooks-newest'), { recursive: true })

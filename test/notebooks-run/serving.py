@@ -64,7 +64,7 @@ class Serving(unittest.TestCase):
     def setUpClass(cls):
         cls.first = verified_adapter(make_adapter('v1', 1))
         cls.second = verified_adapter(make_adapter('v2', 2))
-        cls.settings = Settings(key='k' * 16, adapter=cls.first.folder)
+        cls.settings = Settings(key_sha256='0' * 64, adapter=cls.first.folder)
 
     def setUp(self):
         self.generator = load_generator(self.settings, self.first)

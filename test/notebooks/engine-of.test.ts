@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { engineOf } from '../../src/notebooks/engine-of.ts'
-import { exampleRecipes } from '../../src/notebooks/examples.ts'
+import { trainExamples } from '../../src/notebooks/examples.ts'
 import { renderNotebook } from '../../src/notebooks/generate.ts'
 import { templates } from './fixtures.ts'
 
-it.each(exampleRecipes)('a notebook says its engine: $name', (recipe) => {
+it.each(trainExamples)('a notebook says its engine: $name', (recipe) => {
   const text = renderNotebook(recipe, templates)
   expect(engineOf(text)).toBe(recipe.engine)
   const joined = JSON.parse(text)

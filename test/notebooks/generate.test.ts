@@ -2,8 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { checkNotebook } from '../../src/notebooks/check.ts'
-import { exampleRecipes, renderExamples } from '../../src/notebooks/examples.ts'
-import { cellTags, renderNotebook, writeFileCode } from '../../src/notebooks/generate.ts'
+import { exampleRecipes, renderExamples, trainExamples } from '../../src/notebooks/examples.ts'
+import { renderNotebook } from '../../src/notebooks/generate.ts'
+import { writeFileCode } from '../../src/notebooks/python-text.ts'
+import { cellTags } from '../../src/notebooks/tags.ts'
 import { loadTemplates } from '../../src/store/template-files.ts'
 import { recipeOf, root, sourcesOf, templates } from './fixtures.ts'
 
@@ -41,7 +43,7 @@ describe('a rendering', () => {
     expect([notebook.nbformat, notebook.nbformat_minor]).toEqual([4, 5])
     expect(notebook.metadata.kernelspec.name).toBe('python3')
     expect(notebook.cells.slice(1).map((c: { metadata: unknown }) => c.metadata)).toEqual(
-      cellTags.map((tag) => ({ tags: [tag] })),
+      cellTags.train.map((tag) => ({ tags: [tag] })),
     )
     const other = JSON.parse(renderNotebook(recipeOf('dry', { ticket: 'rzt_OTHER' }), templates))
     const ids = (cells: { id: string }[]) => cells.map((cell) => cell.id)
@@ -60,7 +62,8 @@ describe('a rendering', () => {
   })
 
   it('asks for a GPU everywhere but on this machine, and says so where an engine wants one', () => {
-    for (const { recipe, text } of notebooks) {
+    for (const recipe of trainExamples) {
+      const text = renderNotebook(recipe, templates)
       const [header, parameters] = sourcesOf(text).map(({ source }) => source)
       const wanted = recipe.provider !== 'local'
       expect(parameters).toContain(`\nREQUIRE_GPU = ${wanted ? 'True' : 'False'}  #`)
@@ -90,7 +93,7 @@ describe('a rendering', () => {
     const python = 'import json,sys\nfor s in json.load(sys.stdin): compile(s, "<cell>", "exec")'
     const done = spawnSync('python3', ['-c', python], { input: JSON.stringify(cells) })
     expect(done.stderr.toString()).toBe('')
-    expect(cells).toHaveLength(6 * cellTags.length)
+    expect(cells).toHaveLength(6 * cellTags.train.length + 3 * cellTags.serve.length)
   })
 
   it('gives Python the very parameters of the recipe, whatever they hold', () => {

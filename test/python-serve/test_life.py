@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,8 @@ class Settings(unittest.TestCase):
         for changes, name in (
                 ({'SERVE_KEY': 'short'}, 'SERVE_KEY'), ({'SERVE_KEY': KEY + '\n'}, 'SERVE_KEY'),
                 ({'SERVE_KEY_FILE': '/nowhere'}, 'SERVE_KEY_FILE'), ({'ADAPTER_DIR': ''}, 'ADAPT'),
+                ({'SERVE_KEY': '', 'SERVE_KEY_SHA256': 'a' * 63}, 'SERVE_KEY_SHA256'),
+                ({'SERVE_KEY_SHA256': 'a' * 64}, 'SERVE_KEY stands beside SERVE_KEY_SHA256'),
                 ({'SERVE_PORT': '70000'}, 'SERVE_PORT'), ({'SERVE_WAITING': '-1'}, 'SERVE_WAITING'),
                 ({'SERVE_SECONDS': 'inf'}, 'SERVE_SECONDS'), ({'SERVE_SECONDS': '0'}, 'SERVE_SEC'),
                 ({'BASE_QUANTIZATION': 'int8'}, 'BASE_QUANTIZATION')):
@@ -36,7 +39,15 @@ class Settings(unittest.TestCase):
             path = Path(folder) / 'key'
             path.write_text('another-key-of-the-tests\n')
             env = {'SERVE_KEY': KEY, 'SERVE_KEY_FILE': str(path), 'ADAPTER_DIR': '/adapter'}
-            self.assertEqual(read_settings(env).key, 'another-key-of-the-tests')
+            self.assertEqual(read_settings(env).key_sha256,
+                             hashlib.sha256(b'another-key-of-the-tests').hexdigest())
+
+    def test_the_hash_of_the_key_is_enough_and_lets_in_who_has_the_key(self):
+        digest = hashlib.sha256(KEY.encode()).hexdigest()
+        for text in (digest, digest.upper()):
+            told = {'SERVE_KEY_SHA256': text, 'ADAPTER_DIR': '/adapter'}
+            self.assertEqual(read_settings(told),
+                             read_settings({'SERVE_KEY': KEY, 'ADAPTER_DIR': '/adapter'}))
 
 
 class Program(unittest.TestCase):
@@ -85,6 +96,16 @@ class Stops(unittest.TestCase):
                 stop = StopText(stops)
                 got = ''.join(stop.feed(whole[at:at + size]) for at in range(0, len(whole), size))
                 self.assertEqual((got + stop.rest(), stop.reached), (kept, kept != whole))
+
+
+@unittest.skipIf(MISSING, MISSING)
+class Hashed(unittest.TestCase):
+    def test_a_server_that_knows_only_the_hash_takes_the_key_and_not_the_hash(self):
+        digest = hashlib.sha256(KEY.encode()).hexdigest()
+        box = Box(type(self), SERVE_KEY='', SERVE_KEY_SHA256=digest).start()
+        self.assertEqual(box.call('GET', '/v1/models')[0], 200)
+        for wrong in (digest, KEY[:-1], KEY + 'x', ''):
+            self.assertEqual(box.call('GET', '/v1/models', key=wrong)[0], 401)
 
 
 @unittest.skipIf(MISSING, MISSING)

@@ -1,0 +1,64 @@
+import { baseNamed } from './catalogue.ts'
+import { type Figure, noFigure } from './figure.ts'
+import { serving, t4 } from './figures.ts'
+import { inWords, rounded, tenths } from './predict.ts'
+import type { AdapterFacts, ServePredictions } from './serve-recipe.ts'
+
+/**
+ * What a serving session will take, from the one table in `figures.ts`. Of a base that the catalogue does not have, or of
+ * an adapter whose manifest is not at hand, memory has no number and says why.
+ */
+export function predictServing(facts: AdapterFacts | null, seconds: number): ServePredictions {
+  const { low, likely, high } = t4.startSeconds
+  const known = facts !== null && baseNamed(facts.base) !== undefined
+  return {
+    uses: facts
+      ? `${facts.base} at ${facts.revision}, ${facts.quantization}, with a LoRA adapter of r=${facts.loraRank}, one GPU`
+      : 'the base that the adapter’s manifest names, one GPU',
+    memory: known
+      ? memoryOf(facts)
+      : noFigure(
+          'not known',
+          facts
+            ? 'none: this base is not in the catalogue'
+            : 'none: the manifest of the adapter was not at hand',
+        ),
+    start: known
+      ? {
+          low,
+          likely,
+          high,
+          unit: 's',
+          text: `${likely / 60} min until it answers (${low / 60} to ${high / 60})`,
+          source: serving.startSource,
+        }
+      : noFigure('not known', 'none: it depends on how the base reaches the session'),
+    hours: {
+      low: 0,
+      likely: seconds / 3600,
+      high: seconds / 3600,
+      unit: 'h',
+      text: `${inWords(seconds / 3600)}, then it ends by itself; they count from the first cell, asked or idle`,
+      source: 'the time that was chosen',
+    },
+  }
+}
+
+/** GB at a usual prompt: what is counted at the least; what is estimated on top; and what may fragment. */
+function memoryOf({ quantization, loraRank }: AdapterFacts): Figure {
+  const weights = t4.weightsGb[quantization]
+  const adapter = (serving.adapterGb * loraRank) / 16
+  const cache = (serving.cacheMbPerToken * serving.tokens) / 1000
+  const low = weights + adapter + t4.fixedGb.context + cache
+  const beside = serving.nf4Gb - t4.weightsGb.nf4 - serving.adapterGb
+  const likely = weights + adapter + beside + cache
+  const high = likely * t4.fragmentation
+  return {
+    low: tenths(low),
+    likely: tenths(likely),
+    high: tenths(high),
+    unit: 'GB',
+    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${serving.tokens} tokens of prompt and answer; ${serving.cacheMbPerToken} MB more for each further token`,
+    source: serving.memorySource,
+  }
+}
