@@ -22,6 +22,8 @@ const engineCells: ReadonlySet<CellTag> = new Set(['install', 'probe', 'model'])
 const honesty = {
   dry: 'This engine is a rehearsal: it trains a small character model in plain Python, and its artifact is no adapter.',
   trl: 'This engine’s program is executed in tests on a CPU, with a tiny model, on the library versions of Colab’s and Kaggle’s images. **It has never been executed on a GPU.**',
+  unsloth:
+    '**This notebook has never been executed:** Unsloth cannot be imported without a GPU. It is checked for its form, and the parts that it shares with the engine trl are executed on a CPU. Last real execution: never.',
 } as const
 
 /**
@@ -81,6 +83,7 @@ function sourceOf(tag: CellTag, recipe: Recipe, templates: Templates): string {
   const template = textOf(templates, path)
   if (tag === 'parameters') return withParameters(template, recipe)
   return template
+    .replace(/^# include: (\S+)$/gm, (_line, source: string) => textOf(templates, source).trimEnd())
     .replace(/^# write: (\S+) = (\S+)$/gm, (_line, target: string, source: string) =>
       filesOf(templates, source.replace(/^engine\//, `engines/${recipe.engine}/`), target)
         .map(([name, text]) => writeFileCode(name, text))
@@ -165,7 +168,7 @@ function fill(template: string, recipe: Recipe): string {
 /** What becomes of a session that gets no GPU. */
 function deviceOf({ engine, requireGpu }: Recipe): string {
   if (engine === 'dry') return 'No GPU is used.'
-  return requireGpu
+  return requireGpu || engine === 'unsloth'
     ? 'Without a GPU it ends at once.'
     : 'Without a GPU it trains on the CPU, which suits a tiny base alone.'
 }

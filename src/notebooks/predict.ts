@@ -1,5 +1,5 @@
 import { baseNamed, isFolder } from './catalogue.ts'
-import { t4 } from './figures.ts'
+import { t4Of } from './figures.ts'
 import type { Plan } from './plan.ts'
 import type { Figure, Predictions } from './recipe.ts'
 
@@ -27,6 +27,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
     const none = nothing('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
+  const t4 = t4Of(plan.engine)
   const { low, likely: usual, high, source } = t4.tokensPerSecond
   const tokens = plan.targetSteps * plan.batchSize * plan.accumulation * workload.row.tokens
   const at = (speed: number): number => tokens / speed / 3600
@@ -67,6 +68,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
 
 /** Peak memory in GB: the weights as they are loaded, what is trained beside them, and one batch under way. */
 function memoryOf(plan: Plan): Figure {
+  const t4 = t4Of(plan.engine)
   const batch = (plan.batchSize * plan.maxLength) / t4.activationTokens
   const weights = t4.weightsGb[plan.quantization]
   const fixed = weights + (t4.fixedGb.rank16 * plan.loraRank) / 16 + t4.fixedGb.context

@@ -29,17 +29,20 @@ from rodizio_engine.trainer import build_trainer  # noqa: E402
 HELD_OUT_ROWS = 64
 
 
-def main(job):
+def main(job, prepare=lambda: None, load_base=load_base, add_adapter=add_adapter):
+    """Trains until the steps are done or the session ends. Another engine gives ways of its own to
+    load the base and to add the adapter, and prepares before the libraries are imported."""
     plan = job['plan']
     warnings.simplefilter('ignore', FutureWarning)  # renames: the versions here know both names
     control = harness.Control(job)  # first: the imports below take their time, and SIGTERM may come
     manifest = harness.open_checkpoint(job)
     resume = resume_folder(job, manifest)
+    prepare()
     import torch
     half = half_of(torch)
     env = dict(harness.environment(), **versions())
     gpu = torch.cuda.get_device_name(0) if half else None
-    harness.emit('ENV', dict(env, engine='trl', gpu=gpu, half=half, tokens='tokens'))
+    harness.emit('ENV', dict(env, engine=plan['engine'], gpu=gpu, half=half, tokens='tokens'))
     say_other_environment(manifest, env)
     try:
         config, tokenizer = load_base_config(plan)

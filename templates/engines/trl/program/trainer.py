@@ -21,7 +21,7 @@ def build_trainer(job, model, tokenizer, rows, relay, half, at_once):
         weight_decay=plan['weightDecay'], adam_beta1=plan['adamBeta1'],
         adam_beta2=plan['adamBeta2'], adam_epsilon=1e-8, max_grad_norm=1.0,
         label_smoothing_factor=0.0, fp16=half == 'float16', bf16=half == 'bfloat16', tf32=None,
-        use_cpu=half is None, gradient_checkpointing=True,
+        use_cpu=half is None, gradient_checkpointing=plan['engine'] != 'unsloth',  # has its own
         gradient_checkpointing_kwargs={'use_reentrant': False}, max_length=plan['maxLength'],
         packing=False, seed=plan['seed'], data_seed=plan['seed'], logging_strategy='steps',
         logging_steps=1, logging_nan_inf_filter=False, eval_strategy='no', save_strategy='no',

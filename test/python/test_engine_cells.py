@@ -2,6 +2,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -49,6 +50,7 @@ class Failure(Exception):
 class Session:
     def __init__(self, quantization='nf4'):
         self.said = []
+        self.gpus = 1
         self.order = {'plan': {'quantization': quantization}}
         self.say = self.said.append
 
@@ -68,16 +70,24 @@ def environment(**values):
 
 
 @contextlib.contextmanager
-def without_pip():
-    """This interpreter as one that has no pip, whatever it has."""
+def hidden(hide):
+    """This interpreter as one that lacks a package, whatever it has."""
     find = importlib.util.find_spec
     with mock.patch('importlib.util.find_spec',
-                    lambda name: None if name == 'pip' else find(name)):
+                    lambda name: None if name == hide else find(name)):
         yield
 
 
+def source_of(path):
+    """A cell as the generator puts it together."""
+    return re.sub(r'^# include: (\S+)$', lambda line: source_of(line.group(1)),
+                  (TEMPLATES / path).read_text(encoding='utf-8'), flags=re.M)
+
+
 class Cells(unittest.TestCase):
-    """The engine's cells as they stand, with a torch and a pip that only pretend."""
+    """An engine's cells as they stand, with a torch and a pip that only pretend."""
+
+    engine = 'trl'
 
     def setUp(self):
         holder = tempfile.TemporaryDirectory()
@@ -104,11 +114,18 @@ class Cells(unittest.TestCase):
             require_gpu = provider != 'local'
         names = {'session': session, 'PROVIDER': provider, 'Failure': Failure,
                  'REQUIRE_GPU': require_gpu}
-        source = (TEMPLATES / 'engines' / 'trl' / (cell + '.py')).read_text(encoding='utf-8')
+        source = source_of('engines/%s/%s.py' % (self.engine, cell))
         with environment(PYTHONPATH=str(self.site), PIP_CALLS=str(self.calls), **values):
             exec(compile(source, cell, 'exec'), names)
+            self.visible = os.environ.get('CUDA_VISIBLE_DEVICES')
         return session.said
 
+    def pip_calls(self):
+        return ([json.loads(line)[3:] for line in self.calls.read_text().splitlines()]
+                if self.calls.exists() else [])
+
+
+class Trl(Cells):
     def test_the_probe_lets_in_a_gpu_that_computes(self):
         for gpu in ('Tesla T4|7.5|yes', 'NVIDIA L4|8.9|yes', 'NVIDIA A100-SXM4-40GB|8.0|yes'):
             with self.subTest(gpu):
@@ -144,10 +161,6 @@ class Cells(unittest.TestCase):
             self.put(name, version)
         return self.run_cell('install', provider, session, **values)
 
-    def pip_calls(self):
-        return ([json.loads(line)[3:] for line in self.calls.read_text().splitlines()]
-                if self.calls.exists() else [])
-
     def test_it_adds_its_pins_alone_and_takes_torchao_away_only_where_it_is(self):
         self.install()
         pins = ['install', '--no-deps', 'trl==0.29.1', 'bitsandbytes==0.50.2']
@@ -164,7 +177,7 @@ class Cells(unittest.TestCase):
         for path in (self.site / 'pip').iterdir():
             path.unlink()
         (self.site / 'pip').rmdir()
-        with without_pip():
+        with hidden('pip'):
             self.install(trl='0.29.1', bitsandbytes='0.50.2')
             self.put('torchao', '0.10.0')
             with self.assertRaisesRegex(Failure, 'no pip, and uninstall.*torchao.*ensurepip'):
@@ -195,6 +208,59 @@ class Cells(unittest.TestCase):
         with self.assertRaisesRegex(Failure, 'lacks bitsandbytes: prepare it'):
             self.run_cell('install', 'local')
         self.run_cell('install', 'local', Session('none'))
+
+
+class Unsloth(Cells):
+    engine = 'unsloth'
+
+    libraries = (('transformers', '5.15.0'), ('peft', '0.20.0'), ('datasets', '4.0.0'))
+    pinned = (('unsloth', '2026.9.14'), ('unsloth_zoo', '2026.9.9'), ('transformers', '4.56.2'),
+              ('trl', '0.22.2'), ('datasets', '4.3.0'), ('torchao', '0.16.0'),
+              ('bitsandbytes', '0.50.2'), ('xformers', '0.0.35'))
+
+    def put_all(self, packages):
+        for name, version in packages:
+            self.put(name, version)
+
+    def test_it_asks_for_its_pins_once_holds_torch_and_says_what_becomes_of_the_image(self):
+        self.put_all(self.libraries)
+        said = '\n'.join(self.run_cell('install', 'kaggle'))
+        [call] = self.pip_calls()
+        self.assertEqual(call[:2], ['install', 'torch==2.10.0'])
+        self.assertEqual(call[2:], ['%s==%s' % pin for pin in self.pinned])
+        self.assertIn('changes this image: transformers 5.15.0 becomes 4.56.2', said)
+        self.assertIn('datasets 4.0.0 becomes 4.3.0', said)
+        self.assertNotIn('peft', said)
+
+    def test_it_asks_for_nothing_where_all_is_there_or_no_gpu_is_wanted(self):
+        for provider in ('local', 'kaggle', 'colab'):
+            self.run_cell('install', provider, require_gpu=False)
+        self.put_all(self.pinned)
+        self.assertEqual(self.run_cell('install', 'colab'), [])
+        self.assertEqual(self.pip_calls(), [])
+
+    def test_no_session_without_a_gpu_is_let_in_wherever_it_is(self):
+        self.put_all(self.pinned)
+        for provider in ('local', 'kaggle', 'colab'):
+            with self.subTest(provider), self.assertRaisesRegex(Failure, 'no GPU') as caught:
+                self.run_cell('probe', provider, require_gpu=False, FAKE_GPU='')
+            self.assertEqual(caught.exception.failure_class, 'no_gpu')
+        (self.site / 'torch.py').unlink()
+        with hidden('torch'), self.assertRaisesRegex(Failure, 'not even a torch') as caught:
+            self.run_cell('probe', 'local')
+        self.assertEqual(caught.exception.failure_class, 'no_gpu')
+
+    def test_a_gpu_that_computes_is_let_in_alone_and_what_lacks_is_named(self):
+        self.put_all(self.pinned)
+        gpu = 'Tesla T4|7.5|yes'
+        with self.assertRaisesRegex(Failure, 'lacks peft: prepare it'):
+            with hidden('peft'):
+                self.run_cell('probe', FAKE_GPU=gpu)
+        self.put('peft', '0.20.0')
+        self.run_cell('probe', FAKE_GPU=gpu, CUDA_VISIBLE_DEVICES='3,5')
+        self.assertEqual(self.visible, '3')
+        with self.assertRaisesRegex(Failure, 'ask for a T4'):
+            self.run_cell('probe', FAKE_GPU='Tesla P100-PCIE-16GB|6.0|no')
 
 
 if __name__ == '__main__':
