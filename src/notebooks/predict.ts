@@ -21,7 +21,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
     const uses = 'one CPU core and the standard library of Python'
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
-  const uses = `${plan.base} at ${plan.revision}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
+  const uses = `${plan.base} at ${plan.revision}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU, or two alike`
   if (!baseNamed(plan.base)) {
     const none = nothing('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
