@@ -1,5 +1,4 @@
 import json
-import time
 import unittest
 
 from runs import Runs, rates_of
@@ -63,17 +62,24 @@ class Training(Runs):
                 self.finish(STACKS[0], second, first / 'checkpoints' / ('step-%08d' % step))
                 self.assert_same(second, self.whole(STACKS[0]))
 
-    def test_it_leaves_by_itself_before_its_time_is_over(self):
-        folder = self.folder('a')
-        began = time.monotonic()
-        job = {'plan': plan(targetSteps=5000), 'secondsLeft': 60.0, 'sessionSeconds': 60.0}
-        status, output = run(STACKS[0], folder, job, timeout=75)
-        self.assertEqual(status, 0, '\n'.join(output))
-        end = lines_of(output, 'END')[0]
-        self.assertEqual(end['reason'], 'limit')
-        self.assertGreater(end['step'], 10)
-        self.assertTrue((folder / ('checkpoints/step-%08d/manifest.json' % end['step'])).exists())
-        self.assertLess(time.monotonic() - began, 62)
+    def test_it_leaves_before_its_limit_and_another_session_ends_with_the_same_bytes(self):
+        planned = {'targetSteps': 20}
+        first = self.folder('first')
+        status, output = run(STACKS[0], first, {'plan': plan(**planned)}, {}, 'driver_limit.py',
+                             more={'LIMIT': '40'})
+        end = lines_of(output, 'END')
+        self.assertEqual((status, [line['reason'] for line in end]), (0, ['limit']),
+                         '\n'.join(output))
+        step = end[0]['step']
+        self.assertIn(step, range(6, 15))
+        left = [float(line.split()[1]) for line in output if line.startswith('LEFT ')]
+        self.assertGreater(left[0], 0)
+        self.assertLess(left[0], 15)
+        second = self.folder('second')
+        output = self.finish(STACKS[0], second, first / 'checkpoints' / ('step-%08d' % step),
+                             **planned)
+        self.assertEqual(lines_of(output, 'LOG')[0]['step'], step + 1)
+        self.assert_same(second, self.whole(STACKS[0], **planned))
 
     def test_it_hands_over_after_its_steps_and_another_session_ends_with_the_same_bytes(self):
         first = self.folder('first')
