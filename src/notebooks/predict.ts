@@ -22,7 +22,8 @@ export function predict(plan: Plan, workload: Workload): Predictions {
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
   const base = isFolder(plan.base) ? `the base in ${plan.base}` : `${plan.base} at ${plan.revision}`
-  const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
+  const gpus = plan.engine === 'unsloth' ? 'one GPU' : 'one GPU, or two alike'
+  const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, ${gpus}`
   if (!baseNamed(plan.base)) {
     const none = nothing('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }

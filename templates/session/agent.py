@@ -85,6 +85,7 @@ class Session:
         self.deadline = None
         self.step = 0
         self.last_checkpoint = 0
+        self.gpus = 1  # that can train together; the probe counts them
         self.stop_asked = False
         self._stop_ends_it = True
         self._fence = None
@@ -179,7 +180,8 @@ class Session:
                'train': str(self.folder / 'data' / 'train.jsonl'),
                'validation': str(self.folder / 'data' / 'validation.jsonl'),
                'resume': str(self.folder / 'resume') if order.get('resume') else None,
-               'checkpoints': 'checkpoints', 'artifact': 'artifact'}
+               'checkpoints': 'checkpoints', 'artifact': 'artifact',
+               'processes': self._processes()}
         self._check()
         self._stop_ends_it = False  # from here on the program saves first
         self.program.tell(self.seconds_left(), stop=self.stop_asked)
@@ -331,6 +333,15 @@ class Session:
         self.program.tell(self.seconds_left(), uploading=None,
                           uploadSeconds=2 * self.uploads.slowest())
         self.say('checkpoint %d is safe, %.1f s for the upload' % (step, seconds))
+
+    def _processes(self):
+        """One for each GPU, where they can share the rows of a step evenly; else one alone."""
+        rows = self.order['plan']['batchSize'] * self.order['plan']['accumulation']
+        if rows % self.gpus == 0:
+            return self.gpus
+        self.say('one of %d GPUs is used: they cannot share the %d rows of a step evenly'
+                 % (self.gpus, rows))
+        return 1
 
     def _on_line(self, line):
         self.say(line)

@@ -28,16 +28,15 @@ class Notebooks(unittest.TestCase):
         self.root = Path(tempfile.mkdtemp(prefix='notebooks-'))
         self.addCleanup(shutil.rmtree, str(self.root), ignore_errors=True)
 
-    def start(self, provider, stack, runner, service):
+    def start(self, provider, stack, runner, service, gpus=None):
+        """Starts a committed notebook; `gpus` stands for what its probe has counted."""
         notebook = json.loads((ROOT / 'notebooks' / ('train-trl-' + provider) / 'notebook.ipynb')
                               .read_text(encoding='utf-8'))
-        at = next(index for index, cell in enumerate(notebook['cells'])
-                  if cell['metadata'].get('tags') == ['parameters'])
         # There is no GPU here; that Kaggle and Colab refuse to go without is tried elsewhere.
         source = 'CONTROL_URL = %r\nTICKET = %r\nREQUIRE_GPU = False\n' % (service.url, TICKET)
-        notebook['cells'].insert(at + 1, {
-            'cell_type': 'code', 'execution_count': None, 'id': 'injected-parameters',
-            'metadata': {'tags': ['injected-parameters']}, 'outputs': [], 'source': source})
+        insert_after(notebook, 'parameters', source)
+        if gpus:
+            insert_after(notebook, 'probe', 'session.gpus = %d\n' % gpus)
         folder = self.root / ('%s-%s' % (provider, stack))
         folder.mkdir()
         path = self.root / (folder.name + '.ipynb')
@@ -90,6 +89,53 @@ class Notebooks(unittest.TestCase):
             name = 'adapter_model.safetensors'
             self.assertEqual(hashes_of({name: artifact[name]}),
                              hashes_of({name: (whole / 'artifact' / name).read_bytes()}))
+
+    def test_sigterm_to_the_program_that_stands_for_two_processes_leaves_a_whole_checkpoint(self):
+        stack = STACKS[-1]
+        planned = plan(accumulation=4, targetSteps=4000)
+        with Service(planned, sample_data(), seconds=300.0) as service:
+            notebook = self.start('kaggle', stack, RUNNER, service, gpus=2)
+            self.addCleanup(lambda: notebook.poll() is None
+                            and os.killpg(notebook.pid, signal.SIGKILL))
+            seen = []
+            for line in notebook.stdout:
+                seen.append(line)
+                if line.startswith('RODIZIO_LOG') and '"step": 3,' in line:
+                    break
+            launcher = [pid for pid, name in children_of(notebook.pid) if 'launch.py' in name]
+            self.assertEqual(len(launcher), 1, ''.join(seen))
+            os.kill(launcher[0], signal.SIGTERM)
+            seen.append(notebook.communicate(timeout=60)[0])
+            output = ''.join(seen)
+            self.assertEqual(notebook.returncode, 0, output)
+            self.assertEqual(service.report['outcome'], 'stopped', output)
+            step = service.report['step']
+            self.assertEqual(service.steps(), [step])
+            self.assertLess(step, 4000)
+            names = set(service.stored['checkpoint', step])
+            self.assertLess({'rng_state_0.pth', 'rng_state_1.pth', 'optimizer.pt'}, names)
+
+
+def insert_after(notebook, tag, source):
+    """Puts a cell behind the one of that tag, as a tool puts parameters."""
+    at = next(index for index, cell in enumerate(notebook['cells'])
+              if cell['metadata'].get('tags') == [tag])
+    notebook['cells'].insert(at + 1, {
+        'cell_type': 'code', 'execution_count': None, 'id': 'injected-' + tag,
+        'metadata': {'tags': ['injected-' + tag]}, 'outputs': [], 'source': source})
+
+
+def children_of(pid):
+    """(process id, command line) of each process that this one has started."""
+    found = []
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            if int(stat.read_text().rpartition(')')[2].split()[1]) == pid:
+                found.append((int(stat.parent.name),
+                              stat.with_name('cmdline').read_bytes().decode()))
+        except (OSError, ValueError):
+            continue  # it has gone meanwhile
+    return found
 
 
 if __name__ == '__main__':

@@ -14,22 +14,25 @@ from sample import TEMPLATES
 TORCH = '''
 import os
 __version__ = '2.10.0'
-name, capability, works = (os.environ['FAKE_GPU'] or '||').split('|')
+GPUS = [gpu.split('|') for gpu in os.environ['FAKE_GPU'].split(';') if gpu]
 float16 = 'float16'
 class cuda:
-    is_available = staticmethod(lambda: name != '')
-    get_device_name = staticmethod(lambda index: name)
-    get_device_capability = staticmethod(lambda index: tuple(map(int, capability.split('.'))))
-    synchronize = staticmethod(lambda: None)
+    is_available = staticmethod(lambda: GPUS != [])
+    device_count = staticmethod(lambda: len(GPUS))
+    get_device_name = staticmethod(lambda index: GPUS[index][0])
+    get_device_capability = staticmethod(lambda index: tuple(map(int, GPUS[index][1].split('.'))))
+    synchronize = staticmethod(lambda index: None)
 class Matrix:
+    def __init__(self, device):
+        self.index = int(device[len('cuda:'):])
     def __matmul__(self, other):
-        if works != 'yes':
+        if GPUS[self.index][2] != 'yes':
             raise RuntimeError('CUDA error: no kernel image is available for execution')
         return self
     float = sum = lambda self: self
     item = lambda self: 64 * 64 * 64 * 4.0
 def full(shape, value, device, dtype):
-    return Matrix()
+    return Matrix(device)
 '''
 PIP = '''
 import json, os, sys
@@ -117,8 +120,18 @@ class Cells(unittest.TestCase):
         source = source_of('engines/%s/%s.py' % (self.engine, cell))
         with environment(PYTHONPATH=str(self.site), PIP_CALLS=str(self.calls), **values):
             exec(compile(source, cell, 'exec'), names)
-            self.visible = os.environ.get('CUDA_VISIBLE_DEVICES')
         return session.said
+
+    def looked_at(self, *gpus, **values):
+        """(how many train together, which are shown to the program, what was said)"""
+        session = Session()
+        names = {'session': session, 'PROVIDER': 'kaggle', 'Failure': Failure,
+                 'REQUIRE_GPU': True}
+        with environment(PYTHONPATH=str(self.site), FAKE_GPU=';'.join(gpus), **values):
+            if not values:
+                os.environ.pop('CUDA_VISIBLE_DEVICES', None)
+            exec(source_of('engines/%s/probe.py' % self.engine), names)
+            return session.gpus, os.environ['CUDA_VISIBLE_DEVICES'], '\n'.join(session.said)
 
     def pip_calls(self):
         return ([json.loads(line)[3:] for line in self.calls.read_text().splitlines()]
@@ -143,6 +156,23 @@ class Trl(Cells):
                     with self.assertRaisesRegex(Failure, sentence) as caught:
                         self.run_cell('probe', provider, FAKE_GPU=gpu)
                     self.assertEqual(caught.exception.failure_class, kind)
+
+    def test_two_gpus_that_compute_and_are_alike_train_together(self):
+        t4 = 'Tesla T4|7.5|yes'
+        for gpus, together, shown in (
+                ([t4], 1, '0'), ([t4, t4], 2, '0,1'), ([t4, t4, t4], 2, '0,1'),
+                ([t4, 'Tesla T4|7.5|no'], 1, '0'), (['Tesla T4|7.5|no', t4], 1, '1'),
+                ([t4, 'Tesla P100-PCIE-16GB|6.0|yes'], 1, '0'),
+                ([t4, 'NVIDIA L4|8.9|yes'], 1, '0')):
+            with self.subTest(gpus):
+                counted, visible, said = self.looked_at(*gpus)
+                self.assertEqual((counted, visible), (together, shown))
+                self.assertEqual('one of 2 GPUs is used' in said, len(gpus) == 2 and together == 1)
+
+    def test_of_the_gpus_that_somebody_has_chosen_those_are_shown_that_are_used(self):
+        dead = 'Tesla T4|7.5|no'
+        self.assertEqual(self.looked_at(dead, 'Tesla T4|7.5|yes', CUDA_VISIBLE_DEVICES='2,5')[:2],
+                         (1, '5'))
 
     def test_where_none_is_asked_for_it_trains_without_a_gpu_but_not_on_a_dead_one(self):
         for provider in ('local', 'kaggle', 'colab'):
@@ -257,8 +287,7 @@ class Unsloth(Cells):
             with hidden('peft'):
                 self.run_cell('probe', FAKE_GPU=gpu)
         self.put('peft', '0.20.0')
-        self.run_cell('probe', FAKE_GPU=gpu, CUDA_VISIBLE_DEVICES='3,5')
-        self.assertEqual(self.visible, '3')
+        self.assertEqual(self.looked_at(gpu, gpu)[0], 1)
         with self.assertRaisesRegex(Failure, 'ask for a T4'):
             self.run_cell('probe', FAKE_GPU='Tesla P100-PCIE-16GB|6.0|no')
 

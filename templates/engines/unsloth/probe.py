@@ -1,7 +1,6 @@
 # The probe of the engine trl, which a GPU has to pass here in any case: Unsloth cannot even be
 # imported without one. One GPU is used.
 import importlib.util
-import os
 
 REQUIRE_GPU = True
 WANTED = ['unsloth', 'unsloth_zoo', 'transformers', 'peft', 'trl', 'datasets', 'bitsandbytes']
@@ -11,7 +10,6 @@ with session.phase('probe'):  # noqa: F821
         raise Failure('no_gpu', 'the engine unsloth trains on a GPU alone, '  # noqa: F821
                       'and here is not even a torch that could use one')
 # include: engines/trl/probe.py
-os.environ['CUDA_VISIBLE_DEVICES'] = os.environ.get('CUDA_VISIBLE_DEVICES', '0').split(',')[0]
 session.gpus = 1  # noqa: F821
 with session.phase('probe'):  # noqa: F821
     lacking = [name for name in WANTED if importlib.util.find_spec(name) is None]

@@ -10,6 +10,7 @@ os.environ.setdefault('UNSLOTH_DISABLE_STATISTICS', '1')  # it would count its u
 import fast  # noqa: E402
 import harness  # noqa: E402
 import trl_train  # noqa: E402
+from rodizio_engine.crew import prepare_process  # noqa: E402
 
 
 def main(job):
@@ -18,4 +19,4 @@ def main(job):
 
 
 if __name__ == '__main__':
-    harness.run_program(main)
+    harness.run_program(prepare_process(main))
