@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Engine } from '../notebooks/plan.ts'
 
 const Time = z.iso.datetime()
 const Name = z
@@ -57,7 +58,7 @@ export type ImportResult = z.infer<typeof ImportResult>
 export const NewRun = z.strictObject({
   name: Name.optional(),
   dataset: z.string().describe('name or version of a data set'),
-  engine: z.enum(['dry', 'trl']).default('dry'),
+  engine: Engine.default('dry'),
   steps: z
     .number()
     .int()

@@ -4,6 +4,7 @@ import { durationSeconds } from '../api/duration.ts'
 import type { NewRun, RunEvent } from '../api/schemas.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import type { Engine } from '../notebooks/plan.ts'
 import type { Context } from './context.ts'
 import { describeRun, describeStart } from './describe-run.ts'
 import { sentence, wallTime } from './narrate.ts'
@@ -12,7 +13,7 @@ import { table } from './table.ts'
 interface StartFlags {
   data: string
   name?: string
-  engine?: 'dry' | 'trl'
+  engine?: Engine
   steps?: string
   epochs?: string
   seed?: string
@@ -104,7 +105,7 @@ export function trainCommands(program: Command, context: Context): void {
     .option('--name <name>', 'name of the run')
     .option(
       '--engine <engine>',
-      'dry (a small real learner in plain Python) or trl (4-bit LoRA; its program has not been executed on a GPU yet)',
+      'dry (a small real learner in plain Python), trl (4-bit LoRA; its program has not been executed on a GPU yet) or unsloth (the same in half the time; never executed)',
     )
     .option('--steps <n>', 'optimizer steps; as many as --epochs take when left out')
     .option('--epochs <n>', 'passes over the data, default 1')

@@ -1,4 +1,4 @@
-import { fewTokens, t4 } from '../notebooks/figures.ts'
+import { fewTokens, t4Of } from '../notebooks/figures.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import type { Predictions } from '../notebooks/train-recipe.ts'
 import type { Run } from '../rotation/run.ts'
@@ -28,6 +28,8 @@ export interface RunFacts {
 export const runWarnings = (facts: RunFacts): string[] =>
   [
     noAdapter(facts),
+    neverExecuted(facts),
+    slowDropout(facts),
     noAccount(facts),
     longRows(facts),
     fewRows(facts),
@@ -46,6 +48,16 @@ const batchOf = ({ batchSize, accumulation }: Plan): number => batchSize * accum
 const noAdapter = ({ plan }: RunFacts): string | undefined =>
   plan.engine === 'dry'
     ? 'the engine dry makes no adapter: it is a rehearsal with a small character model'
+    : undefined
+
+const neverExecuted = ({ plan }: RunFacts): string | undefined =>
+  plan.engine === 'unsloth'
+    ? 'the notebook of the engine unsloth has never been executed: try it with --smoke first'
+    : undefined
+
+const slowDropout = ({ plan }: RunFacts): string | undefined =>
+  plan.engine === 'unsloth' && plan.loraDropout > 0
+    ? `Unsloth is fast without dropout, and the plan has ${plan.loraDropout}: --set loraDropout=0`
     : undefined
 
 const noAccount = ({ accounts }: RunFacts): string | undefined =>
@@ -95,7 +107,8 @@ function shortSession({ run, plan, tokensPerRow, sessionSeconds, predictions }: 
   const { stepSeconds } = run.options
   const step = speed === null ? stepSeconds : (batchOf(plan) * tokensPerRow) / speed
   // It leaves while twice its slowest step still fits, and so makes its first one only when three do.
-  const needed = 3 * step + (speed === null ? 0 : t4.startSeconds.likely + saveSeconds)
+  const needed =
+    3 * step + (speed === null ? 0 : t4Of(plan.engine).startSeconds.likely + saveSeconds)
   return sessionSeconds < needed
     ? `a session of ${inWords(sessionSeconds)} is too short for a checkpoint: it takes about ${inWords(needed)} to start, make a step and save`
     : undefined
@@ -109,9 +122,9 @@ function weekIsShort({ accounts, weekSeconds, predictions }: RunFacts): string |
     : undefined
 }
 
-function memoryIsShort({ predictions }: RunFacts): string | undefined {
+function memoryIsShort({ plan, predictions }: RunFacts): string | undefined {
   const { high, text } = predictions.memory
-  return high !== null && high > t4.memoryGb
+  return high !== null && high > t4Of(plan.engine).memoryGb
     ? `it may take more memory than a T4 has (${text}): fewer rows go through at once, or none do`
     : undefined
 }

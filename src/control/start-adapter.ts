@@ -45,7 +45,7 @@ export async function planFromAdapter(
     const why = dry ? 'the engine dry makes and takes no adapter' : `it is ${run.state}`
     throw new AppError('invalid', `no adapter of the run ${run.name} can be gone on from: ${why}`, {
       code: 'no_adapter',
-      next: 'Name a run that is completed and whose engine is trl',
+      next: 'Name a completed run of another engine than dry',
     })
   }
   const before = Plan.parse(run.plan)

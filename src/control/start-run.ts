@@ -1,7 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import { chooseBase } from '../notebooks/choose-base.ts'
-import { PlanOverrides, planFor } from '../notebooks/plan.ts'
+import { type Engine, PlanOverrides, planFor } from '../notebooks/plan.ts'
 import {
   defaultOptions,
   type Run,
@@ -16,7 +16,7 @@ export interface WantedRun {
   readonly id?: string
   readonly name?: string | undefined
   readonly dataset: string
-  readonly engine: 'dry' | 'trl'
+  readonly engine: Engine
   /** Optimizer steps; as many as `epochs` take when left out. */
   readonly steps?: number | undefined
   /** One when left out. */

@@ -15,33 +15,37 @@ export interface Base {
   readonly sizeBytes: number | null
 }
 
-/** What each engine can train. The engine `trl` has a chat template for the architecture mistral alone. */
-export const catalogue: Readonly<Record<'dry' | 'trl', readonly [Base, ...Base[]]>> = {
-  trl: [
-    {
-      id: 'unsloth/mistral-7b-instruct-v0.3-bnb-4bit',
-      from: 'Hugging Face, an open copy of Mistral 7B Instruct v0.3 in nf4',
-      // The snapshot in the model caches that six public programs of four unrelated authors name, and
-      // no other is named there (read 2026-11); the hub itself was not asked.
-      revision: 'd5f623888f1415cf89b5c208d09cb620694618ee',
-      architecture: 'mistral',
-      stored: 'nf4',
-      licence: 'Apache-2.0',
-      gated: false,
-      sizeBytes: 4_138_270_819, // the download that Unsloth's executed Kaggle notebook shows
-    },
-    {
-      id: 'mistralai/Mistral-7B-Instruct-v0.3',
-      from: 'Hugging Face, the official repository',
-      // Pinned by many public programs of unrelated authors, one with the date 2025-12-03 (read 2026-11).
-      revision: 'c170c708c41dac9275d15a8fff4eca08d52bab71',
-      architecture: 'mistral',
-      stored: '16-bit',
-      licence: 'Apache-2.0',
-      gated: true,
-      sizeBytes: 14_496_047_104, // 7,248,023,552 weights, counted from its configuration
-    },
-  ],
+/** The program of the engines `trl` and `unsloth` has a chat template for the architecture mistral alone. */
+const mistral: readonly [Base, ...Base[]] = [
+  {
+    id: 'unsloth/mistral-7b-instruct-v0.3-bnb-4bit',
+    from: 'Hugging Face, an open copy of Mistral 7B Instruct v0.3 in nf4',
+    // The snapshot in the model caches that six public programs of four unrelated authors name, and
+    // no other is named there (read 2026-11); the hub itself was not asked.
+    revision: 'd5f623888f1415cf89b5c208d09cb620694618ee',
+    architecture: 'mistral',
+    stored: 'nf4',
+    licence: 'Apache-2.0',
+    gated: false,
+    sizeBytes: 4_138_270_819, // the download that Unsloth's executed Kaggle notebook shows
+  },
+  {
+    id: 'mistralai/Mistral-7B-Instruct-v0.3',
+    from: 'Hugging Face, the official repository',
+    // Pinned by many public programs of unrelated authors, one with the date 2025-12-03 (read 2026-11).
+    revision: 'c170c708c41dac9275d15a8fff4eca08d52bab71',
+    architecture: 'mistral',
+    stored: '16-bit',
+    licence: 'Apache-2.0',
+    gated: true,
+    sizeBytes: 14_496_047_104, // 7,248,023,552 weights, counted from its configuration
+  },
+]
+
+/** What each engine can train. */
+export const catalogue: Readonly<Record<'dry' | 'trl' | 'unsloth', readonly [Base, ...Base[]]>> = {
+  trl: mistral,
+  unsloth: mistral,
   dry: [
     {
       id: 'dry/character-trigram',

@@ -11,9 +11,27 @@ const bytesPerToken = 3.5
 /** What a stored line has beside its texts: `{"messages":[…]}` around two turns. */
 const frameBytes = 80
 
-/** Everything that is known of one T4 training a 7B model by LoRA. None of it was measured with these notebooks. */
-export const t4 = {
+/** What is known of one T4 training a 7B model by LoRA with one engine. */
+export interface T4 {
   /** A T4's memory in GB (14.75 GiB). */
+  readonly memoryGb: number
+  readonly tokensPerSecond: KnownFigure
+  /** Install, download, load: until the first step. */
+  readonly startSeconds: KnownFigure
+  /** GB of Mistral 7B's weights in memory, counted: nf4 with double quantization, and 16 bit. */
+  readonly weightsGb: { readonly nf4: number; readonly none: number }
+  /** GB beside the base at rank 16: LoRA, gradients, 8-bit optimizer states (counted), the CUDA context (estimated). */
+  readonly fixedGb: { readonly rank16: number; readonly context: number }
+  /** GB for so many tokens at once: what is kept and what is recomputed. */
+  readonly activationGb: number
+  readonly activationTokens: number
+  /** What fragments, at most. */
+  readonly fragmentation: number
+  readonly memorySource: string
+}
+
+/** With the engine `trl`. None of it was measured with these notebooks. */
+export const t4: T4 = {
   memoryGb: 15.8,
   tokensPerSecond: {
     low: 75,
@@ -22,25 +40,45 @@ export const t4 = {
     source:
       'estimate ± 50 %: published T4 records (unslothai/unsloth#1: plain Hugging Face, OASST 8 h 38 m; the Mistral v0.3 notebook: 60 steps of 8 chats in 870 s)',
   },
-  /** Install, download, load: until the first step. */
   startSeconds: {
     low: 180,
     likely: 300,
     high: 600,
     source: 'assumed: 4.1 GB to download and two packages to install; not measured',
   },
-  /** GB of Mistral 7B's weights in memory, counted: nf4 with double quantization, and 16 bit. */
   weightsGb: { nf4: 4.138, none: 14.496 },
-  /** GB beside the base at rank 16: LoRA, gradients, 8-bit optimizer states (counted), the CUDA context (estimated). */
   fixedGb: { rank16: 0.42, context: 0.4 },
-  /** GB for 4096 tokens at once: kept layer inputs, one layer recomputed. */
-  activationGb: 3.14,
+  activationGb: 3.14, // kept layer inputs, one layer recomputed
   activationTokens: 4096,
-  /** What fragments, at most. */
   fragmentation: 1.17,
   memorySource:
     'estimate: weights, gradients and optimizer states counted on the model’s shapes, activations and fragmentation estimated',
-} as const
+}
+
+/** With the engine `unsloth`, likewise. */
+const t4WithUnsloth: T4 = {
+  ...t4,
+  tokensPerSecond: {
+    low: 140,
+    likely: 280,
+    high: 420,
+    source:
+      'estimate ± 50 %: Unsloth’s executed Mistral v0.3 notebook (60 steps of 8 chats in 870 s on a T4), and the bound of 6 × 7.1e9 operations a token at 12 to 16 TFLOPS',
+  },
+  startSeconds: {
+    low: 240,
+    likely: 420,
+    high: 900,
+    source: 'assumed: 4.1 GB to download and some twenty packages to install; not measured',
+  },
+  activationGb: 1.04, // what a peak of 6 to 6.5 GB leaves for it
+  fragmentation: 1.085,
+  memorySource:
+    'estimate: 6 to 6.5 GB at 2 × 2048 tokens; Unsloth’s executed Mistral v0.3 notebook shows 4.52 GB after loading and 6.289 GB at the most, with short chats',
+}
+
+/** The figures of an engine that trains on a GPU. */
+export const t4Of = (engine: string): T4 => (engine === 'unsloth' ? t4WithUnsloth : t4)
 
 /**
  * What data has to have for the weights that it trains. LIMA (Zhou et al., arXiv:2305.11206, 2023) made a good assistant of

@@ -56,6 +56,7 @@ function sourceOf<R extends Recipe>(
   const template = textOf(templates, path)
   if (tag === 'parameters') return withParameters(path, template, recipe, kind)
   return template
+    .replace(/^# include: (\S+)$/gm, (_line, source: string) => textOf(templates, source).trimEnd())
     .replace(/^# write: (\S+) = (\S+)$/gm, (_line, target: string, source: string) =>
       filesOf(templates, kind.sourcePath(recipe, source), target)
         .map(([name, text]) => writeFileCode(name, text))

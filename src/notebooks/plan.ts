@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { baseNamed, catalogue } from './catalogue.ts'
 
-export const Engine = z.enum(['dry', 'trl'])
+export const Engine = z.enum(['dry', 'trl', 'unsloth'])
 export type Engine = z.infer<typeof Engine>
 
 /** Everything a checkpoint must agree on before another session may go on from it. */
@@ -65,20 +65,25 @@ const shared = {
   maxLength: 2048,
 } as const
 
-const defaults: Record<Engine, Omit<Plan, keyof PlanFacts | 'engine' | 'revision'>> = {
-  trl: {
-    ...shared,
-    base: catalogue.trl[0].id,
-    quantization: 'nf4',
-    loraRank: 16,
-    loraAlpha: 32,
-    targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
-    learningRate: 2e-4,
-    weightDecay: 0.01,
-    adamBeta1: 0.9,
-    adamBeta2: 0.95,
-    optimizer: 'paged_adamw_8bit',
-  },
+type Defaults = Omit<Plan, keyof PlanFacts | 'engine' | 'revision'>
+
+const adapter: Defaults = {
+  ...shared,
+  base: catalogue.trl[0].id,
+  quantization: 'nf4',
+  loraRank: 16,
+  loraAlpha: 32,
+  targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  learningRate: 2e-4,
+  weightDecay: 0.01,
+  adamBeta1: 0.9,
+  adamBeta2: 0.95,
+  optimizer: 'paged_adamw_8bit',
+}
+
+const defaults: Record<Engine, Defaults> = {
+  trl: adapter,
+  unsloth: adapter,
   dry: {
     ...shared,
     base: catalogue.dry[0].id,

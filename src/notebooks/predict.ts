@@ -1,6 +1,6 @@
 import { baseNamed, isFolder } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
-import { t4 } from './figures.ts'
+import { t4Of } from './figures.ts'
 import type { Plan } from './plan.ts'
 import type { Predictions } from './train-recipe.ts'
 
@@ -23,11 +23,13 @@ export function predict(plan: Plan, workload: Workload): Predictions {
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
   const base = isFolder(plan.base) ? `the base in ${plan.base}` : `${plan.base} at ${plan.revision}`
-  const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, one GPU`
+  const gpus = plan.engine === 'unsloth' ? 'one GPU' : 'one GPU, or two alike'
+  const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, ${gpus}`
   if (!baseNamed(plan.base)) {
     const none = noFigure('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
+  const t4 = t4Of(plan.engine)
   const { low, likely: usual, high, source } = t4.tokensPerSecond
   const tokens = plan.targetSteps * plan.batchSize * plan.accumulation * workload.row.tokens
   const at = (speed: number): number => tokens / speed / 3600
@@ -68,6 +70,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
 
 /** Peak memory in GB: the weights as they are loaded, what is trained beside them, and one batch under way. */
 function memoryOf(plan: Plan): Figure {
+  const t4 = t4Of(plan.engine)
   const batch = (plan.batchSize * plan.maxLength) / t4.activationTokens
   const weights = t4.weightsGb[plan.quantization]
   const fixed = weights + (t4.fixedGb.rank16 * plan.loraRank) / 16 + t4.fixedGb.context

@@ -6,6 +6,8 @@ const engineCells: ReadonlySet<string> = new Set(['install', 'probe', 'model'])
 const honesty = {
   dry: 'This engine is a rehearsal: it trains a small character model in plain Python, and its artifact is no adapter.',
   trl: 'This engine’s program is executed in tests on a CPU, with a tiny model, on the library versions of Colab’s and Kaggle’s images. **It has never been executed on a GPU.**',
+  unsloth:
+    '**This notebook has never been executed:** Unsloth cannot be imported without a GPU. It is checked for its form, and the parts that it shares with the engine trl are executed on a CPU. Last real execution: never.',
 } as const
 
 /** What the cells of a training notebook are made from. */
@@ -46,7 +48,7 @@ export const trainCells: KindCells<TrainRecipe> = {
 /** What becomes of a session that gets no GPU. */
 function deviceOf({ engine, requireGpu }: TrainRecipe): string {
   if (engine === 'dry') return 'No GPU is used.'
-  return requireGpu
+  return requireGpu || engine === 'unsloth'
     ? 'Without a GPU it ends at once.'
     : 'Without a GPU it trains on the CPU, which suits a tiny base alone.'
 }

@@ -17,6 +17,9 @@ from collections import deque
 from pathlib import Path
 
 
+REFUSED = 3  # the status of a program that ends with a Refusal
+
+
 class Refusal(Exception):
     """A reason to end that the run must hear about: a failure class, a sentence, maybe a line."""
 
@@ -39,11 +42,17 @@ def emit(kind, payload):
 def read_job(path):
     """The job that the agent wrote, after tying this process's life to its parent's."""
     job = json.loads(Path(path).read_text(encoding='utf-8'))
-    if sys.platform == 'linux' and job.get('parent'):
+    parent = int(os.environ.get('RODIZIO_LAUNCHER') or job.get('parent') or 0)
+    if sys.platform == 'linux' and parent:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != job['parent']:  # it died before the line above
+        if os.getppid() != parent:  # it died before the line above
             os._exit(137)
     return job
+
+
+def stop_order(job):
+    """The file whose being there is the order to stop, from a process that stands in for this."""
+    return Path(job['control'] + '.stop')
 
 
 def run_program(main):
@@ -53,7 +62,7 @@ def run_program(main):
     except Refusal as refusal:
         emit('REFUSED', {'class': refusal.failure_class, 'message': str(refusal),
                          'line': refusal.line})
-        sys.exit(3)
+        sys.exit(REFUSED)
 
 
 class Control:
@@ -65,6 +74,7 @@ class Control:
 
     def __init__(self, job):
         self.path = job['control']
+        self.stop_order = stop_order(job)
         self.session_seconds = float(job['sessionSeconds'])
         self.deadline = time.monotonic() + float(job['secondsLeft'])
         self.stop = False
@@ -80,6 +90,7 @@ class Control:
 
     def poll(self):
         """Takes in the newest orders; a file that is not there, or not whole, changes nothing."""
+        self.stop = self.stop or self.stop_order.exists()
         try:
             stat = os.stat(self.path)
             stamp = (stat.st_mtime_ns, stat.st_ino)

@@ -75,6 +75,7 @@ class Session:
         self.last_checkpoint = 0
         self.supplies = None
         self.resume = self.adapter = self.data = None  # the folders of what was fetched
+        self.gpus = 1  # that can train together; the probe counts them
         self.stop_asked = False
         self._stop_ends_it = True
         self._fence = None
@@ -184,7 +185,8 @@ class Session:
                'validation': str(self.data / 'validation.jsonl'),
                'resume': str(self.resume) if self.resume else None,
                'adapter': str(self.adapter) if self.adapter else None,
-               'checkpoints': 'checkpoints', 'artifact': 'artifact'}
+               'checkpoints': 'checkpoints', 'artifact': 'artifact',
+               'processes': self._processes()}
         self._check()
         self._stop_ends_it = False  # from here on the program saves first
         self.program.tell(self.seconds_left(), stop=self.stop_asked)
@@ -318,6 +320,15 @@ class Session:
         self.program.tell(self.seconds_left(), uploading=None,
                           uploadSeconds=2 * self.uploads.slowest())
         self.say('checkpoint %d is safe, %.1f s for the upload' % (step, seconds))
+
+    def _processes(self):
+        """One for each GPU, where they can share the rows of a step evenly; else one alone."""
+        rows = self.order['plan']['batchSize'] * self.order['plan']['accumulation']
+        if rows % self.gpus == 0:
+            return self.gpus
+        self.say('one of %d GPUs is used: they cannot share the %d rows of a step evenly'
+                 % (self.gpus, rows))
+        return 1
 
     def _on_line(self, line):
         self.say(line)

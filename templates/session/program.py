@@ -33,7 +33,7 @@ class Program:
         """Starts `script` and calls `on_line(text)` for each line until it ends; its status."""
         self._write(self.job, dict(job, control=str(self.control), parent=os.getpid()))
         self.child = subprocess.Popen(
-            [sys.executable, '-u', script, str(self.job)], stdout=subprocess.PIPE,
+            command_line(script, self.job, job.get('processes', 1)), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, encoding='utf-8',
             errors='replace')
         try:
@@ -68,3 +68,10 @@ class Program:
         part = path.with_name(path.name + '.part')
         part.write_text(json.dumps(value, allow_nan=False), encoding='utf-8')
         os.replace(part, path)
+
+
+def command_line(script, job, processes):
+    """How `script` is started on a job: alone, or as several by the program that calls torchrun and
+    takes signals for all of them."""
+    together = ['launch.py'] if processes > 1 else []
+    return [sys.executable, '-u', *together, script, str(job)]

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { type OutlookPorts, runOutlook } from '../../src/control/run-outlook.ts'
-import { type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
+import { type Engine, type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
 import type { Account } from '../../src/rotation/account.ts'
 import { reserve } from '../../src/rotation/ledger.ts'
 import { defaultOptions, type RunOptions, smokeOptions } from '../../src/rotation/run.ts'
 import { accountOf, HOUR, runOf, start } from '../store/fixture.ts'
 
 interface Case {
-  engine?: 'dry' | 'trl'
+  engine?: Engine
   steps?: number
   plan?: PlanOverrides
   options?: Partial<RunOptions>
@@ -64,6 +64,23 @@ function outlook(given: Case, lookAtRows = true) {
   })
   return runOutlook(ports, run, lookAtRows)
 }
+
+describe('what speaks against unsloth', () => {
+  it('is that it was never executed, and dropout, which is not changed behind anybody’s back', async () => {
+    const { warnings, predictions } = await outlook({ engine: 'unsloth' })
+    expect(warnings).toEqual([
+      expect.stringMatching(/unsloth has never been executed.*--smoke/),
+      expect.stringMatching(/the plan has 0\.05: --set loraDropout=0/),
+    ])
+    // 100 × 32 × 100 tokens at 280 a second
+    expect(predictions.hours).toMatchObject({ likely: 0.32, unit: 'h' })
+  })
+
+  it('is no dropout where there is none', async () => {
+    const { warnings } = await outlook({ engine: 'unsloth', plan: { loraDropout: 0 } })
+    expect(warnings).toEqual([expect.stringContaining('never been executed')])
+  })
+})
 
 describe('what speaks against a run', () => {
   it('is nothing for a plain one, and its figures are those of the table', async () => {

@@ -216,6 +216,16 @@ describe('a dry run', () => {
     expect(warnings).toContainEqual(expect.stringContaining('longer than maxLength 99'))
   })
 
+  it('tells the figures of the engine that is asked for', async () => {
+    const json = { dataset: 'piloto', engine: 'unsloth', steps: 1, dryRun: true, name: 'fast' }
+    const answer = await (await service.call('/v1/runs', { json })).json()
+    expect(answer).toMatchObject({
+      engine: 'unsloth',
+      predictions: { speed: { likely: 280 }, memory: { low: 6, high: 6.5 } },
+      warnings: expect.arrayContaining([expect.stringContaining('loraDropout=0')]),
+    })
+  })
+
   it('of a smoke run is one of five steps, which its whole answer says', async () => {
     const json = { dataset: 'piloto', smoke: true, name: 'smoke' }
     const dry = await (await service.call('/v1/runs', { json: { ...json, dryRun: true } })).json()

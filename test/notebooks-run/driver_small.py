@@ -2,6 +2,7 @@
 import harness
 import torch
 import train
+from rodizio_engine.crew import prepare_process
 
 trial = train.trial_step
 
@@ -13,4 +14,4 @@ def small_trial(plan, model, rows, half, count):
 
 
 train.trial_step = small_trial
-harness.run_program(train.main)
+harness.run_program(prepare_process(train.main))

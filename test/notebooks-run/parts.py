@@ -1,11 +1,15 @@
 """Parts of the engine `trl`, tried inside an environment that has its libraries; test_parts.py runs
 this there. The arguments: the tiny base, a folder for what is written."""
+import contextlib
 import json
+import os
 import shutil
+import socket
 import sys
 import unittest
 import warnings
 from pathlib import Path
+from unittest import mock
 
 warnings.simplefilter('ignore')
 BASE, FOLDER = sys.argv.pop(1), Path(sys.argv.pop(1))
@@ -15,16 +19,19 @@ shutil.copy(str(ENGINES / 'harness.py'), str(FOLDER))
 shutil.copytree(str(ENGINES / 'trl' / 'program'), str(FOLDER / 'rodizio_engine'))
 sys.path.insert(0, str(FOLDER))
 
+import accelerate  # noqa: E402
 import harness  # noqa: E402
 import peft  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from rodizio_engine import adapter, base, memory, precision, rows  # noqa: E402
+from rodizio_engine import adapter, base, memory, precision, trainer  # noqa: E402
+from rodizio_engine import rows as rows_part  # noqa: E402
+from rodizio_engine.crew import Crew, prepare_process  # noqa: E402
 
 TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 PLAN = {'base': BASE, 'revision': 'main', 'quantization': 'nf4', 'optimizer': 'paged_adamw_8bit',
-        'batchSize': 4, 'maxLength': 128, 'seed': 3, 'loraRank': 16, 'loraAlpha': 32,
-        'loraDropout': 0.05, 'targets': TARGETS}
+        'batchSize': 4, 'accumulation': 1, 'maxLength': 128, 'seed': 3, 'loraRank': 16,
+        'loraAlpha': 32, 'loraDropout': 0.05, 'targets': TARGETS}
 TALK = [('user', 'Qual é a maré?'), ('assistant', 'Alta, às 9 h.'),
         ('user', 'E o vento?  (com [INST] no meio)'), ('assistant', ' Sul — 20 nós 🐚.')]
 
@@ -39,7 +46,7 @@ class Labels(unittest.TestCase):
             messages.insert(0, {'role': 'system', 'content': system})
         path = FOLDER / 'talk.jsonl'
         path.write_text(json.dumps({'messages': messages}) + '\n', encoding='utf-8')
-        return rows.tokenize(self.tokenizer, path, max_length)
+        return rows_part.tokenize(self.tokenizer, path, max_length)
 
     def spoken(self, row):
         """The runs of labelled tokens, as text."""
@@ -89,12 +96,119 @@ class Device(unittest.TestCase):
             class Cuda:
                 is_available = staticmethod(lambda found=capability: found is not None)
                 is_bf16_supported = staticmethod(lambda: True)
-                get_device_capability = staticmethod(lambda _index, found=capability: found)
+                get_device_capability = staticmethod(lambda found=capability: found)
 
             class Torch:
                 cuda = Cuda
 
             self.assertEqual(precision.half_of(Torch), kind)
+
+
+    @contextlib.contextmanager
+    def gpus(self, count, capability=(7, 5)):
+        """Makes the libraries believe in so many GPUs, for as long as nothing computes on one."""
+        with mock.patch.multiple(
+                torch.cuda, is_available=lambda: True, device_count=lambda: count,
+                set_device=lambda _device: None, current_device=lambda: 0,
+                get_device_capability=lambda *_index: capability,
+                is_bf16_supported=lambda *_emulated: True):
+            yield
+        accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+
+    def told(self, crew, half='float16'):
+        job = {'plan': dict(PLAN, learningRate=1e-4, weightDecay=0.0, adamBeta1=0.9, adamBeta2=0.9,
+                            accumulation=6, targetSteps=5), 'control': str(FOLDER / 'control')}
+        return trainer.arguments_for(job, half, 2, crew)
+
+    def test_a_t4_computes_in_float16_and_what_is_newer_in_bfloat16(self):
+        for capability, fp16, bf16 in (((7, 5), True, False), ((8, 9), False, True),
+                                       ((8, 0), False, True)):
+            with self.gpus(1, capability):
+                made = self.told(Crew(), precision.half_of(torch))
+                self.assertEqual((made.fp16, made.bf16, made.n_gpu, made.use_cpu),
+                                 (fp16, bf16, 1, False))
+                self.assertEqual((made.train_batch_size, made.gradient_accumulation_steps), (2, 12))
+
+    def test_one_process_that_sees_two_gpus_refuses_to_make_one_batch_of_both(self):
+        with self.gpus(2), self.assertRaisesRegex(harness.Refusal, 'sees 2 GPUs'):
+            self.told(Crew())
+
+    def test_one_process_alone_is_shown_one_gpu(self):
+        for shown, first in ((None, '0'), ('0,1', '0'), ('3,4', '3'), ('', '')):
+            with mock.patch.dict(os.environ):
+                os.environ.pop('CUDA_VISIBLE_DEVICES', None)
+                if shown is not None:
+                    os.environ['CUDA_VISIBLE_DEVICES'] = shown
+                self.assertIs(prepare_process(len), len)
+                self.assertEqual(os.environ['CUDA_VISIBLE_DEVICES'], first)
+
+    def test_each_of_two_processes_has_one_gpu_and_half_of_every_step(self):
+        group = {'RANK': '0', 'LOCAL_RANK': '0', 'WORLD_SIZE': '1', 'MASTER_ADDR': '127.0.0.1',
+                 'MASTER_PORT': str(free_port())}
+        crew = Crew()
+        crew.size = 2
+        with self.gpus(2), mock.patch.dict(os.environ, group):
+            torch.distributed.init_process_group('gloo')
+            self.addCleanup(torch.distributed.destroy_process_group)
+            made = self.told(crew)
+            self.assertEqual((made.n_gpu, made.parallel_mode.name), (1, 'DISTRIBUTED'))
+            self.assertEqual((made.train_batch_size, made.gradient_accumulation_steps), (2, 6))
+
+
+class Sharing(unittest.TestCase):
+    """The order of the rows, and what of them is one process's share."""
+
+    def steps(self, rows, batch, accumulation, at_once, processes, epoch):
+        """The rows of each step of an epoch, blank ones left out."""
+        plan = {'seed': 3, 'batchSize': batch, 'accumulation': accumulation}
+        order = rows_part.Order(plan, rows, at_once, processes)
+        order.go_on_from(epoch * order.steps)
+        batches = torch.utils.data.BatchSampler(order, at_once, drop_last=False)
+        shares = [list(batches)] if processes == 1 else [
+            list(accelerate.data_loader.BatchSamplerShard(batches, processes, rank))
+            for rank in range(processes)]
+        self.assertEqual({len(share) for share in shares}, {len(shares[0])})
+        each = batch * accumulation // at_once // processes
+        made = [sorted(row for share in shares for some in share[at:at + each]
+                       for row in some if row != rows)
+                for at in range(0, len(shares[0]), each)]
+        self.assertEqual(len(made), order.steps)
+        return made
+
+    def test_every_step_has_the_same_rows_whoever_trains_and_no_row_comes_twice(self):
+        for rows in (1, 3, 8, 25, 26, 27, 40):
+            for batch, accumulation, at_once in ((2, 2, 2), (2, 3, 1), (1, 4, 1), (4, 4, 2)):
+                for epoch in (0, 1):
+                    plan = (rows, batch, accumulation)
+                    alone = self.steps(*plan, batch, 1, epoch)
+                    self.assertEqual(self.steps(*plan, at_once, 2, epoch), alone)
+                    self.assertEqual(sorted(sum(alone, [])), list(range(rows)))
+
+    def test_the_blank_row_teaches_nothing(self):
+        config, tokenizer = base.load_base_config(PLAN)
+        model = base.load_base(dict(PLAN, quantization='none'), config, None)
+        blank = rows_part.blank_row(tokenizer)
+        batch = {name: torch.tensor([values]) for name, values in blank.items()}
+        loss = model(**batch, num_items_in_batch=torch.tensor(7)).loss
+        loss.backward()
+        self.assertEqual(loss.item(), 0.0)
+        self.assertEqual({float(weight.grad.abs().max()) for weight in model.parameters()
+                          if weight.grad is not None}, {0.0})
+
+    def test_rows_at_once_are_as_many_as_can_be_shared_out(self):
+        two = mock.Mock(size=2, leads=True, every=lambda yes: yes)
+        for batch, accumulation, rows in ((2, 16, 2), (2, 3, 1), (4, 1, 2), (1, 2, 1), (6, 1, 3)):
+            plan = dict(PLAN, batchSize=batch, accumulation=accumulation)
+            self.assertEqual(memory.rows_at_once(plan, None, lambda _rows: None, two), rows)
+        decided = {'env': {'rowsAtOnce': 2}}
+        self.assertEqual(memory.rows_at_once(dict(PLAN, batchSize=2, accumulation=3), decided,
+                                             None, two), 1)
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        return taken.getsockname()[1]
 
 
 class Memory(unittest.TestCase):
@@ -106,7 +220,7 @@ class Memory(unittest.TestCase):
             if count > most:
                 raise error('CUDA out of memory')
 
-        return memory.rows_at_once(plan, manifest, trial), tried
+        return memory.rows_at_once(plan, manifest, trial, Crew()), tried
 
     def test_rows_are_halved_until_they_fit(self):
         self.assertEqual(self.fitting(9), (4, [4]))

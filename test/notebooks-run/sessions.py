@@ -15,18 +15,17 @@ class Service(ControlPlane):
         return dict(super().work_order(), engine='trl')
 
 
-def start_session(machine, provider, stack, service, runner=RUNNER):
+def start_session(machine, provider, stack, service, runner=RUNNER, gpus=None):
     """Starts a provider's committed notebook as it stands, its parameters set as a tool would set
-    them, in the folder `working` of `machine` and in a process group of its own."""
+    them, in the folder `working` of `machine` and in a process group of its own. `gpus` stands for
+    what its probe has counted."""
     notebook = json.loads((ROOT / 'notebooks' / ('train-trl-' + provider) / 'notebook.ipynb')
                           .read_text(encoding='utf-8'))
-    at = next(index for index, cell in enumerate(notebook['cells'])
-              if cell['metadata'].get('tags') == ['parameters'])
     # There is no GPU here; that Kaggle and Colab refuse to go without is tried elsewhere.
     source = 'CONTROL_URL = %r\nTICKET = %r\nREQUIRE_GPU = False\n' % (service.url, TICKET)
-    notebook['cells'].insert(at + 1, {
-        'cell_type': 'code', 'execution_count': None, 'id': 'injected-parameters',
-        'metadata': {'tags': ['injected-parameters']}, 'outputs': [], 'source': source})
+    insert_after(notebook, 'parameters', source)
+    if gpus:
+        insert_after(notebook, 'probe', 'session.gpus = %d\n' % gpus)
     working = machine / 'working'
     working.mkdir(parents=True)
     path = machine / 'notebook.ipynb'
@@ -36,6 +35,15 @@ def start_session(machine, provider, stack, service, runner=RUNNER):
          '--exit-file', str(machine / 'exit.json')],
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True)
+
+
+def insert_after(notebook, tag, source):
+    """Puts a cell behind the one of that tag, as a tool puts parameters."""
+    at = next(index for index, cell in enumerate(notebook['cells'])
+              if cell['metadata'].get('tags') == [tag])
+    notebook['cells'].insert(at + 1, {
+        'cell_type': 'code', 'execution_count': None, 'id': 'injected-' + tag,
+        'metadata': {'tags': ['injected-' + tag]}, 'outputs': [], 'source': source})
 
 
 def artifact_of(service, step, folder):

@@ -55,6 +55,44 @@ class Notebooks(unittest.TestCase):
         if kaggle == colab:
             self.assertEqual(state_of(resumed / 'artifact'), state_of(whole / 'artifact'))
 
+    def test_sigterm_to_the_program_that_stands_for_two_processes_leaves_a_whole_checkpoint(self):
+        stack = STACKS[-1]
+        planned = plan(accumulation=4, targetSteps=4000)
+        with Service(planned, sample_data(), seconds=300.0) as service:
+            notebook = start_session(self.root / 'two', 'kaggle', stack, service, gpus=2)
+            self.addCleanup(lambda: notebook.poll() is None
+                            and os.killpg(notebook.pid, signal.SIGKILL))
+            seen = []
+            for line in notebook.stdout:
+                seen.append(line)
+                if line.startswith('RODIZIO_LOG') and '"step": 3,' in line:
+                    break
+            launcher = [pid for pid, name in children_of(notebook.pid) if 'launch.py' in name]
+            self.assertEqual(len(launcher), 1, ''.join(seen))
+            os.kill(launcher[0], signal.SIGTERM)
+            seen.append(notebook.communicate(timeout=60)[0])
+            output = ''.join(seen)
+            self.assertEqual(notebook.returncode, 0, output)
+            self.assertEqual(service.report['outcome'], 'stopped', output)
+            step = service.report['step']
+            self.assertEqual(service.steps(), [step])
+            self.assertLess(step, 4000)
+            names = set(service.stored['checkpoint', step])
+            self.assertLess({'rng_state_0.pth', 'rng_state_1.pth', 'optimizer.pt'}, names)
+
+
+def children_of(pid):
+    """(process id, command line) of each process that this one has started."""
+    found = []
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            if int(stat.read_text().rpartition(')')[2].split()[1]) == pid:
+                found.append((int(stat.parent.name),
+                              stat.with_name('cmdline').read_bytes().decode()))
+        except (OSError, ValueError):
+            continue  # it has gone meanwhile
+    return found
+
 
 if __name__ == '__main__':
     unittest.main()

@@ -1,74 +1,16 @@
 import json
 import math
-import shutil
-import tempfile
-import time
 import unittest
-from pathlib import Path
 
-from training import (MISSING, STACKS, STATE, difference, lines_of, plan, run, start,
-                      state_of)
+from runs import Runs, rates_of
+from training import MISSING, STACKS, STATE, difference, lines_of, plan, run, state_of
 
 IN_4_BIT = {'quantization': 'nf4', 'optimizer': 'paged_adamw_8bit'}
 KINDS = {'fp32': {}, 'nf4': IN_4_BIT}
 
 
 @unittest.skipUnless(STACKS, MISSING)
-class Training(unittest.TestCase):
-    """Each test runs the real program; what several compare with is trained once."""
-
-    _wholes = {}
-
-    @classmethod
-    def setUpClass(cls):
-        cls.root = Path(tempfile.mkdtemp(prefix='trl-'))
-        cls.addClassCleanup(shutil.rmtree, str(cls.root), ignore_errors=True)
-        cls.addClassCleanup(cls._wholes.clear)
-
-    def folder(self, name):
-        return self.root / ('%s-%s' % (self._testMethodName, name))
-
-    def whole(self, stack, **changes):
-        """The folder of an uninterrupted run of that plan."""
-        key = json.dumps([stack, changes], sort_keys=True)
-        if key not in self._wholes:
-            folder = self.root / ('whole-%d' % len(self._wholes))
-            self.finish(stack, folder, **changes)
-            self._wholes[key] = folder
-        return self._wholes[key]
-
-    def finish(self, stack, folder, resume=None, **changes):
-        """Trains to the last step and returns what was printed."""
-        job = {'plan': plan(**changes), 'resume': str(resume) if resume else None}
-        status, output = run(stack, folder, job)
-        self.assertEqual(status, 0, '\n'.join(output))
-        self.assertEqual(lines_of(output, 'END'),
-                         [{'step': job['plan']['targetSteps'], 'reason': 'finished',
-                           'artifact': 'artifact'}])
-        self.assertIn("trainable weights: ['torch.float32']", '\n'.join(output))
-        return output
-
-    def killed(self, stack, **changes):
-        """The checkpoint of step 4 of a run that was killed in its seventh step."""
-        folder = Path(tempfile.mkdtemp(dir=str(self.root), prefix='killed-'))
-        process = start(stack, folder, {'plan': plan(**changes)}, {'saveSteps': 4})
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if line.startswith('RODIZIO_LOG') and '"step": 6,' in line:
-                break
-        process.kill()
-        process.communicate(timeout=20)
-        checkpoint = folder / 'checkpoints' / 'step-00000004'
-        self.assertTrue((checkpoint / 'manifest.json').exists(), ''.join(seen))
-        return checkpoint
-
-    def assert_same(self, one, other):
-        last = 'checkpoints/step-00000010'
-        self.assertEqual(without_logs(one / last), without_logs(other / last))
-        self.assertEqual(logs_of(one / last), logs_of(other / last))
-        self.assertEqual(state_of(one / 'artifact'), state_of(other / 'artifact'))
-
+class Training(Runs):
     def test_the_loss_falls_and_the_adapter_beats_the_base_on_what_it_has_not_seen(self):
         folder = self.folder('a')
         output = self.finish(STACKS[0], folder, targetSteps=60, learningRate=5e-3)
@@ -129,17 +71,24 @@ class Training(unittest.TestCase):
                 self.finish(STACKS[0], second, first / 'checkpoints' / ('step-%08d' % step))
                 self.assert_same(second, self.whole(STACKS[0]))
 
-    def test_it_leaves_by_itself_before_its_time_is_over(self):
-        folder = self.folder('a')
-        began = time.monotonic()
-        job = {'plan': plan(targetSteps=5000), 'secondsLeft': 60.0, 'sessionSeconds': 60.0}
-        status, output = run(STACKS[0], folder, job, timeout=75)
-        self.assertEqual(status, 0, '\n'.join(output))
-        end = lines_of(output, 'END')[0]
-        self.assertEqual(end['reason'], 'limit')
-        self.assertGreater(end['step'], 10)
-        self.assertTrue((folder / ('checkpoints/step-%08d/manifest.json' % end['step'])).exists())
-        self.assertLess(time.monotonic() - began, 62)
+    def test_it_leaves_before_its_limit_and_another_session_ends_with_the_same_bytes(self):
+        planned = {'targetSteps': 20}
+        first = self.folder('first')
+        status, output = run(STACKS[0], first, {'plan': plan(**planned)}, {}, 'driver_limit.py',
+                             more={'LIMIT': '40'})
+        end = lines_of(output, 'END')
+        self.assertEqual((status, [line['reason'] for line in end]), (0, ['limit']),
+                         '\n'.join(output))
+        step = end[0]['step']
+        self.assertIn(step, range(6, 15))
+        left = [float(line.split()[1]) for line in output if line.startswith('LEFT ')]
+        self.assertGreater(left[0], 0)
+        self.assertLess(left[0], 15)
+        second = self.folder('second')
+        output = self.finish(STACKS[0], second, first / 'checkpoints' / ('step-%08d' % step),
+                             **planned)
+        self.assertEqual(lines_of(output, 'LOG')[0]['step'], step + 1)
+        self.assert_same(second, self.whole(STACKS[0], **planned))
 
     def test_it_hands_over_after_its_steps_and_another_session_ends_with_the_same_bytes(self):
         first = self.folder('first')
@@ -205,22 +154,6 @@ class Training(unittest.TestCase):
                          ['step-%08d' % step for step in (8, 9, 10)])
         self.assertEqual(sorted(state_of(folder / 'checkpoints' / 'step-00000010')), STATE)
         self.assert_same(folder, self.whole(STACKS[0]))
-
-
-def without_logs(checkpoint):
-    """What training depends on; beside the logs the trainer's own file counts the operations done,
-    those of steps that were left among them."""
-    return {name: digest for name, digest in state_of(checkpoint).items()
-            if name != 'trainer_state.json'}
-
-
-def logs_of(checkpoint):
-    return json.loads((checkpoint / 'trainer_state.json').read_text())['log_history']
-
-
-def rates_of(folder):
-    return [[step, rate] for step, _loss, rate in
-            json.loads((folder / 'artifact' / 'loss.json').read_text())]
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'test' / 'python'))
 
 from control_plane import TICKET, ControlPlane  # noqa: E402, F401
-from sample import conversations, hashes_of, lines_of, state_of  # noqa: E402, F401
+from sample import conversations, hashes_of, lines_of, state_of, wait_for  # noqa: E402, F401
 
 ENGINE = ROOT / 'templates' / 'engines'
 SAMPLE = ROOT / 'templates' / 'sample' / 'about-rodizio.jsonl'
@@ -76,7 +76,8 @@ def sample_data():
 
 def put_program(folder):
     here = Path(__file__).parent
-    for path in [ENGINE / 'harness.py', ENGINE / 'trl' / 'train.py', *here.glob('driver_*.py')]:
+    for path in [ENGINE / 'harness.py', ENGINE / 'trl' / 'train.py', ENGINE / 'trl' / 'launch.py',
+                 *here.glob('driver_*.py')]:
         shutil.copy(str(path), str(folder))
     shutil.copytree(str(ENGINE / 'trl' / 'program'), str(Path(folder) / 'rodizio_engine'),
                     dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))
@@ -97,7 +98,8 @@ def start(stack, folder, job=None, options=None, program='train.py', more=None):
              'artifact': 'artifact', 'control': 'control.json', 'parent': os.getpid()}
     whole.update(job or {})
     (folder / 'job.json').write_text(json.dumps(whole), encoding='utf-8')
-    return subprocess.Popen([python_of(stack), '-u', program, 'job.json'], cwd=str(folder),
+    command = ['launch.py', program] if whole.get('processes', 1) > 1 else [program]
+    return subprocess.Popen([python_of(stack), '-u', *command, 'job.json'], cwd=str(folder),
                             env=dict(environment(), **(more or {})), stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True)
 

@@ -21,6 +21,12 @@ describe('the catalogue of bases', () => {
     expect(baseWarnings(trl())).toEqual([])
   })
 
+  it('and the plan are the same for unsloth as for trl, but for the engine', () => {
+    const plan = planFor('unsloth', {}, facts)
+    expect({ ...plan, engine: 'trl' }).toEqual(trl())
+    expect(chooseBase(plan)).toBe(chooseBase(trl()))
+  })
+
   it('lends a plan the commit of its own base, another one only when told', () => {
     expect(trl().revision).toBe(catalogue.trl[0].revision)
     expect(trl({ base: official }).revision).toBe(baseNamed(official)?.revision)

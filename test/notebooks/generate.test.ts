@@ -59,6 +59,10 @@ describe('a rendering', () => {
     expect(trl).toContain('never been executed on a GPU')
     expect(trl).toContain('estimate')
     expect(trl).toContain('8.1 to 9.5 GB')
+    const unsloth = sourcesOf(renderNotebook(recipeOf('unsloth'), templates))[0]?.source
+    expect(unsloth).toContain('**This notebook has never been executed:**')
+    expect(unsloth).toContain('Last real execution: never.')
+    expect(unsloth).toContain('Without a GPU it ends at once.')
   })
 
   it('asks for a GPU everywhere but on this machine, and says so where an engine wants one', () => {
@@ -67,7 +71,10 @@ describe('a rendering', () => {
       const [header, parameters] = sourcesOf(text).map(({ source }) => source)
       const wanted = recipe.provider !== 'local'
       expect(parameters).toContain(`\nREQUIRE_GPU = ${wanted ? 'True' : 'False'}  #`)
-      const told = wanted ? 'Without a GPU it ends at once.' : 'Without a GPU it trains on the CPU'
+      const told =
+        wanted || recipe.engine === 'unsloth'
+          ? 'Without a GPU it ends at once.'
+          : 'Without a GPU it trains on the CPU'
       expect(header?.includes(told)).toBe(recipe.engine !== 'dry')
     }
   })
@@ -75,6 +82,7 @@ describe('a rendering', () => {
   it.each([
     ['dry', ['engines/harness.py', 'engines/dry/train.py', 'session/agent.py']],
     ['trl', ['engines/harness.py', 'engines/trl/program/rows.py', 'engines/trl/program/relay.py']],
+    ['unsloth', ['engines/unsloth/fast.py', 'engines/trl/program/rows.py']],
   ] as const)('carries the programs of %s as they are in their templates', (engine, paths) => {
     const written = sourcesOf(renderNotebook(recipeOf(engine), templates))
       .map(({ source }) => source)
@@ -93,7 +101,8 @@ describe('a rendering', () => {
     const python = 'import json,sys\nfor s in json.load(sys.stdin): compile(s, "<cell>", "exec")'
     const done = spawnSync('python3', ['-c', python], { input: JSON.stringify(cells) })
     expect(done.stderr.toString()).toBe('')
-    expect(cells).toHaveLength(6 * cellTags.train.length + 3 * cellTags.serve.length)
+    const { train, serve } = cellTags
+    expect(cells).toHaveLength(trainExamples.length * train.length + 3 * serve.length)
   })
 
   it('gives Python the very parameters of the recipe, whatever they hold', () => {
@@ -118,6 +127,18 @@ describe('a program in a cell', () => {
     expect(() => writeFileCode('train.py', text)).toThrow(/train\.py/)
     const broken = new Map(templates).set('engines/dry/train.py', text)
     expect(() => renderNotebook(recipeOf('dry'), broken)).toThrow(/train\.py/)
+  })
+
+  it('includes what other cells share, and is refused where that is missing', () => {
+    for (const engine of ['trl', 'unsloth'] as const) {
+      const text = renderNotebook(recipeOf(engine), templates)
+      const install = sourcesOf(text).find(({ tags }) => tags.includes('install'))?.source
+      expect(install).toContain('def pip(*arguments):')
+      expect(install).not.toContain('# include:')
+    }
+    const broken = new Map(templates)
+    broken.delete('engines/pip.py')
+    expect(() => renderNotebook(recipeOf('trl'), broken)).toThrow(/engines\/pip\.py/)
   })
 
   it('is refused where a template is missing, by its name', () => {

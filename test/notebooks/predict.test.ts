@@ -37,6 +37,16 @@ describe('predictions', () => {
     expect(trl(overrides).memory).toMatchObject({ low, high, unit: 'GB' })
   })
 
+  it('tell of unsloth what the reference has: 280 tokens a second, 6 to 6.5 GB', () => {
+    const unsloth = predict(planFor('unsloth', {}, facts), work)
+    expect(unsloth).toMatchObject({
+      speed: { low: 140, likely: 280, high: 420 },
+      memory: { low: 6, high: 6.5 },
+      hours: { likely: 4.76, text: '4.8 h for 500 steps (3.2 h to 9.5 h)' },
+    })
+    for (const { source } of [unsloth.speed, unsloth.memory]) expect(source).toMatch(/estimate/)
+  })
+
   it('name a source for every figure', () => {
     const { uses, ...figures } = trl()
     expect(uses).toContain('nf4')

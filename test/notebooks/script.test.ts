@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 import { renderNotebook } from '../../src/notebooks/generate.ts'
+import { Engine } from '../../src/notebooks/plan.ts'
 import { scriptOf } from '../../src/notebooks/script.ts'
 import { resolvePython } from '../../src/providers/local/python.ts'
 import { recipeOf, templates } from './fixtures.ts'
 
 const ticket = 'rzt_planted-for-this_test'
-const rendered = (engine: 'dry' | 'trl') =>
+const rendered = (engine: Engine) =>
   renderNotebook(recipeOf(engine, { ticket, provider: 'colab' }), templates)
 
 /** A notebook of these code cells, the first of them the parameters. */
@@ -19,7 +20,7 @@ const notebookOf = (...sources: string[]) =>
     })),
   })
 
-it.each(['dry', 'trl'] as const)('is one program that Python takes, of all cells: %s', (engine) => {
+it.each(Engine.options)('is one program that Python takes, of all cells: %s', (engine) => {
   const { script } = scriptOf(rendered(engine))
   const at = ['CONTROL_URL', 'enrol(', 'fetch_resume', 'fetch_data', 'session.train', 'finish()']
   expect(at.map((word) => script.lastIndexOf(word))).not.toContain(-1)

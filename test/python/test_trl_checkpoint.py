@@ -44,7 +44,7 @@ class Checkpoint(unittest.TestCase):
                      'artifact': 'artifact', 'control': 'control.json', 'parent': os.getpid()},
                     **changes)
 
-    def commit(self, names=STATE):
+    def commit(self, names=STATE, env=None):
         """A whole checkpoint as far as its manifest can tell."""
         folder = self.root / 'step-00000003'
         shutil.rmtree(str(folder), ignore_errors=True)
@@ -53,7 +53,8 @@ class Checkpoint(unittest.TestCase):
             for name in names:
                 (part / name).write_bytes(name.encode() * 50)
 
-        harness.commit_folder(self.job(), 'checkpoint', 3, folder, write, 0.5, {}, {})
+        harness.commit_folder(self.job(), 'checkpoint', 3, folder, write, 0.5, {},
+                              env or {})
         return folder
 
     def refusal(self, **changes):
@@ -89,6 +90,17 @@ class Checkpoint(unittest.TestCase):
         for name in STATE:
             with self.subTest(name):
                 self.commit([other for other in STATE if other != name])
+                refused = self.refusal()
+                self.assertEqual(refused['class'], 'damaged_checkpoint')
+                self.assertIn('has no ' + name, refused['message'])
+
+    def test_one_of_two_processes_wants_the_random_state_of_each(self):
+        chance = ['rng_state_0.pth', 'rng_state_1.pth']
+        common = [name for name in STATE if name != 'rng_state.pth']
+        for name in chance:
+            with self.subTest(name):
+                kept = [other for other in chance if other != name]
+                self.commit([*common, *kept], {'processes': 2})
                 refused = self.refusal()
                 self.assertEqual(refused['class'], 'damaged_checkpoint')
                 self.assertIn('has no ' + name, refused['message'])

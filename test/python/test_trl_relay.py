@@ -41,7 +41,8 @@ class Relay(unittest.TestCase):
                    'plan': {'targetSteps': target}, 'options': options}
             control = harness.Control(job)
             pace = harness.Pace(control, options, 0)
-            relay = module.relay_for(job, control, pace, {})
+            crew = types.SimpleNamespace(leads=True, decided=lambda number: number)
+            relay = module.relay_for(job, control, pace, {}, crew, None)
             seen = []
             for step in range(1, target + 1):
                 flow = types.SimpleNamespace(should_save=False, should_training_stop=False)

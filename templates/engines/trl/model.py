@@ -3,5 +3,6 @@ from pathlib import Path
 
 # write: harness.py = engines/harness.py
 # write: train.py = engine/train.py
+# write: launch.py = engine/launch.py
 Path('rodizio_engine').mkdir(exist_ok=True)
 # write: rodizio_engine = engine/program

@@ -36,8 +36,9 @@ def load_base_config(plan):
     return config, tokenizer
 
 
-def load_base(plan, config, half):
-    """The base in the plan's quantization; a copy that is in 4 bit already stays as it is."""
+def load_base(plan, config, half, gpu=0):
+    """The base in the plan's quantization, whole on the GPU of that number; a copy that is in 4 bit
+    already stays as it is."""
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     more = {}
@@ -56,7 +57,7 @@ def load_base(plan, config, half):
             load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype)
     if half:
-        more['device_map'] = {'': 0}
+        more['device_map'] = {'': gpu}
         torch.cuda.reset_peak_memory_stats()
     model = AutoModelForCausalLM.from_pretrained(
         plan['base'], revision=plan['revision'], config=config, dtype=dtype,

@@ -20,3 +20,10 @@ class Random:
         torch.set_rng_state(cpu)
         if gpus is not None:
             torch.cuda.set_rng_state_all(gpus)
+
+
+def draw_apart(seed, step, rank):
+    """Begins random numbers that no other process of this session draws, and none did at another
+    step of the run."""
+    from transformers import set_seed
+    set_seed((seed + 7919 * (rank + 1) + 104729 * step) % 2 ** 32)

@@ -15,8 +15,10 @@ def versions():
 
 def say_other_environment(manifest, env):
     """Versions may differ between the sessions of a run; a person should see when they did."""
-    before = manifest['env'] if manifest else {}
+    before = dict({'processes': 1}, **manifest['env']) if manifest else {}
     for name in sorted(set(before) & set(env)):
         if before[name] != env[name]:
             print('%s is %s here; the checkpoint was made with %s'
                   % (name, env[name], before[name]))
+    if before.get('processes', env['processes']) != env['processes']:
+        print('other processes: from here on dropout is not what it would have been')

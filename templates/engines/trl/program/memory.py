@@ -14,28 +14,41 @@ def out_of_memory(error):
             or 'DefaultCPUAllocator: ' in str(error) and "can't allocate" in str(error))
 
 
-def rows_at_once(plan, manifest, trial):
-    """How many rows go through the model at once: the plan's batch, halved as often as the device
-    needs, with the accumulation doubled as often. The one optimizer step stays what it is.
+def rows_at_once(plan, manifest, trial, crew):
+    """How many rows go through the model at once, in each process: the plan's batch, halved as
+    often as the device needs, and until the batches of a step can be shared out evenly. The
+    accumulation makes up for it: the one optimizer step stays what it is.
 
     Decided by `trial(rows)` before the first step of a run; a checkpoint has decided already.
     Raises Refusal `out_of_memory` when not even one row fits.
     """
-    if manifest:
-        return manifest['env'].get('rowsAtOnce', plan['batchSize'])
     rows = plan['batchSize']
-    while True:
-        try:
-            trial(rows)
-            return rows
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
+    if manifest:
+        rows = manifest['env'].get('rowsAtOnce', rows)
+    while rows > 1 and plan['batchSize'] * plan['accumulation'] // rows % crew.size:
+        rows = halved(rows)
+    while not manifest and not crew.every(fits(trial, rows)):
         if rows == 1:
             raise harness.Refusal('out_of_memory', 'this device has too little memory for a single '
                                   'row of maxLength %d' % plan['maxLength'])
-        rows = rows // 2 if rows % 2 == 0 else 1
-        print('out of memory in the trial step: %d rows at once instead' % rows)
+        rows = halved(rows)
+        if crew.leads:
+            print('out of memory in the trial step: %d rows at once instead' % rows)
+    return rows
+
+
+def fits(trial, rows):
+    try:
+        trial(rows)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return False
+    return True
+
+
+def halved(rows):
+    return rows // 2 if rows % 2 == 0 else 1
 
 
 def trial_step(plan, model, rows, half, count):

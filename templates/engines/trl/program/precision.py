@@ -6,7 +6,7 @@ def half_of(torch):
     CPU. torch may call bfloat16 supported on a T4 (7.5), by emulation: it is not asked."""
     if not torch.cuda.is_available():
         return None
-    return 'bfloat16' if torch.cuda.get_device_capability(0)[0] >= 8 else 'float16'
+    return 'bfloat16' if torch.cuda.get_device_capability()[0] >= 8 else 'float16'
 
 
 def autocast(half):

@@ -7,14 +7,16 @@ from pathlib import Path
 import harness
 
 from .chance import Random
-from .checkpoint import STATE_FILES
+from .checkpoint import state_files
 from .written import sort_targets
 
+REASONS = (None, 'finished', 'limit', 'stopped')
 LOGGED = ('step', 'epoch', 'loss', 'grad_norm', 'learning_rate')  # all that a checkpoint keeps
 
 
-def relay_for(job, control, pace, env):
-    """The callback that speaks for the trainer: logs, saves by the clock, leaves in time."""
+def relay_for(job, control, pace, env, crew, order):
+    """The callback that speaks for the trainer: logs, saves by the clock, leaves in time. What the
+    leader decides holds for every process of the crew, at the same batch."""
     import torch
     from transformers import TrainerCallback
     target = job['plan']['targetSteps']
@@ -29,30 +31,38 @@ def relay_for(job, control, pace, env):
             self.reason = None
             self.random = None
 
+        def on_epoch_begin(self, _arguments, state, _flow, **_more):
+            order.go_on_from(state.global_step)
+
         def on_step_begin(self, _arguments, _state, _flow, **_more):
             self.begun = time.monotonic()
 
         def on_substep_end(self, _arguments, state, flow, **_more):
+            reason = None
             try:
-                pace.leave_in_mid_step()
+                if crew.leads:
+                    pace.leave_in_mid_step()
             except harness.Leave:
-                self.reason = 'stopped' if control.stop else 'limit'
-                flow.should_training_stop = True
-                if state.global_step != pace.saved_step:
-                    self.random.restore()  # what is saved is the state after the last whole step
-                    flow.should_save = True
-                    self.save_begun = time.monotonic()
+                reason = 'stopped' if control.stop else 'limit'
+            self.agree(flow, reason, reason and state.global_step != pace.saved_step)
+            if flow.should_save:
+                self.random.restore()  # what is saved is the state after the last whole step
 
         def on_step_end(self, _arguments, state, flow, **_more):
             control.poll()
             pace.stepped(time.monotonic() - self.begun)
             step = state.global_step
-            done = step >= target
-            self.reason = ('finished' if done
-                           else pace.reason_to_leave() or pace.reason_to_hand_over())
-            flow.should_training_stop = self.reason is not None
-            flow.should_save = done or self.reason is not None or pace.should_save(step)
+            reason = ('finished' if step >= target
+                      else pace.reason_to_leave() or pace.reason_to_hand_over())
+            self.agree(flow, reason, reason or pace.should_save(step))
             self.random = Random()
+
+        def agree(self, flow, reason, save):
+            """Does what the leader is for: leave or go on, save or not."""
+            decided = crew.decided(2 * REASONS.index(reason) + bool(save))
+            self.reason = REASONS[decided // 2]
+            flow.should_training_stop = self.reason is not None
+            flow.should_save = decided % 2 == 1
             self.save_begun = time.monotonic()
 
         def on_log(self, _arguments, state, _flow, logs=None, **_more):
@@ -64,7 +74,7 @@ def relay_for(job, control, pace, env):
             seconds = max(1e-6, time.monotonic() - self.begun)
             speed, self.tokens = (tokens - self.tokens) / seconds, tokens
             self.loss = logs['loss'] if math.isfinite(logs['loss']) else None
-            if step % log_steps == 0 or step >= target:
+            if crew.leads and (step % log_steps == 0 or step >= target):
                 memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
                 harness.emit('LOG', {
                     'step': step, 'loss': self.loss, 'learningRate': logs.get('learning_rate'),
@@ -72,11 +82,14 @@ def relay_for(job, control, pace, env):
                     'seconds': round(seconds, 3)})
 
         def on_save(self, arguments, state, _flow, **_more):
+            crew.wait()  # each has written its random state
+            if not crew.leads:
+                return
             step = state.global_step
             source = Path(arguments.output_dir) / ('checkpoint-%d' % step)
 
             def write(folder):
-                for name in STATE_FILES:
+                for name in state_files(crew.size):
                     shutil.move(str(source / name), str(folder / name))
                 if (source / 'scaler.pt').exists():
                     shutil.move(str(source / 'scaler.pt'), str(folder / 'scaler.pt'))

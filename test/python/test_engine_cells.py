@@ -2,6 +2,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -13,22 +14,25 @@ from sample import TEMPLATES
 TORCH = '''
 import os
 __version__ = '2.10.0'
-name, capability, works = (os.environ['FAKE_GPU'] or '||').split('|')
+GPUS = [gpu.split('|') for gpu in os.environ['FAKE_GPU'].split(';') if gpu]
 float16 = 'float16'
 class cuda:
-    is_available = staticmethod(lambda: name != '')
-    get_device_name = staticmethod(lambda index: name)
-    get_device_capability = staticmethod(lambda index: tuple(map(int, capability.split('.'))))
-    synchronize = staticmethod(lambda: None)
+    is_available = staticmethod(lambda: GPUS != [])
+    device_count = staticmethod(lambda: len(GPUS))
+    get_device_name = staticmethod(lambda index: GPUS[index][0])
+    get_device_capability = staticmethod(lambda index: tuple(map(int, GPUS[index][1].split('.'))))
+    synchronize = staticmethod(lambda index: None)
 class Matrix:
+    def __init__(self, device):
+        self.index = int(device[len('cuda:'):])
     def __matmul__(self, other):
-        if works != 'yes':
+        if GPUS[self.index][2] != 'yes':
             raise RuntimeError('CUDA error: no kernel image is available for execution')
         return self
     float = sum = lambda self: self
     item = lambda self: 64 * 64 * 64 * 4.0
 def full(shape, value, device, dtype):
-    return Matrix()
+    return Matrix(device)
 '''
 PIP = '''
 import json, os, sys
@@ -49,6 +53,7 @@ class Failure(Exception):
 class Session:
     def __init__(self, quantization='nf4'):
         self.said = []
+        self.gpus = 1
         self.order = {'plan': {'quantization': quantization}}
         self.say = self.said.append
 
@@ -68,16 +73,24 @@ def environment(**values):
 
 
 @contextlib.contextmanager
-def without_pip():
-    """This interpreter as one that has no pip, whatever it has."""
+def hidden(hide):
+    """This interpreter as one that lacks a package, whatever it has."""
     find = importlib.util.find_spec
     with mock.patch('importlib.util.find_spec',
-                    lambda name: None if name == 'pip' else find(name)):
+                    lambda name: None if name == hide else find(name)):
         yield
 
 
+def source_of(path):
+    """A cell as the generator puts it together."""
+    return re.sub(r'^# include: (\S+)$', lambda line: source_of(line.group(1)),
+                  (TEMPLATES / path).read_text(encoding='utf-8'), flags=re.M)
+
+
 class Cells(unittest.TestCase):
-    """The engine's cells as they stand, with a torch and a pip that only pretend."""
+    """An engine's cells as they stand, with a torch and a pip that only pretend."""
+
+    engine = 'trl'
 
     def setUp(self):
         holder = tempfile.TemporaryDirectory()
@@ -104,11 +117,28 @@ class Cells(unittest.TestCase):
             require_gpu = provider != 'local'
         names = {'session': session, 'PROVIDER': provider, 'Failure': Failure,
                  'REQUIRE_GPU': require_gpu}
-        source = (TEMPLATES / 'engines' / 'trl' / (cell + '.py')).read_text(encoding='utf-8')
+        source = source_of('engines/%s/%s.py' % (self.engine, cell))
         with environment(PYTHONPATH=str(self.site), PIP_CALLS=str(self.calls), **values):
             exec(compile(source, cell, 'exec'), names)
         return session.said
 
+    def looked_at(self, *gpus, **values):
+        """(how many train together, which are shown to the program, what was said)"""
+        session = Session()
+        names = {'session': session, 'PROVIDER': 'kaggle', 'Failure': Failure,
+                 'REQUIRE_GPU': True}
+        with environment(PYTHONPATH=str(self.site), FAKE_GPU=';'.join(gpus), **values):
+            if not values:
+                os.environ.pop('CUDA_VISIBLE_DEVICES', None)
+            exec(source_of('engines/%s/probe.py' % self.engine), names)
+            return session.gpus, os.environ['CUDA_VISIBLE_DEVICES'], '\n'.join(session.said)
+
+    def pip_calls(self):
+        return ([json.loads(line)[3:] for line in self.calls.read_text().splitlines()]
+                if self.calls.exists() else [])
+
+
+class Trl(Cells):
     def test_the_probe_lets_in_a_gpu_that_computes(self):
         for gpu in ('Tesla T4|7.5|yes', 'NVIDIA L4|8.9|yes', 'NVIDIA A100-SXM4-40GB|8.0|yes'):
             with self.subTest(gpu):
@@ -127,6 +157,23 @@ class Cells(unittest.TestCase):
                         self.run_cell('probe', provider, FAKE_GPU=gpu)
                     self.assertEqual(caught.exception.failure_class, kind)
 
+    def test_two_gpus_that_compute_and_are_alike_train_together(self):
+        t4 = 'Tesla T4|7.5|yes'
+        for gpus, together, shown in (
+                ([t4], 1, '0'), ([t4, t4], 2, '0,1'), ([t4, t4, t4], 2, '0,1'),
+                ([t4, 'Tesla T4|7.5|no'], 1, '0'), (['Tesla T4|7.5|no', t4], 1, '1'),
+                ([t4, 'Tesla P100-PCIE-16GB|6.0|yes'], 1, '0'),
+                ([t4, 'NVIDIA L4|8.9|yes'], 1, '0')):
+            with self.subTest(gpus):
+                counted, visible, said = self.looked_at(*gpus)
+                self.assertEqual((counted, visible), (together, shown))
+                self.assertEqual('one of 2 GPUs is used' in said, len(gpus) == 2 and together == 1)
+
+    def test_of_the_gpus_that_somebody_has_chosen_those_are_shown_that_are_used(self):
+        dead = 'Tesla T4|7.5|no'
+        self.assertEqual(self.looked_at(dead, 'Tesla T4|7.5|yes', CUDA_VISIBLE_DEVICES='2,5')[:2],
+                         (1, '5'))
+
     def test_where_none_is_asked_for_it_trains_without_a_gpu_but_not_on_a_dead_one(self):
         for provider in ('local', 'kaggle', 'colab'):
             with self.subTest(provider):
@@ -144,10 +191,6 @@ class Cells(unittest.TestCase):
             self.put(name, version)
         return self.run_cell('install', provider, session, **values)
 
-    def pip_calls(self):
-        return ([json.loads(line)[3:] for line in self.calls.read_text().splitlines()]
-                if self.calls.exists() else [])
-
     def test_it_adds_its_pins_alone_and_takes_torchao_away_only_where_it_is(self):
         self.install()
         pins = ['install', '--no-deps', 'trl==0.29.1', 'bitsandbytes==0.50.2']
@@ -164,7 +207,7 @@ class Cells(unittest.TestCase):
         for path in (self.site / 'pip').iterdir():
             path.unlink()
         (self.site / 'pip').rmdir()
-        with without_pip():
+        with hidden('pip'):
             self.install(trl='0.29.1', bitsandbytes='0.50.2')
             self.put('torchao', '0.10.0')
             with self.assertRaisesRegex(Failure, 'no pip, and uninstall.*torchao.*ensurepip'):
@@ -195,6 +238,58 @@ class Cells(unittest.TestCase):
         with self.assertRaisesRegex(Failure, 'lacks bitsandbytes: prepare it'):
             self.run_cell('install', 'local')
         self.run_cell('install', 'local', Session('none'))
+
+
+class Unsloth(Cells):
+    engine = 'unsloth'
+
+    libraries = (('transformers', '5.15.0'), ('peft', '0.20.0'), ('datasets', '4.0.0'))
+    pinned = (('unsloth', '2026.9.14'), ('unsloth_zoo', '2026.9.9'), ('transformers', '4.56.2'),
+              ('trl', '0.22.2'), ('datasets', '4.3.0'), ('torchao', '0.16.0'),
+              ('bitsandbytes', '0.50.2'), ('xformers', '0.0.35'))
+
+    def put_all(self, packages):
+        for name, version in packages:
+            self.put(name, version)
+
+    def test_it_asks_for_its_pins_once_holds_torch_and_says_what_becomes_of_the_image(self):
+        self.put_all(self.libraries)
+        said = '\n'.join(self.run_cell('install', 'kaggle'))
+        [call] = self.pip_calls()
+        self.assertEqual(call[:2], ['install', 'torch==2.10.0'])
+        self.assertEqual(call[2:], ['%s==%s' % pin for pin in self.pinned])
+        self.assertIn('changes this image: transformers 5.15.0 becomes 4.56.2', said)
+        self.assertIn('datasets 4.0.0 becomes 4.3.0', said)
+        self.assertNotIn('peft', said)
+
+    def test_it_asks_for_nothing_where_all_is_there_or_no_gpu_is_wanted(self):
+        for provider in ('local', 'kaggle', 'colab'):
+            self.run_cell('install', provider, require_gpu=False)
+        self.put_all(self.pinned)
+        self.assertEqual(self.run_cell('install', 'colab'), [])
+        self.assertEqual(self.pip_calls(), [])
+
+    def test_no_session_without_a_gpu_is_let_in_wherever_it_is(self):
+        self.put_all(self.pinned)
+        for provider in ('local', 'kaggle', 'colab'):
+            with self.subTest(provider), self.assertRaisesRegex(Failure, 'no GPU') as caught:
+                self.run_cell('probe', provider, require_gpu=False, FAKE_GPU='')
+            self.assertEqual(caught.exception.failure_class, 'no_gpu')
+        (self.site / 'torch.py').unlink()
+        with hidden('torch'), self.assertRaisesRegex(Failure, 'not even a torch') as caught:
+            self.run_cell('probe', 'local')
+        self.assertEqual(caught.exception.failure_class, 'no_gpu')
+
+    def test_a_gpu_that_computes_is_let_in_alone_and_what_lacks_is_named(self):
+        self.put_all(self.pinned)
+        gpu = 'Tesla T4|7.5|yes'
+        with self.assertRaisesRegex(Failure, 'lacks peft: prepare it'):
+            with hidden('peft'):
+                self.run_cell('probe', FAKE_GPU=gpu)
+        self.put('peft', '0.20.0')
+        self.assertEqual(self.looked_at(gpu, gpu)[0], 1)
+        with self.assertRaisesRegex(Failure, 'ask for a T4'):
+            self.run_cell('probe', FAKE_GPU='Tesla P100-PCIE-16GB|6.0|no')
 
 
 if __name__ == '__main__':
