@@ -45,7 +45,7 @@ class Server:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         seconds = int(deadline - time.monotonic())
         if seconds < 1:
-            raise SystemExit('the time of this notebook is over: SECONDS is too small')
+            raise SystemExit('its time was over before the server could be started: raise SECONDS')
         own = {name: value for name, value in os.environ.items()
                if not name.startswith(('SERVE_', 'BASE_'))}
         told = {'ADAPTER_DIR': str(adapter.folder), 'SERVE_KEY_SHA256': key_sha256,

@@ -88,7 +88,7 @@ class ServingNotebooks(unittest.TestCase):
         if light:
             self.inject(notebook, 'install', LIGHT)
         folder = self.root / ('%s-%s' % (provider, stack))
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         path = folder.with_suffix('.ipynb')
         path.write_text(json.dumps(notebook), encoding='utf-8')
         self.assertNotIn(KEY, path.read_text())
@@ -118,14 +118,16 @@ class ServingNotebooks(unittest.TestCase):
                      HF_HOME=str(self.root / 'models'), SERVE_PORT=str(port)))
         return process, port
 
-    def wait_ready(self, process, port, log):
+    def wait_ready(self, process, port, log, ended=None):
+        """What /health says; None when it has ended, and `ended` is why."""
         client, until = Client(port, KEY), time.monotonic() + 120
         while time.monotonic() < until and process.poll() is None:
             try:
                 return client.health()
             except (OSError, ValueError):
                 time.sleep(0.1)
-        self.fail(log.read_text())
+        if not ended or ended not in log.read_text():
+            self.fail(log.read_text())
 
     def assert_gone(self, port, seconds):
         until = time.monotonic() + seconds
@@ -195,14 +197,18 @@ class ServingNotebooks(unittest.TestCase):
                   'url': 'http://127.0.0.1:%d/%s' % (server.server_port, path.name)}
                  for path in sorted((self.adapters / 'v2').iterdir())]
         port = free_port()
-        began = time.monotonic()
-        notebook = self.start(
-            'colab', stack, JUPYTER, light=True, ADAPTER_DIR='', ADAPTER_FILES=json.dumps(files),
-            ADAPTER_SHA256=sha256_of(self.adapters / 'v2'), PORT=port, SECONDS=14)
-        left = self.wait_ready(notebook, port, self.log)['seconds_left']
-        self.assertTrue(0 < left < 14, left)
-        self.assertEqual(notebook.wait(60), 0, self.log.read_text())
-        self.assertGreater(time.monotonic() - began, 13)
+        for seconds in (14, 40, 80):  # a busy machine may not have loaded it in so many
+            began = time.monotonic()
+            notebook = self.start(
+                'colab', stack, JUPYTER, light=True, ADAPTER_DIR='',
+                ADAPTER_FILES=json.dumps(files), PORT=port, SECONDS=seconds,
+                ADAPTER_SHA256=sha256_of(self.adapters / 'v2'))
+            left = self.wait_ready(notebook, port, self.log, ended='its time was over before')
+            if left:
+                break
+        self.assertTrue(0 < left['seconds_left'] < seconds, left)
+        self.assertEqual(notebook.wait(seconds + 30), 0, self.log.read_text())
+        self.assertGreater(time.monotonic() - began, seconds - 1)
         self.assertEqual(servers_on(port), [])
         printed = self.log.read_text()
         self.assertEqual(self.line_of(printed)['sha256'], sha256_of(self.adapters / 'v2'))
