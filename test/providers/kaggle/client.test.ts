@@ -57,7 +57,8 @@ const failure = async (work: Promise<unknown>): Promise<unknown> =>
 
 describe('a run from push to output', () => {
   it('starts, is followed and leaves its files', async () => {
-    const client = clientOf()
+    await using emulator = await freshEmulator({ queueSeconds: 1 }) // so that it is seen waiting
+    const client = clientOf({ baseUrl: emulator.url })
     expect((await client.sessionStatus('ana', 'a-whole-run')).state).toBe('absent')
     const source = 'open("result.txt", "w").write("42")\nprint("olá")\nprint("fim")'
     expect(await client.push(kernel('a-whole-run', source))).toEqual({
