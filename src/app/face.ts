@@ -37,7 +37,13 @@ export function openFace(
     dataFiles: storage.dataFiles,
   })
   const uploads = uploadDesk({ gate, desk, artifacts, checkpoints, ways, full: kept.full })
-  const ports = { dataset: look.dataset, runNamed: look.run, insertRun: runs.insertRun, now }
+  const ports = {
+    dataset: look.dataset,
+    runNamed: look.run,
+    insertRun: runs.insertRun,
+    now,
+    emulated,
+  }
   const begin = (wanted: WantedRun, dryRun: boolean) => startRun(ports, wanted, dryRun)
   const outlookPorts = {
     dataset: look.dataset,
