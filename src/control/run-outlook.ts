@@ -18,6 +18,8 @@ export interface OutlookPorts {
   readonly ledger: (account: string, from: Date) => Promise<readonly LedgerEntry[]>
   /** The bytes of a version's training rows. */
   readonly readTrain: (version: string) => AsyncIterable<Uint8Array>
+  /** Why no session of a plan could have its base, null when one could; one who is patient waits longer for the word. */
+  readonly baseTrouble: (plan: Plan, isPatient: boolean) => Promise<string | null>
   /** Whether the accounts of the emulators are those in use. */
   readonly emulated: boolean
   readonly now: () => Date
@@ -35,7 +37,8 @@ const usualSessionSeconds = 8.5 * 3600
 
 /**
  * What a run will take and what speaks against it, from the books and the table of figures; nothing is stored.
- * @param lookAtRows whether every training row is read for its length, which takes as long as its bytes
+ * @param lookAtRows whether every training row is read for its length, which takes as long as its bytes, and the hub of a gated
+ * base waited for
  */
 export async function runOutlook(
   ports: OutlookPorts,
@@ -73,7 +76,7 @@ export async function runOutlook(
       weekSeconds,
       predictions,
     }),
-    ...(plan.engine === 'dry' ? [] : baseWarnings(plan)),
+    ...(plan.engine === 'dry' ? [] : baseWarnings(plan, await ports.baseTrouble(plan, lookAtRows))),
   ]
   return { predictions, warnings }
 }

@@ -1,4 +1,5 @@
-import { fewTokens, t4 } from '../notebooks/figures.ts'
+import { baseNamed } from '../notebooks/catalogue.ts'
+import { fewTokens, startOf, t4 } from '../notebooks/figures.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import type { Predictions } from '../notebooks/train-recipe.ts'
 import type { Run } from '../rotation/run.ts'
@@ -95,7 +96,9 @@ function shortSession({ run, plan, tokensPerRow, sessionSeconds, predictions }: 
   const { stepSeconds } = run.options
   const step = speed === null ? stepSeconds : (batchOf(plan) * tokensPerRow) / speed
   // It leaves while twice its slowest step still fits, and so makes its first one only when three do.
-  const needed = 3 * step + (speed === null ? 0 : t4.startSeconds.likely + saveSeconds)
+  const needed =
+    3 * step +
+    (speed === null ? 0 : startOf(baseNamed(plan.base)?.sizeBytes ?? null).likely + saveSeconds)
   return sessionSeconds < needed
     ? `a session of ${inWords(sessionSeconds)} is too short for a checkpoint: it takes about ${inWords(needed)} to start, make a step and save`
     : undefined

@@ -23,11 +23,21 @@ export function chooseBase(plan: Plan): Base | undefined {
       { code: 'refused_base', next: 'Leave quantization out, or choose a base in 16 bit' },
     )
   }
+  if (base.gated && !/^[0-9a-f]{40}$/.test(plan.revision)) {
+    throw new AppError(
+      'invalid',
+      `the plan's revision: ${base.id} is fetched through this service, by a commit, and ${plan.revision} is none`,
+      { code: 'refused_base', next: 'Leave revision out, or give the forty digits of a commit' },
+    )
+  }
   return base
 }
 
-/** What a person should know of a plan's base before hours are spent on it; one sentence each. */
-export function baseWarnings(plan: Plan): string[] {
+/**
+ * What a person should know of a plan's base before hours are spent on it; one sentence each.
+ * @param trouble why no session could have it now, where the service has to fetch it
+ */
+export function baseWarnings(plan: Plan, trouble: string | null): string[] {
   const base = baseNamed(plan.base)
   if (!base) {
     return [
@@ -41,9 +51,10 @@ export function baseWarnings(plan: Plan): string[] {
       : [
           `the base ${base.id} is taken at main, which may be another model tomorrow: pin a commit with --set revision=COMMIT`,
         ]),
-    ...(base.gated
+    ...(trouble === null ? [] : [`it would wait: ${trouble}`]),
+    ...(base.gated && base.sizeBytes !== null
       ? [
-          `the base ${base.id} asks for an accepted licence and a token, and none is handed to sessions: each must have HF_TOKEN already`,
+          `each session first downloads ${(base.sizeBytes / 1e9).toFixed(1)} GB of the base ${base.id}, which counts as its time`,
         ]
       : []),
   ]

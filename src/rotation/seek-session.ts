@@ -18,7 +18,7 @@ export async function seekSession(
     await store.settleStop(run.id)
     return undefined
   }
-  const trouble = await ports.storeTrouble(run)
+  const trouble = (await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run))
   if (trouble !== null) {
     await store.setWaiting(run.id, trouble)
     return undefined

@@ -27,6 +27,8 @@ export interface TickPorts {
   readonly personSeconds: number
   /** Why no session of this run could be started that would save what it trains; null when one could. */
   readonly storeTrouble: (run: Run) => Promise<string | null>
+  /** Why no session of this run could have the model that it trains on; null when one could. */
+  readonly baseTrouble: (run: Run) => Promise<string | null>
   readonly sealed: SealedSessions
   /** How old a reading of a provider's books may be while a run is open, in seconds. */
   readonly quotaMaxAgeSeconds: number

@@ -18,7 +18,7 @@ describe('the catalogue of bases', () => {
 
   it('offers an open copy in nf4 first, and no warning stands against it', () => {
     expect(chooseBase(trl())).toMatchObject({ stored: 'nf4', gated: false })
-    expect(baseWarnings(trl())).toEqual([])
+    expect(baseWarnings(trl(), null)).toEqual([])
   })
 
   it('lends a plan the commit of its own base, another one only when told', () => {
@@ -59,13 +59,34 @@ describe('a base', () => {
   it('may be a folder of the session’s machine, with a warning', () => {
     const plan = trl({ base: '/kaggle/input/mistral' })
     expect(chooseBase(plan)).toBeUndefined()
-    expect(baseWarnings(plan)).toEqual([expect.stringMatching(/nothing is known.*architecture/)])
+    expect(baseWarnings(plan, null)).toEqual([
+      expect.stringMatching(/nothing is known.*architecture/),
+    ])
   })
 
-  it.each([
-    ['taken at main', trl({ revision: 'main' }), /at main.*revision=COMMIT/],
-    ['behind a gate', trl({ base: official }), /licence and a token/],
-  ])('%s is warned of', (_why, plan, warning) => {
-    expect(baseWarnings(plan)).toEqual([expect.stringMatching(warning)])
+  it('taken at main is warned of', () => {
+    expect(baseWarnings(trl({ revision: 'main' }), null)).toEqual([
+      expect.stringMatching(/at main.*revision=COMMIT/),
+    ])
+  })
+
+  it('behind a gate tells what each session downloads, and first why the run would wait', () => {
+    const plan = trl({ base: official })
+    const download = expect.stringMatching(/downloads 14\.5 GB/)
+    expect(baseWarnings(plan, null)).toEqual([download])
+    expect(baseWarnings(plan, 'no licence')).toEqual([
+      expect.stringContaining('no licence'),
+      download,
+    ])
+  })
+
+  it('behind a gate is refused without a whole commit', () => {
+    for (const revision of ['main', 'v1', 'c170c70'])
+      expect(() => chooseBase(trl({ base: official, revision }))).toThrowError(
+        expect.objectContaining({
+          code: 'refused_base',
+          message: expect.stringContaining(revision),
+        }),
+      )
   })
 })

@@ -33,6 +33,7 @@ export async function tickWorld(options: WorldOptions = {}) {
   const troubles: unknown[] = []
   let ids = 0
   let storeTrouble: string | null = null
+  let baseTrouble: string | null = null
   const portsOver = (memory: RotationStore, provider: SessionProvider): TickPorts => ({
     store: memory,
     providers: new Map([[provider.name, provider]]),
@@ -53,6 +54,7 @@ export async function tickWorld(options: WorldOptions = {}) {
     quotaAsked: new Map(),
     personSeconds: 100,
     storeTrouble: async () => storeTrouble,
+    baseTrouble: async () => baseTrouble,
     sealed: { follow: async (session) => session, collect: async () => undefined },
   })
   const ports = portsOver(store, kaggle.provider)
@@ -72,6 +74,9 @@ export async function tickWorld(options: WorldOptions = {}) {
     troubles,
     setStoreTrouble: (why: string | null) => {
       storeTrouble = why
+    },
+    setBaseTrouble: (why: string | null) => {
+      baseTrouble = why
     },
     portsOver,
     run,

@@ -485,6 +485,19 @@ it('starts no session while the store could not keep what it trains, and says wh
   expect((await world.run()).waiting).toBeNull()
 })
 
+it('starts no session while none could have its base, holds nothing against the run, and says why', async () => {
+  await using world = await tickWorld()
+  world.setBaseTrouble('accept the licence first')
+  await world.tick()
+  await world.tick()
+  expect(await world.sessions()).toEqual([])
+  expect(await world.run()).toMatchObject({ waiting: 'accept the licence first', failures: 0 })
+  world.setBaseTrouble(null)
+  await world.tick()
+  expect((await world.sessions()).length).toBe(1)
+  expect((await world.run()).waiting).toBeNull()
+})
+
 describe('a session that a person starts', () => {
   const colab = () =>
     tickWorld({ accounts: [accountOf('cris', { provider: 'colab', automation: 'person' })] })
