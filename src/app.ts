@@ -12,6 +12,7 @@ import { trlPythons } from './app/trl-pythons.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
+import { mountedBase } from './control/mounted-base.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
 import { startBeat } from './daemon/heart.ts'
@@ -155,6 +156,7 @@ export async function startService(options: ServiceOptions) {
         return (await artifacts.direct?.data.missing(run.datasetVersion)) ?? null
       },
       baseTrouble: (run) => hub.bases.trouble(run.plan),
+      mountedBase,
       sealed,
       personSeconds: config.RODIZIO_PERSON_SECONDS,
     }

@@ -9,6 +9,7 @@ import type { Account } from '../rotation/account.ts'
 import { balanceSeconds, type LedgerEntry } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import { weekOf } from '../rotation/week.ts'
+import { mountedBase } from './mounted-base.ts'
 import type { NamedDataset } from './reads.ts'
 import { type LongRows, runWarnings } from './run-warnings.ts'
 
@@ -47,7 +48,11 @@ export async function runOutlook(
 ): Promise<Outlook> {
   const plan = Plan.parse(run.plan)
   const train = (await ports.dataset(run.datasetVersion))?.train ?? { rows: 0, bytes: 0 }
-  const accounts = (await ports.accounts()).filter(({ emulated }) => emulated === ports.emulated)
+  const only = mountedBase(run)?.provider
+  const accounts = (await ports.accounts()).filter(
+    ({ emulated, provider }) =>
+      emulated === ports.emulated && (only === undefined || provider === only),
+  )
   const longest = Math.max(0, ...accounts.map(({ maxSessionSeconds }) => maxSessionSeconds))
   const sessionSeconds = Math.min(
     run.options.sessionSeconds ?? Number.POSITIVE_INFINITY,
@@ -73,6 +78,7 @@ export async function runOutlook(
       longRows,
       sessionSeconds,
       accounts: accounts.length,
+      only,
       weekSeconds,
       predictions,
     }),

@@ -2,6 +2,7 @@ import { baseNamed } from '../notebooks/catalogue.ts'
 import { fewTokens, startOf, t4 } from '../notebooks/figures.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import type { Predictions } from '../notebooks/train-recipe.ts'
+import type { ProviderName } from '../rotation/account.ts'
 import type { Run } from '../rotation/run.ts'
 
 /** Rows that look longer than the plan takes, and the line of the first one, counted from 1. */
@@ -19,7 +20,10 @@ export interface RunFacts {
   /** Undefined where nobody has looked. */
   readonly longRows: LongRows | undefined
   readonly sessionSeconds: number
+  /** Those that the run can use. */
   readonly accounts: number
+  /** The provider that alone has the run's base. */
+  readonly only: ProviderName | undefined
   /** What all accounts together may still plan this week. */
   readonly weekSeconds: number
   readonly predictions: Predictions
@@ -49,8 +53,12 @@ const noAdapter = ({ plan }: RunFacts): string | undefined =>
     ? 'the engine dry makes no adapter: it is a rehearsal with a small character model'
     : undefined
 
-const noAccount = ({ accounts }: RunFacts): string | undefined =>
-  accounts === 0 ? 'no account lends GPU time yet: rodizio accounts add' : undefined
+function noAccount({ accounts, only }: RunFacts): string | undefined {
+  if (accounts > 0) return undefined
+  return only === undefined
+    ? 'no account lends GPU time yet: rodizio accounts add'
+    : `no account at ${only} lends GPU time, and the base is mounted there alone: rodizio accounts add NAME --provider ${only}`
+}
 
 function longRows({ plan, longRows }: RunFacts): string | undefined {
   if (!longRows || longRows.count === 0) return undefined

@@ -135,6 +135,17 @@ describe('what speaks against a run', () => {
     expect(predictions.sessions.source).toContain('8.5 min to start each (assumed: 14.5 GB')
   })
 
+  it('is for a base that Kaggle mounts that only accounts there count', async () => {
+    const plan = { base: 'kaggle:owner/model/pytorch/small/1' }
+    const here = accountOf('here', { provider: 'local' })
+    const { warnings } = await outlook({ plan, accounts: [here] })
+    expect(warnings).toEqual([
+      expect.stringMatching(/no account at kaggle/),
+      expect.stringMatching(/only sessions at Kaggle/),
+    ])
+    expect((await outlook({ plan, accounts: [here, accountOf('ana')] })).warnings).toHaveLength(1)
+  })
+
   it('is for the engine dry that it makes no adapter, and rows cut by characters', async () => {
     const { warnings } = await outlook({ engine: 'dry', answers: ['b'.repeat(2100)] })
     expect(warnings).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { baseNamed, catalogue } from '../../src/notebooks/catalogue.ts'
+import { baseNamed, catalogue, mountedModel } from '../../src/notebooks/catalogue.ts'
 import { baseWarnings, chooseBase } from '../../src/notebooks/choose-base.ts'
 import { type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
 
@@ -62,6 +62,30 @@ describe('a base', () => {
     expect(baseWarnings(plan, null)).toEqual([
       expect.stringMatching(/nothing is known.*architecture/),
     ])
+  })
+
+  it('may be a model that Kaggle mounts, its version in its name, with a warning', () => {
+    const plan = trl({ base: 'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1' })
+    expect(mountedModel(plan.base)).toEqual({
+      platform: 'kaggle',
+      source: 'mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1',
+      version: '1',
+    })
+    expect(plan.revision).toBe('1')
+    expect(chooseBase(plan)).toBeUndefined()
+    expect(baseWarnings(plan, null)).toEqual([expect.stringMatching(/only sessions at Kaggle/)])
+  })
+
+  it.each([
+    'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf', // without a version it is another model tomorrow
+    'kaggle:mistral-ai/mistral',
+    'kaggle:a/b/c/../1',
+    'kaggle:a/b/c/d/1/e',
+  ])('named %s is none that Kaggle could mount', (base) => {
+    expect(mountedModel(base)).toBeUndefined()
+    expect(() => chooseBase(trl({ base }))).toThrowError(
+      expect.objectContaining({ next: expect.stringContaining('kaggle:OWNER/MODEL') }),
+    )
   })
 
   it('taken at main is warned of', () => {

@@ -17,6 +17,7 @@ export interface WorldOptions {
   readonly runs?: readonly Run[]
   readonly script?: Script[]
   readonly emulated?: boolean
+  readonly mountedBase?: TickPorts['mountedBase']
 }
 
 /** The rotation over a real store, a scripted provider, and a clock that stands still; gone at the end of the block. */
@@ -55,6 +56,7 @@ export async function tickWorld(options: WorldOptions = {}) {
     personSeconds: 100,
     storeTrouble: async () => storeTrouble,
     baseTrouble: async () => baseTrouble,
+    mountedBase: options.mountedBase ?? (() => null),
     sealed: { follow: async (session) => session, collect: async () => undefined },
   })
   const ports = portsOver(store, kaggle.provider)
