@@ -1,6 +1,8 @@
-import { fewTokens, t4Of } from '../notebooks/figures.ts'
+import { baseNamed } from '../notebooks/catalogue.ts'
+import { fewTokens, startOf, t4Of } from '../notebooks/figures.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import type { Predictions } from '../notebooks/train-recipe.ts'
+import type { ProviderName } from '../rotation/account.ts'
 import type { Run } from '../rotation/run.ts'
 
 /** Rows that look longer than the plan takes, and the line of the first one, counted from 1. */
@@ -18,7 +20,10 @@ export interface RunFacts {
   /** Undefined where nobody has looked. */
   readonly longRows: LongRows | undefined
   readonly sessionSeconds: number
+  /** Those that the run can use. */
   readonly accounts: number
+  /** The provider that alone has the run's base. */
+  readonly only: ProviderName | undefined
   /** What all accounts together may still plan this week. */
   readonly weekSeconds: number
   readonly predictions: Predictions
@@ -60,8 +65,12 @@ const slowDropout = ({ plan }: RunFacts): string | undefined =>
     ? `Unsloth is fast without dropout, and the plan has ${plan.loraDropout}: --set loraDropout=0`
     : undefined
 
-const noAccount = ({ accounts }: RunFacts): string | undefined =>
-  accounts === 0 ? 'no account lends GPU time yet: rodizio accounts add' : undefined
+function noAccount({ accounts, only }: RunFacts): string | undefined {
+  if (accounts > 0) return undefined
+  return only === undefined
+    ? 'no account lends GPU time yet: rodizio accounts add'
+    : `no account at ${only} lends GPU time, and the base is mounted there alone: rodizio accounts add NAME --provider ${only}`
+}
 
 function longRows({ plan, longRows }: RunFacts): string | undefined {
   if (!longRows || longRows.count === 0) return undefined
@@ -108,7 +117,10 @@ function shortSession({ run, plan, tokensPerRow, sessionSeconds, predictions }: 
   const step = speed === null ? stepSeconds : (batchOf(plan) * tokensPerRow) / speed
   // It leaves while twice its slowest step still fits, and so makes its first one only when three do.
   const needed =
-    3 * step + (speed === null ? 0 : t4Of(plan.engine).startSeconds.likely + saveSeconds)
+    3 * step +
+    (speed === null
+      ? 0
+      : startOf(plan.engine, baseNamed(plan.base)?.sizeBytes ?? null).likely + saveSeconds)
   return sessionSeconds < needed
     ? `a session of ${inWords(sessionSeconds)} is too short for a checkpoint: it takes about ${inWords(needed)} to start, make a step and save`
     : undefined

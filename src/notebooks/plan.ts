@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseNamed, catalogue } from './catalogue.ts'
+import { baseNamed, catalogue, mountedModel } from './catalogue.ts'
 
 export const Engine = z.enum(['dry', 'trl', 'unsloth'])
 export type Engine = z.infer<typeof Engine>
@@ -100,13 +100,13 @@ const defaults: Record<Engine, Defaults> = {
 }
 
 /** The whole plan of a run: the engine's defaults, the overrides on top, the run's own facts; the base
- * at the commit of the catalogue unless told otherwise. Throws ZodError where a value is out of range. */
+ * at the commit of the catalogue, or the version in its name, unless told otherwise. Throws ZodError where a value is out of range. */
 export function planFor(engine: Engine, overrides: PlanOverrides, facts: PlanFacts): Plan {
   const given = Object.fromEntries(
     Object.entries(PlanOverrides.parse(overrides)).filter(([, value]) => value !== undefined),
   )
   const whole = { ...defaults[engine], ...given }
-  const revision = baseNamed(whole.base)?.revision ?? 'main'
+  const revision = baseNamed(whole.base)?.revision ?? mountedModel(whole.base)?.version ?? 'main'
   const { fromAdapter, ...rest } = facts
   const begun = fromAdapter === undefined ? {} : { fromAdapter } // no field at all in a plan without one
   return Plan.parse({ revision, ...whole, engine, ...rest, ...begun })

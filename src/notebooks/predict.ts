@@ -1,6 +1,6 @@
 import { baseNamed, isFolder } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
-import { t4Of } from './figures.ts'
+import { startOf, t4Of } from './figures.ts'
 import type { Plan } from './plan.ts'
 import type { Predictions } from './train-recipe.ts'
 
@@ -25,7 +25,8 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   const base = isFolder(plan.base) ? `the base in ${plan.base}` : `${plan.base} at ${plan.revision}`
   const gpus = plan.engine === 'unsloth' ? 'one GPU' : 'one GPU, or two alike'
   const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, ${gpus}`
-  if (!baseNamed(plan.base)) {
+  const known = baseNamed(plan.base)
+  if (!known) {
     const none = noFigure('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
@@ -34,7 +35,8 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   const tokens = plan.targetSteps * plan.batchSize * plan.accumulation * workload.row.tokens
   const at = (speed: number): number => tokens / speed / 3600
   const [quick, likely, slow] = [at(high), at(usual), at(low)]
-  const useful = Math.max(0.05, workload.sessionHours - t4.startSeconds.likely / 3600)
+  const begin = startOf(plan.engine, known.sizeBytes)
+  const useful = Math.max(0.05, workload.sessionHours - begin.likely / 3600)
   const { sessionSteps } = workload
   const least = sessionSteps === null ? 1 : Math.ceil(plan.targetSteps / sessionSteps)
   const sessions = (hours: number): number => Math.max(least, Math.ceil(hours / useful))
@@ -63,7 +65,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
       high: sessions(slow),
       unit: 'sessions',
       text: `${sessions(likely)} of ${inWords(workload.sessionHours)} (${sessions(quick)} to ${sessions(slow)})`,
-      source: `the hours, and ${t4.startSeconds.likely / 60} min to start each (${t4.startSeconds.source})`,
+      source: `the hours, and ${begin.likely / 60} min to start each (${begin.source})`,
     },
   }
 }

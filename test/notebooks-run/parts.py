@@ -295,6 +295,13 @@ class Base(unittest.TestCase):
         with self.assertRaisesRegex(harness.Refusal, 'llama.*only mistral'):
             base.load_base_config(dict(PLAN, base=str(other)))
 
+    def test_one_that_was_brought_to_a_folder_keeps_its_name_in_the_adapter(self):
+        plan = dict(PLAN, base='owner/gated', revision='c' * 40, quantization='none')
+        config, tokenizer = base.load_base_config(plan, BASE)
+        self.assertEqual(tokenizer.chat_template, base.MISTRAL_TEMPLATE)
+        model = adapter.add_adapter(plan, base.load_base(plan, config, None, BASE))
+        self.assertEqual(model.peft_config['default'].base_model_name_or_path, 'owner/gated')
+
     def test_an_adapter_is_loaded_by_peft_alone(self):
         config, tokenizer = base.load_base_config(PLAN)
         plan = dict(PLAN, quantization='none')

@@ -22,23 +22,25 @@ MISTRAL_TEMPLATE = (
 )
 
 
-def load_base_config(plan):
-    """The base's configuration and its tokenizer with our template."""
+def load_base_config(plan, folder=None):
+    """The base's configuration and its tokenizer with our template; from `folder`, where it has
+    been brought there."""
     from transformers import AutoConfig, AutoTokenizer
-    config = AutoConfig.from_pretrained(plan['base'], revision=plan['revision'])
+    source = folder or plan['base']
+    config = AutoConfig.from_pretrained(source, revision=plan['revision'])
     if config.model_type != 'mistral':
         raise harness.Refusal('refused_plan', 'base is %s, of the architecture %s: only mistral '
                               'has a training template here' % (plan['base'], config.model_type))
-    tokenizer = AutoTokenizer.from_pretrained(plan['base'], revision=plan['revision'])
+    tokenizer = AutoTokenizer.from_pretrained(source, revision=plan['revision'])
     tokenizer.chat_template = MISTRAL_TEMPLATE
     tokenizer.pad_token = PAD
     tokenizer.padding_side = 'right'
     return config, tokenizer
 
 
-def load_base(plan, config, half, gpu=0):
-    """The base in the plan's quantization, whole on the GPU of that number; a copy that is in 4 bit
-    already stays as it is."""
+def load_base(plan, config, half, gpu=0, folder=None):
+    """The base in the plan's quantization, under the plan's name wherever its files are, whole on
+    the GPU of that number; a copy that is in 4 bit already stays as it is."""
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     more = {}
@@ -60,7 +62,9 @@ def load_base(plan, config, half, gpu=0):
         more['device_map'] = {'': gpu}
         torch.cuda.reset_peak_memory_stats()
     model = AutoModelForCausalLM.from_pretrained(
-        plan['base'], revision=plan['revision'], config=config, dtype=dtype,
+        folder or plan['base'], revision=plan['revision'], config=config, dtype=dtype,
         attn_implementation='sdpa', **more)
+    # What an adapter names as its base.
+    model.name_or_path = model.config.name_or_path = plan['base']
     model.config.use_cache = False
     return model
