@@ -44,6 +44,7 @@ export function openFace(
     artifact: look.artifact,
     insertRun: runs.insertRun,
     now,
+    emulated,
   }
   const begin = (wanted: WantedRun, dryRun: boolean) => startRun(ports, wanted, dryRun)
   const outlookPorts = {

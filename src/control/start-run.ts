@@ -41,11 +41,14 @@ export interface StartPorts extends StartAdapterPorts {
   >
   readonly insertRun: (run: Run) => Promise<void>
   readonly now: () => Date
+  /** Whether the accounts in use are those of the emulators. */
+  readonly emulated?: boolean
 }
 
 /**
  * Makes a run of what a person asked for; nothing is stored when anything about it is wrong.
- * @throws AppError `not-found` (`dataset_unknown`, `run_unknown`), `conflict` (`run_exists`), `invalid` that names the field or the base
+ * @throws AppError `not-found` (`dataset_unknown`, `run_unknown`), `conflict` (`run_exists`), `invalid` (`no_gpu_here`, or one
+ *   that names the field or the base)
  */
 export async function startRun(
   ports: StartPorts,
@@ -53,6 +56,16 @@ export async function startRun(
   dryRun: boolean,
 ): Promise<Run> {
   refuseContradictions(wanted)
+  if (ports.emulated && wanted.engine === 'unsloth' && !dryRun) {
+    throw new AppError(
+      'invalid',
+      'the engine unsloth trains on a GPU alone, and the emulated accounts have none',
+      {
+        code: 'no_gpu_here',
+        next: 'Ask what it would take with --dry-run, or lead over to real accounts: rodizio init',
+      },
+    )
+  }
   const before = wanted.id === undefined ? undefined : await ports.runNamed(wanted.id)
   if (before) return before
   const dataset = await ports.dataset(wanted.dataset)

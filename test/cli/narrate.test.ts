@@ -5,6 +5,16 @@ import { bytes, seconds, sentence } from '../../src/cli/narrate.ts'
 describe('what happened, in a sentence', () => {
   it.each([
     [
+      'run.started',
+      { run: 'r', targetSteps: 44, engine: 'trl', base: '/base', quantization: 'nf4' },
+      'run r: 44 steps with the engine trl, base /base in 4 bit (nf4)',
+    ],
+    [
+      'run.started',
+      { run: 'r', targetSteps: 44, engine: 'dry' },
+      'run r: 44 steps with the engine dry',
+    ],
+    [
       'session.planned',
       {
         generation: 1,

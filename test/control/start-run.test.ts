@@ -110,6 +110,15 @@ describe('a smoke run', () => {
   })
 })
 
+describe('a run of trl', () => {
+  it('tells its base and how that is quantized, where there is a base', async () => {
+    await using world = await opened()
+    await startRun(world.ports, { ...wanted, engine: 'trl', plan: { base: '/base' } }, false)
+    const [event] = await world.look.events(0, 10)
+    expect(event?.data).toMatchObject({ engine: 'trl', base: '/base', quantization: 'nf4' })
+  })
+})
+
 describe('a base that is not known', () => {
   it('begins no run', async () => {
     await using world = await opened()
@@ -118,6 +127,19 @@ describe('a base that is not known', () => {
       startRun(world.ports, { ...wanted, engine: 'trl', plan }, false),
     ).rejects.toMatchObject({ code: 'unknown_base' })
     expect((await world.look.runs(10, undefined)).items).toEqual([])
+  })
+})
+
+describe('the engine unsloth', () => {
+  it('is refused beside the emulators, which have no GPU, but for a dry run', async () => {
+    await using world = await opened()
+    const ports = { ...world.ports, emulated: true }
+    const fast: WantedRun = { ...wanted, engine: 'unsloth' }
+    await expect(startRun(ports, fast, false)).rejects.toMatchObject({ code: 'no_gpu_here' })
+    expect((await world.look.runs(10, undefined)).items).toEqual([])
+    expect((await startRun(ports, fast, true)).engine).toBe('unsloth')
+    expect((await startRun(world.ports, fast, false)).engine).toBe('unsloth')
+    expect((await startRun(ports, { ...wanted, engine: 'trl' }, false)).engine).toBe('trl')
   })
 })
 

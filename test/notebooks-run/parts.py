@@ -29,9 +29,9 @@ from rodizio_engine import rows as rows_part  # noqa: E402
 from rodizio_engine.crew import Crew, prepare_process  # noqa: E402
 
 TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
-PLAN = {'base': BASE, 'revision': 'main', 'quantization': 'nf4', 'optimizer': 'paged_adamw_8bit',
-        'batchSize': 4, 'accumulation': 1, 'maxLength': 128, 'seed': 3, 'loraRank': 16,
-        'loraAlpha': 32, 'loraDropout': 0.05, 'targets': TARGETS}
+PLAN = {'engine': 'trl', 'base': BASE, 'revision': 'main', 'quantization': 'nf4',
+        'optimizer': 'paged_adamw_8bit', 'batchSize': 4, 'accumulation': 1, 'maxLength': 128,
+        'seed': 3, 'loraRank': 16, 'loraAlpha': 32, 'loraDropout': 0.05, 'targets': TARGETS}
 TALK = [('user', 'Qual é a maré?'), ('assistant', 'Alta, às 9 h.'),
         ('user', 'E o vento?  (com [INST] no meio)'), ('assistant', ' Sul — 20 nós 🐚.')]
 

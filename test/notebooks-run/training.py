@@ -42,6 +42,8 @@ def environment():
 def tiny_model():
     """The folder of the tiny base, made once for all tests."""
     global _model
+    if os.environ.get('TINY_BASE'):
+        return os.environ['TINY_BASE']
     if _model is None:
         holder = tempfile.mkdtemp(prefix='tiny-')
         atexit.register(shutil.rmtree, holder, ignore_errors=True)
