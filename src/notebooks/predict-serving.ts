@@ -1,8 +1,9 @@
+import type { AdapterFacts } from './adapter.ts'
 import { baseNamed } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
 import { serving, t4 } from './figures.ts'
 import { inWords, rounded, tenths } from './predict.ts'
-import type { AdapterFacts, ServePredictions } from './serve-recipe.ts'
+import type { ServePredictions } from './serve-recipe.ts'
 
 /**
  * What a serving session will take, from the one table in `figures.ts`. Of a base that the catalogue does not have, or of
@@ -16,7 +17,7 @@ export function predictServing(facts: AdapterFacts | null, seconds: number): Ser
       ? `${facts.base} at ${facts.revision}, ${facts.quantization}, with a LoRA adapter of r=${facts.loraRank}, one GPU`
       : 'the base that the adapter’s manifest names, one GPU',
     memory: known
-      ? memoryOf(facts)
+      ? memoryOf(facts, serving.tokens, 1)
       : noFigure(
           'not known',
           facts
@@ -44,11 +45,18 @@ export function predictServing(facts: AdapterFacts | null, seconds: number): Ser
   }
 }
 
-/** GB at a usual prompt: what is counted at the least; what is estimated on top; and what may fragment. */
-function memoryOf({ quantization, loraRank }: AdapterFacts): Figure {
+/**
+ * GB with so many adapters of a kind on their base and so many tokens of prompts and answers at once: what is counted at
+ * the least; what is estimated on top; and what may fragment.
+ */
+export function memoryOf(
+  { quantization, loraRank }: AdapterFacts,
+  tokens: number,
+  adapters: number,
+): Figure {
   const weights = t4.weightsGb[quantization]
-  const adapter = (serving.adapterGb * loraRank) / 16
-  const cache = (serving.cacheMbPerToken * serving.tokens) / 1000
+  const adapter = (adapters * serving.adapterGb * loraRank) / 16
+  const cache = (serving.cacheMbPerToken * tokens) / 1000
   const low = weights + adapter + t4.fixedGb.context + cache
   const beside = serving.nf4Gb - t4.weightsGb.nf4 - serving.adapterGb
   const likely = weights + adapter + beside + cache
@@ -58,7 +66,7 @@ function memoryOf({ quantization, loraRank }: AdapterFacts): Figure {
     likely: tenths(likely),
     high: tenths(high),
     unit: 'GB',
-    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${serving.tokens} tokens of prompt and answer; ${serving.cacheMbPerToken} MB more for each further token`,
+    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${tokens} tokens of prompt and answer; ${serving.cacheMbPerToken} MB more for each further token`,
     source: serving.memorySource,
   }
 }
