@@ -107,7 +107,8 @@ def main():
     tokenizer.chat_template = MISTRAL_TEMPLATE
 
     def length_of(turns):
-        return len(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)['input_ids'])
+        made = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)
+        return len(made['input_ids'])
 
     row = row_of(tokenizer, int(tokens), length_of)
     (folder / 'train.jsonl').write_text(4 * (json.dumps(row) + '\n'), encoding='utf-8')
