@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { inWords, serviceAddress } from './app/address.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
+import { openHub } from './app/hub.ts'
 import { openProviders, type Providers } from './app/providers.ts'
 import { openReal, type Real } from './app/real.ts'
 import { openSealed } from './app/sealed.ts'
@@ -11,6 +12,7 @@ import { trlPythons } from './app/trl-pythons.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
+import { mountedBase } from './control/mounted-base.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
 import { startBeat } from './daemon/heart.ts'
@@ -25,6 +27,7 @@ import type { TickPorts } from './rotation/tick-ports.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
+export { keepHubToken } from './app/hub.ts'
 export { whoIs } from './app/providers.ts'
 export { trlPythons } from './app/trl-pythons.ts'
 export { serverTime } from './providers/server-time.ts'
@@ -97,7 +100,8 @@ export async function startService(options: ServiceOptions) {
       google: providers.google,
       sessionUrl: address.forTransfers,
     })
-    const { app, begin } = openFace(storage, providers, artifacts, {
+    const hub = openHub(storage, artifacts, { config, clock })
+    const { app, begin } = openFace(storage, providers, artifacts, hub, {
       version: options.version,
       ready: () => ready,
       unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
@@ -124,7 +128,7 @@ export async function startService(options: ServiceOptions) {
       if (error instanceof AppError && error.code === 'no_address') return
       log.warn({ event: 'tick.trouble', message: messageOf(error), ...about })
     }
-    const sealed = openSealed(storage, artifacts, { now, trouble })
+    const sealed = openSealed(storage, artifacts, { now, trouble, bases: hub.bases })
     const ticks: TickPorts = {
       store: rotation,
       providers: providers.byName,
@@ -151,6 +155,8 @@ export async function startService(options: ServiceOptions) {
         if (why !== null || providers.reach() !== 'sealed') return why
         return (await artifacts.direct?.data.missing(run.datasetVersion)) ?? null
       },
+      baseTrouble: (run) => hub.bases.trouble(run.plan),
+      mountedBase,
       sealed,
       personSeconds: config.RODIZIO_PERSON_SECONDS,
     }

@@ -67,6 +67,12 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     return parse(schema, await response.json())
   }
 
+  const put = async <T extends z.ZodType>(path: string, body: unknown, schema: T) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await send(path, { method: 'PUT', headers, body: JSON.stringify(body) })
+    return parse(schema, await response.json())
+  }
+
   const remove = async <T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> =>
     parse(schema, await (await send(path, { method: 'DELETE' })).json())
 
@@ -106,6 +112,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),
     loginStatus: () => read('/v1/logins/google', wire.LoginStatus),
     endLogin: () => remove('/v1/logins/google', wire.LoginStatus),
+    keepHubToken: (token: string) => put('/v1/logins/hub', { token }, wire.HubStatus),
+    hubStatus: () => read('/v1/logins/hub', wire.HubStatus),
+    forgetHubToken: () => remove('/v1/logins/hub', wire.HubStatus),
     budget: () => all('/v1/budget', wire.Budget),
   }
 }

@@ -273,6 +273,22 @@ export const LoginStatus = z.object({
 })
 export type LoginStatus = z.infer<typeof LoginStatus>
 
+export const HubToken = z.object({
+  token: z
+    .string()
+    .min(1)
+    .max(300)
+    .describe('a read token; proved by a live call before it is stored'),
+})
+
+export const HubStatus = z.object({
+  state: z.enum(['none', 'good', 'refused']),
+  hub: z.string().describe('the address of the hub that it is for'),
+  user: z.string().nullable(),
+  role: z.string().nullable().describe('what it may do, in the hub’s own word: read is enough'),
+})
+export type HubStatus = z.infer<typeof HubStatus>
+
 export const Budget = z.object({
   account: z.string(),
   provider: z.string(),

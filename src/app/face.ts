@@ -6,7 +6,9 @@ import { sessionDesk } from '../control/session-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
 import { httpApp } from '../http/app.ts'
+import type { Plan } from '../notebooks/plan.ts'
 import type { Artifacts } from './artifacts.ts'
+import type { Hub } from './hub.ts'
 import type { Providers } from './providers.ts'
 import type { Storage } from './storage.ts'
 
@@ -17,11 +19,15 @@ export interface FaceOptions {
   readonly now: () => Date
 }
 
+/** Who asks before anything begins waits so long for the hub. */
+const dryRunMs = 20_000
+
 /** The use cases on their ports, and the HTTP face on the use cases. */
 export function openFace(
   storage: Storage,
   providers: Providers,
   kept: Artifacts,
+  hub: Hub,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -32,6 +38,7 @@ export function openFace(
     gate,
     checkpoints,
     adapters,
+    bases: hub.bases,
     ways,
     dataWays: urls,
     now,
@@ -52,6 +59,8 @@ export function openFace(
     accounts: look.accounts,
     ledger: look.ledger,
     readTrain: (version: string) => storage.files.read(version, 'train.jsonl'),
+    baseTrouble: (plan: Plan, isPatient: boolean) =>
+      isPatient ? hub.bases.trouble(plan, dryRunMs) : hub.bases.trouble(plan),
     emulated,
     now,
   }
@@ -71,6 +80,7 @@ export function openFace(
     artifactPath: (runId, label, generation) =>
       kept.pathOf(artifactPrefix(runId, label, generation)),
     google: google?.signIn,
+    hub: hub.access,
     importData: storage.importData,
     addAccount: (wanted) => addAccount(accounts, wanted, emulated),
     testAccount: (name) => testAccount(name, accounts, providers.prove),

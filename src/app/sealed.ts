@@ -2,13 +2,14 @@ import { type SealedDesk, sealedDesk } from '../control/sealed-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import type { TickPorts } from '../rotation/tick-ports.ts'
 import type { Artifacts } from './artifacts.ts'
+import type { Hub } from './hub.ts'
 import type { Storage } from './storage.ts'
 
 /** The desk for sessions that cannot reach this service. Without a store that they reach by themselves there are none. */
 export function openSealed(
   storage: Storage,
   { direct, artifacts, checkpoints, adapters, ways, full }: Artifacts,
-  { now, trouble }: Pick<TickPorts, 'now' | 'trouble'>,
+  { now, trouble, bases }: Pick<TickPorts, 'now' | 'trouble'> & Pick<Hub, 'bases'>,
 ): SealedDesk {
   const { gate, dataFiles } = storage
   if (!direct) return none
@@ -16,6 +17,7 @@ export function openSealed(
     gate,
     checkpoints,
     adapters,
+    bases,
     artifacts,
     ways,
     dataWays: ways,

@@ -12,6 +12,7 @@ import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
+import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { migrate } from '../store/migrate.ts'
 import { reads } from '../store/reads.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -58,6 +59,7 @@ export async function openStorage(
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
       signIns: signInRows(db, key, now),
+      hubTokens: hubTokenRows(db, key, now),
       rotation: rotationStore(db, now),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
         const imported = await importDataset(body, await files.stage(), strict)

@@ -2,10 +2,15 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
+import { rodizioClient } from '../api/client.ts'
+import type { HubStatus } from '../api/schemas.ts'
 import type { Config } from '../config/schema.ts'
+import { readServiceFile, readToken } from '../config/service-file.ts'
 import { AppError } from '../lib/errors.ts'
 import { providerRules } from '../rotation/account.ts'
+import { askSecret } from './ask-secret.ts'
 import type { Context } from './context.ts'
+import { givenHubToken, toldOfHub } from './hub-token.ts'
 
 interface InitFlags {
   publicUrl?: string
@@ -35,11 +40,13 @@ export function initCommand(program: Command, context: Context): void {
       }
       const answers = await ask(config, flags)
       const proof = await prove(config, answers)
+      const hub = answers.hubToken && (await keepHubToken(context, answers.hubToken))
       mkdirSync(dirname(config.file), { recursive: true, mode: 0o700 })
       writeFileSync(config.file, commented(answers), { mode: 0o600 })
-      context.answer({ file: config.file, kaggle: proof }, () =>
+      context.answer({ file: config.file, kaggle: proof, hub: hub || null }, () =>
         [
           proof,
+          ...(hub ? [toldOfHub(hub)] : []),
           `Written: ${config.file} (only you can read it)`,
           '',
           'Next:',
@@ -62,14 +69,27 @@ interface Answers {
   readonly username: string | undefined
   readonly key: string | undefined
   readonly token: string | undefined
+  /** Never written to the file: the service stores it encrypted. */
+  readonly hubToken: string | undefined
 }
 
 async function ask(config: Config, flags: InitFlags): Promise<Answers> {
+  const answers = await askOpenly(config, flags)
+  if (flags.yes || !process.stdin.isTTY || answers.hubToken !== undefined) return answers
+  process.stdout.write(
+    `\nBases that ask for an accepted licence: a read token from ${config.RODIZIO_HUB_URL}/settings/tokens. Empty skips.\n`,
+  )
+  const hubToken = await askSecret('  Token (hf_…, not shown as you type): ')
+  return { ...answers, hubToken: hubToken || undefined }
+}
+
+async function askOpenly(config: Config, flags: InitFlags): Promise<Answers> {
   const given: Answers = {
     publicUrl: flags.publicUrl ?? config.RODIZIO_PUBLIC_URL,
     username: config.KAGGLE_USERNAME,
     key: config.KAGGLE_KEY,
     token: config.KAGGLE_API_TOKEN,
+    hubToken: givenHubToken(config)?.token,
   }
   if (flags.yes || !process.stdin.isTTY) return given
   const prompt = createInterface({ input: process.stdin, output: process.stdout })
@@ -87,10 +107,27 @@ async function ask(config: Config, flags: InitFlags): Promise<Answers> {
       '\nNotebooks at Kaggle report to this service: it needs an address they can reach.\n',
     )
     const publicUrl = await question('  Public URL (https://…): ', given.publicUrl)
-    return { publicUrl, username, key, token }
+    return { ...given, publicUrl, username, key, token }
   } finally {
     prompt.close()
   }
+}
+
+/** Stores the token by the service that has the data folder, or in a folder that none has. */
+async function keepHubToken(context: Context, token: string): Promise<HubStatus> {
+  const config = context.config()
+  const service = readServiceFile(config.RODIZIO_DATA_DIR)
+  const admin = readToken(config.RODIZIO_DATA_DIR)
+  if (service && admin !== undefined) {
+    const client = rodizioClient({ url: service.url, token: admin })
+    const answers = await client.health().then(
+      () => true,
+      () => false, // it is down, and left its note behind
+    )
+    if (answers) return client.keepHubToken(token)
+  }
+  const { keepHubToken: keep } = await import('../app.ts')
+  return keep(config, context.root, token)
 }
 
 /** A live call with the credentials. @throws AppError in Kaggle's own terms when they do not work */

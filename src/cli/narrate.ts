@@ -73,6 +73,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'google.signed_in': () => 'signed in at Google: checkpoints can go to Drive',
   'google.signed_out': (d) =>
     `${d.asked === true ? 'signed out of Google, as asked' : 'the sign-in at Google is over'}: sessions go on with what they hold; sign in again with rodizio login google`,
+  'hub.signed_in': (d) =>
+    `the hub of models knows the token of ${word(d, 'user')}: gated bases can be fetched`,
+  'hub.signed_out': (d) =>
+    `${d.asked === true ? 'the token for the hub of models is forgotten, as asked' : 'the hub of models takes the token no longer'}: runs on gated bases wait for another one, given with rodizio login hub`,
   'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
 }
 

@@ -92,6 +92,18 @@ export const settings = {
     z.string().min(1).default('Rodizio'),
     'Folder in Drive that holds everything of this service',
   ),
+  RODIZIO_HUB_URL: setting(
+    webAddress.default('https://huggingface.co').transform((url) => url.replace(/\/+$/, '')),
+    'Where the hub of models answers, for bases that ask for an accepted licence',
+  ),
+  RODIZIO_HUB_TOKEN: secret(
+    z.string().min(1).optional(),
+    'Read token of the hub, taken by rodizio login hub and init, which store it encrypted',
+  ),
+  HF_TOKEN: secret(
+    z.string().min(1).optional(),
+    'The same, as the hub’s own tools name it; RODIZIO_HUB_TOKEN goes first',
+  ),
   GOOGLE_CLIENT_FILE: setting(
     z.string().min(1).optional(),
     'Client of your own at Google (type: TVs and limited input devices): its JSON file from the Google Cloud console',

@@ -9,6 +9,7 @@ import type { Account } from '../rotation/account.ts'
 import { balanceSeconds, type LedgerEntry } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import { weekOf } from '../rotation/week.ts'
+import { mountedBase } from './mounted-base.ts'
 import type { NamedDataset } from './reads.ts'
 import { type LongRows, runWarnings } from './run-warnings.ts'
 
@@ -18,6 +19,8 @@ export interface OutlookPorts {
   readonly ledger: (account: string, from: Date) => Promise<readonly LedgerEntry[]>
   /** The bytes of a version's training rows. */
   readonly readTrain: (version: string) => AsyncIterable<Uint8Array>
+  /** Why no session of a plan could have its base, null when one could; one who is patient waits longer for the word. */
+  readonly baseTrouble: (plan: Plan, isPatient: boolean) => Promise<string | null>
   /** Whether the accounts of the emulators are those in use. */
   readonly emulated: boolean
   readonly now: () => Date
@@ -35,7 +38,8 @@ const usualSessionSeconds = 8.5 * 3600
 
 /**
  * What a run will take and what speaks against it, from the books and the table of figures; nothing is stored.
- * @param lookAtRows whether every training row is read for its length, which takes as long as its bytes
+ * @param lookAtRows whether every training row is read for its length, which takes as long as its bytes, and the hub of a gated
+ * base waited for
  */
 export async function runOutlook(
   ports: OutlookPorts,
@@ -44,7 +48,11 @@ export async function runOutlook(
 ): Promise<Outlook> {
   const plan = Plan.parse(run.plan)
   const train = (await ports.dataset(run.datasetVersion))?.train ?? { rows: 0, bytes: 0 }
-  const accounts = (await ports.accounts()).filter(({ emulated }) => emulated === ports.emulated)
+  const only = mountedBase(run)?.provider
+  const accounts = (await ports.accounts()).filter(
+    ({ emulated, provider }) =>
+      emulated === ports.emulated && (only === undefined || provider === only),
+  )
   const longest = Math.max(0, ...accounts.map(({ maxSessionSeconds }) => maxSessionSeconds))
   const sessionSeconds = Math.min(
     run.options.sessionSeconds ?? Number.POSITIVE_INFINITY,
@@ -70,10 +78,11 @@ export async function runOutlook(
       longRows,
       sessionSeconds,
       accounts: accounts.length,
+      only,
       weekSeconds,
       predictions,
     }),
-    ...(plan.engine === 'dry' ? [] : baseWarnings(plan)),
+    ...(plan.engine === 'dry' ? [] : baseWarnings(plan, await ports.baseTrouble(plan, lookAtRows))),
   ]
   return { predictions, warnings }
 }

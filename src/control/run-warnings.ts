@@ -1,6 +1,10 @@
-import { fewTokens, t4Of } from '../notebooks/figures.ts'
+import { baseNamed } from '../notebooks/catalogue.ts'
+import { fewTokens, startOf, t4Of } from '../notebooks/figures.ts'
+import { mistral7b } from '../notebooks/models.ts'
 import type { Plan } from '../notebooks/plan.ts'
+import { loraWeightsPerRank } from '../notebooks/shape.ts'
 import type { Predictions } from '../notebooks/train-recipe.ts'
+import type { ProviderName } from '../rotation/account.ts'
 import type { Run } from '../rotation/run.ts'
 
 /** Rows that look longer than the plan takes, and the line of the first one, counted from 1. */
@@ -18,7 +22,10 @@ export interface RunFacts {
   /** Undefined where nobody has looked. */
   readonly longRows: LongRows | undefined
   readonly sessionSeconds: number
+  /** Those that the run can use. */
   readonly accounts: number
+  /** The provider that alone has the run's base. */
+  readonly only: ProviderName | undefined
   /** What all accounts together may still plan this week. */
   readonly weekSeconds: number
   readonly predictions: Predictions
@@ -60,8 +67,12 @@ const slowDropout = ({ plan }: RunFacts): string | undefined =>
     ? `Unsloth is fast without dropout, and the plan has ${plan.loraDropout}: --set loraDropout=0`
     : undefined
 
-const noAccount = ({ accounts }: RunFacts): string | undefined =>
-  accounts === 0 ? 'no account lends GPU time yet: rodizio accounts add' : undefined
+function noAccount({ accounts, only }: RunFacts): string | undefined {
+  if (accounts > 0) return undefined
+  return only === undefined
+    ? 'no account lends GPU time yet: rodizio accounts add'
+    : `no account at ${only} lends GPU time, and the base is mounted there alone: rodizio accounts add NAME --provider ${only}`
+}
 
 function longRows({ plan, longRows }: RunFacts): string | undefined {
   if (!longRows || longRows.count === 0) return undefined
@@ -81,8 +92,9 @@ function fewRows({ plan, rows }: RunFacts): string | undefined {
 
 function tooFewTokens({ run, plan, rows, tokensPerRow }: RunFacts): string | undefined {
   if (run.options.smoke || plan.engine === 'dry' || rows < batchOf(plan)) return undefined
-  const { weightsPerRank, weightsPerToken } = fewTokens
-  const weights = weightsPerRank * plan.loraRank
+  const { weightsPerToken } = fewTokens
+  const { shape } = baseNamed(plan.base)?.model ?? mistral7b // what nobody knows is taken for one of its size
+  const weights = loraWeightsPerRank(shape, plan.targets) * plan.loraRank
   const tokens = rows * tokensPerRow
   return tokens * weightsPerToken < weights
     ? `the data has some ${tokens.toLocaleString('en')} tokens for ${weights.toLocaleString('en')} weights, which is far too few to teach more than a manner of speaking: a lower loraRank learns less by heart`
@@ -108,7 +120,10 @@ function shortSession({ run, plan, tokensPerRow, sessionSeconds, predictions }: 
   const step = speed === null ? stepSeconds : (batchOf(plan) * tokensPerRow) / speed
   // It leaves while twice its slowest step still fits, and so makes its first one only when three do.
   const needed =
-    3 * step + (speed === null ? 0 : t4Of(plan.engine).startSeconds.likely + saveSeconds)
+    3 * step +
+    (speed === null
+      ? 0
+      : startOf(plan.engine, baseNamed(plan.base)?.sizeBytes ?? null).likely + saveSeconds)
   return sessionSeconds < needed
     ? `a session of ${inWords(sessionSeconds)} is too short for a checkpoint: it takes about ${inWords(needed)} to start, make a step and save`
     : undefined

@@ -1,3 +1,5 @@
+import { AppError } from '../lib/errors.ts'
+
 /** A file to be carried between a session and the store. */
 export interface Carried {
   /** Where it stands: `store/…` for the artifact store, `data/…` for the data sets. */
@@ -26,4 +28,12 @@ export interface DownloadWay {
 export interface Ways {
   uploads(sessionId: string, files: readonly Carried[]): Promise<UploadWay[]>
   downloads(sessionId: string, files: readonly Carried[]): Promise<DownloadWay[]>
+}
+
+/** A file as a work order names it. @throws AppError `internal` when no way was found for it */
+export function orderEntry({ name, bytes, sha256 }: Omit<Carried, 'path'>, way?: DownloadWay) {
+  if (!way) throw new AppError('internal', `no way was found for ${name}`)
+  const { url, headers } = way
+  const own = Object.keys(headers).length > 0 ? { headers } : {}
+  return { name, url, ...own, bytes, sha256 }
 }

@@ -1,16 +1,18 @@
 import { type Checkpoint, checkpointPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
-import { AppError } from '../lib/errors.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { type Admitted, answerTo, type SessionGate } from '../rotation/session-gate.ts'
 import type { AdapterBook } from './adapter-book.ts'
+import type { BaseDesk } from './base-desk.ts'
 import type { CheckpointBook } from './checkpoint-book.ts'
-import type { Carried, DownloadWay, Ways } from './ways.ts'
+import { type Carried, orderEntry, type Ways } from './ways.ts'
 
 export interface WorkOrderPorts {
   readonly gate: Pick<SessionGate, 'noteResume'>
   readonly checkpoints: CheckpointBook
   readonly adapters: AdapterBook
+  /** Where the base is found that sessions cannot fetch by themselves. */
+  readonly bases: Pick<BaseDesk, 'order'>
   /** How bytes of the artifact store travel. */
   readonly ways: Ways
   /** How bytes of the data sets travel. */
@@ -52,8 +54,9 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
     },
     data: {
       version: run.datasetVersion,
-      files: files.map((file, index) => ({ ...entry(file, ways[index]), rows: file.rows })),
+      files: files.map((file, index) => ({ ...orderEntry(file, ways[index]), rows: file.rows })),
     },
+    base: await ports.bases.order(session.id, run.plan),
     adapter: await startAdapter(ports, run, session),
     ...(await resumePoints(ports, run, session)),
   }
@@ -122,13 +125,5 @@ async function fromStore(
 ) {
   const carried = files.map((file) => ({ ...file, path: `store/${prefix}/${file.name}` }))
   const found = await ways.downloads(session.id, carried)
-  return carried.map((file, index) => entry(file, found[index]))
-}
-
-/** A file as a work order names it. */
-function entry({ name, bytes, sha256 }: Carried, way: DownloadWay | undefined) {
-  if (!way) throw new AppError('internal', `no way was found for ${name}`)
-  const { url, headers } = way
-  const own = Object.keys(headers).length > 0 ? { headers } : {}
-  return { name, url, ...own, bytes, sha256 }
+  return carried.map((file, index) => orderEntry(file, found[index]))
 }

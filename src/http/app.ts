@@ -10,13 +10,14 @@ import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
+import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
 import { type LoginPorts, loginRoutes } from './logins.ts'
 import { problem } from './problem.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { transferRoutes } from './transfers.ts'
 
-export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts, LoginPorts {
+export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts, LoginPorts, HubLoginPorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -55,11 +56,12 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
-  for (const path of ['/v1/runs/*', '/v1/accounts/*']) app.use(path, bodyCap())
+  for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/logins/*']) app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
   app.route('/', loginRoutes(ports))
+  app.route('/', hubLoginRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -157,3 +157,18 @@ export const baseNamed = (id: string): Base | undefined =>
 
 /** Whether a base is a folder on the session's own machine, such as the platform's mounted copy of a model. */
 export const isFolder = (id: string): boolean => /^(?:\/|\.{1,2}\/|[A-Za-z]:[\\/])/.test(id)
+
+/** A model of a platform's own, which it mounts into a session that asks for it: nothing is downloaded. */
+export interface MountedModel {
+  readonly platform: 'kaggle'
+  /** `owner/model/framework/variation/version`, as the platform names it. */
+  readonly source: string
+  readonly version: string
+}
+
+/** The mounted model that a base of the form `kaggle:owner/model/framework/variation/version` names, or undefined. */
+export function mountedModel(id: string): MountedModel | undefined {
+  const [, source, version] = /^kaggle:((?:[A-Za-z0-9][\w.-]*\/){4}(\d+))$/.exec(id) ?? []
+  if (source === undefined || version === undefined) return undefined
+  return { platform: 'kaggle', source, version }
+}

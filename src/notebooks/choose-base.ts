@@ -1,22 +1,25 @@
 import { AppError } from '../lib/errors.ts'
-import { type Base, baseNamed, catalogue, isFolder } from './catalogue.ts'
+import { type Base, baseNamed, catalogue, isFolder, mountedModel } from './catalogue.ts'
 import type { Plan } from './plan.ts'
 import { targetsOf, usualTargets } from './targets.ts'
 
 /**
- * The base of a plan; undefined for one that is not in the catalogue, a folder of the session's machine among them: nothing is
- * known of it but the layers that a person has named.
+ * The base of a plan; undefined for one that is not in the catalogue, such as a folder of the session's machine or a model that the
+ * platform mounts: nothing is known of it but the layers that a person has named.
  * @throws AppError `invalid`: `unknown_base` that names the known ones, `refused_base` for one that cannot be trained so
  */
 export function chooseBase(plan: Plan): Base | undefined {
   const base = catalogue[plan.engine].find(({ id }) => id === plan.base)
   if (!base) {
     if (plan.engine !== 'dry' && plan.targets.length > 0) return undefined
-    if (plan.engine !== 'dry' && isFolder(plan.base)) throw targetsMissing(plan)
+    if (plan.engine !== 'dry' && (isFolder(plan.base) || mountedModel(plan.base))) {
+      throw targetsMissing(plan)
+    }
     const known = catalogue[plan.engine].map(({ id }) => id).join(', ')
+    const others = `; for another one, a folder on the session’s machine, or a model of Kaggle’s own (kaggle:OWNER/MODEL/FRAMEWORK/VARIATION/VERSION), name its layers with --targets: ${usualTargets}`
     throw new AppError('invalid', `the engine ${plan.engine} knows no base ${plan.base}`, {
       code: 'unknown_base',
-      next: `Known are: ${known}${plan.engine === 'dry' ? '' : `; for another one, or a folder on the session’s machine, name its layers with --targets: ${usualTargets}`}`,
+      next: `Known are: ${known}${plan.engine === 'dry' ? '' : others}`,
     })
   }
   if (base.stored === 'nf4' && plan.quantization !== 'nf4') {
@@ -24,6 +27,13 @@ export function chooseBase(plan: Plan): Base | undefined {
       'invalid',
       `the plan's quantization: ${base.id} is stored in nf4 and cannot be trained as ${plan.quantization}`,
       { code: 'refused_base', next: 'Leave quantization out, or choose a base in 16 bit' },
+    )
+  }
+  if (base.gated && !/^[0-9a-f]{40}$/.test(plan.revision)) {
+    throw new AppError(
+      'invalid',
+      `the plan's revision: ${base.id} is fetched through this service, by a commit, and ${plan.revision} is none`,
+      { code: 'refused_base', next: 'Leave revision out, or give the forty digits of a commit' },
     )
   }
   refuseTargets(plan, base)
@@ -57,11 +67,19 @@ function refuseTargets(plan: Plan, base: Base): void {
   })
 }
 
-/** What a person should know of a plan's base before hours are spent on it; one sentence each. */
-export function baseWarnings(plan: Plan): string[] {
+/**
+ * What a person should know of a plan's base before hours are spent on it; one sentence each.
+ * @param trouble why no session could have it now, where the service has to fetch it
+ */
+export function baseWarnings(plan: Plan, trouble: string | null): string[] {
   const base = baseNamed(plan.base)
+  const known = Object.keys(targetsOf).join(', ')
+  if (mountedModel(plan.base)) {
+    return [
+      `nothing is known about the base ${plan.base}: it must be of one of the architectures ${known}; only sessions at Kaggle have it, and the account must have accepted its licence there`,
+    ]
+  }
   if (!base) {
-    const known = Object.keys(targetsOf).join(', ')
     if (isFolder(plan.base)) {
       return [
         `nothing is known about the base in ${plan.base}: it must be there in every session, the same each time, of one of the architectures ${known}`,
@@ -74,12 +92,11 @@ export function baseWarnings(plan: Plan): string[] {
   }
   const pinned = plan.revision !== 'main'
   return [
-    ...(pinned
-      ? []
-      : [atMain(base.id)]),
-    ...(base.gated
+    ...(pinned ? [] : [atMain(base.id)]),
+    ...(trouble === null ? [] : [`it would wait: ${trouble}`]),
+    ...(base.gated && base.sizeBytes !== null
       ? [
-          `the base ${base.id} asks for an accepted licence and a token, and none is handed to sessions: each must have HF_TOKEN already`,
+          `each session first downloads ${(base.sizeBytes / 1e9).toFixed(1)} GB of the base ${base.id}, which counts as its time`,
         ]
       : []),
   ]

@@ -38,7 +38,11 @@ export const trainedBytes = 4 + 4 + 2
  * unit of a layer's width are fitted to 1.9 GB for a layer of Mistral 7B at 4,096 tokens, which is an estimate itself.
  */
 function plainBytesPerToken({ layers, hidden, intermediate, vocabulary }: Shape): number {
-  const [kept, layer, logits] = [2 * layers * hidden, 27.3 * (hidden + intermediate), 14 * vocabulary]
+  const [kept, layer, logits] = [
+    2 * layers * hidden,
+    27.3 * (hidden + intermediate),
+    14 * vocabulary,
+  ]
   return kept + Math.max(layer, logits)
 }
 
@@ -108,6 +112,28 @@ export const serving = {
     'estimate: the weights, and what the cache takes for each token, counted on the model’s shapes, what computing needs beside them estimated; not measured',
   startSource: 'assumed: 4.1 GB to download and one package to install; not measured',
 } as const
+
+/** At what speed a base larger than the usual one is assumed to arrive, and how large that one is. */
+const download = { bytesPerSecond: 50e6, usualBytes: 4.1383e9 } as const
+
+/** Seconds until the first step of a session on a base of so many bytes, at a guess, and what the guess rests on. */
+export function startOf(
+  engine: string,
+  sizeBytes: number | null,
+): {
+  readonly likely: number
+  readonly source: string
+} {
+  const { likely, source } = t4Of(engine).startSeconds
+  const more = (sizeBytes ?? 0) - download.usualBytes
+  if (more <= 0) return { likely, source }
+  const gigabytes = ((sizeBytes ?? 0) / 1e9).toFixed(1)
+  const speed = `${download.bytesPerSecond / 1e6} MB/s`
+  return {
+    likely: Math.round((likely + more / download.bytesPerSecond) / 30) * 30,
+    source: `assumed: ${gigabytes} GB to download, at ${speed}, and what the engine needs to install; not measured`,
+  }
+}
 
 /** Tokens of a mean row, told from bytes alone, and no more than the plan's `maxLength`; the source says how. */
 export function tokensPerRow(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseNamed, catalogue } from './catalogue.ts'
+import { baseNamed, catalogue, mountedModel } from './catalogue.ts'
 
 export const Engine = z.enum(['dry', 'trl', 'unsloth'])
 export type Engine = z.infer<typeof Engine>
@@ -98,14 +98,16 @@ const defaults: Record<Engine, Defaults> = {
 }
 
 /** The whole plan of a run: the engine's defaults, the overrides on top, the run's own facts; the base
- * at the commit of the catalogue and with its targets unless told otherwise, without any where the catalogue does not have it. Throws ZodError where a value is out of range. */
+ * at the commit of the catalogue, or the version in its name, and with the catalogue's targets unless told otherwise; a base that is not
+ * there has none. Throws ZodError where a value is out of range. */
 export function planFor(engine: Engine, overrides: PlanOverrides, facts: PlanFacts): Plan {
   const given = Object.fromEntries(
     Object.entries(PlanOverrides.parse(overrides)).filter(([, value]) => value !== undefined),
   )
   const whole = { ...defaults[engine], ...given }
   const base = baseNamed(whole.base)
-  const [revision, targets] = [base?.revision ?? 'main', base?.targets ?? []]
+  const revision = base?.revision ?? mountedModel(whole.base)?.version ?? 'main'
+  const targets = base?.targets ?? []
   const { fromAdapter, ...rest } = facts
   const begun = fromAdapter === undefined ? {} : { fromAdapter } // no field at all in a plan without one
   return Plan.parse({ revision, targets, ...whole, engine, ...rest, ...begun })

@@ -1,8 +1,10 @@
 import { baseNamed } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
 import { serving, t4 } from './figures.ts'
+import type { Model } from './models.ts'
 import { inWords, rounded, tenths } from './predict.ts'
 import type { AdapterFacts, ServePredictions } from './serve-recipe.ts'
+import { cacheBytesPerToken, loraWeightsPerRank, weightBytes } from './shape.ts'
 
 /**
  * What a serving session will take, from the one table in `figures.ts`. Of a base that the catalogue does not have, or of
@@ -10,13 +12,14 @@ import type { AdapterFacts, ServePredictions } from './serve-recipe.ts'
  */
 export function predictServing(facts: AdapterFacts | null, seconds: number): ServePredictions {
   const { low, likely, high } = t4.startSeconds
-  const known = facts !== null && baseNamed(facts.base) !== undefined
+  const base = facts === null ? undefined : baseNamed(facts.base)
+  const known = facts !== null && base?.model
   return {
     uses: facts
       ? `${facts.base} at ${facts.revision}, ${facts.quantization}, with a LoRA adapter of r=${facts.loraRank}, one GPU`
       : 'the base that the adapter’s manifest names, one GPU',
     memory: known
-      ? memoryOf(facts)
+      ? memoryOf(facts, base.model, base.targets)
       : noFigure(
           'not known',
           facts
@@ -45,20 +48,20 @@ export function predictServing(facts: AdapterFacts | null, seconds: number): Ser
 }
 
 /** GB at a usual prompt: what is counted at the least; what is estimated on top; and what may fragment. */
-function memoryOf({ quantization, loraRank }: AdapterFacts): Figure {
-  const weights = t4.weightsGb[quantization]
-  const adapter = (serving.adapterGb * loraRank) / 16
-  const cache = (serving.cacheMbPerToken * serving.tokens) / 1000
-  const low = weights + adapter + t4.fixedGb.context + cache
-  const beside = serving.nf4Gb - t4.weightsGb.nf4 - serving.adapterGb
-  const likely = weights + adapter + beside + cache
+function memoryOf(facts: AdapterFacts, { shape }: Model, targets: readonly string[]): Figure {
+  const weights = weightBytes(shape, facts.quantization) / 1e9
+  const adapter = (loraWeightsPerRank(shape, targets) * facts.loraRank * 4) / 1e9 // in 32 bit
+  const cacheMb = Math.round(cacheBytesPerToken(shape) / 1000) / 1000
+  const cache = (cacheMb * serving.tokens) / 1000
+  const low = weights + adapter + t4.contextGb + cache
+  const likely = weights + adapter + serving.besideGb + cache
   const high = likely * t4.fragmentation
   return {
     low: tenths(low),
     likely: tenths(likely),
     high: tenths(high),
     unit: 'GB',
-    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${serving.tokens} tokens of prompt and answer; ${serving.cacheMbPerToken} MB more for each further token`,
+    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${serving.tokens} tokens of prompt and answer; ${cacheMb} MB more for each further token`,
     source: serving.memorySource,
   }
 }

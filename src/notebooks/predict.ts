@@ -1,6 +1,6 @@
 import { type Base, baseNamed, isFolder } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
-import { type KnownFigure, t4Of, trainedBytes } from './figures.ts'
+import { type KnownFigure, startOf, t4Of, trainedBytes } from './figures.ts'
 import { type Model, mistral7b } from './models.ts'
 import { type Plan, planFor } from './plan.ts'
 import { loraWeightsPerRank, weightBytes, weightsPassed } from './shape.ts'
@@ -27,8 +27,9 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   const base = isFolder(plan.base) ? `the base in ${plan.base}` : `${plan.base} at ${plan.revision}`
   const gpus = plan.engine === 'unsloth' ? 'one GPU' : 'one GPU, or two alike'
   const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, ${gpus}`
-  const model = baseNamed(plan.base)?.model ?? null
-  if (model === null) {
+  const known = baseNamed(plan.base)
+  const model = known?.model ?? null
+  if (!known || model === null) {
     const none = noFigure('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
@@ -37,7 +38,8 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   const tokens = plan.targetSteps * plan.batchSize * plan.accumulation * workload.row.tokens
   const at = (speed: number): number => tokens / speed / 3600
   const [quick, likely, slow] = [at(high), at(usual), at(low)]
-  const useful = Math.max(0.05, workload.sessionHours - t4.startSeconds.likely / 3600)
+  const begin = startOf(plan.engine, known.sizeBytes)
+  const useful = Math.max(0.05, workload.sessionHours - begin.likely / 3600)
   const { sessionSteps } = workload
   const least = sessionSteps === null ? 1 : Math.ceil(plan.targetSteps / sessionSteps)
   const sessions = (hours: number): number => Math.max(least, Math.ceil(hours / useful))
@@ -66,7 +68,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
       high: sessions(slow),
       unit: 'sessions',
       text: `${sessions(likely)} of ${inWords(workload.sessionHours)} (${sessions(quick)} to ${sessions(slow)})`,
-      source: `the hours, and ${t4.startSeconds.likely / 60} min to start each (${t4.startSeconds.source})`,
+      source: `the hours, and ${begin.likely / 60} min to start each (${begin.source})`,
     },
   }
 }
@@ -75,7 +77,9 @@ export function predict(plan: Plan, workload: Workload): Predictions {
 function speedOf(model: Model, known: KnownFigure): KnownFigure {
   const share = weightsPassed(mistral7b.shape) / weightsPassed(model.shape)
   if (share === 1) return known
-  const [low, likely, high] = [known.low, known.likely, known.high].map((at) => Math.round(at * share))
+  const [low, likely, high] = [known.low, known.likely, known.high].map((at) =>
+    Math.round(at * share),
+  )
   const source = `${known.source}; they are of Mistral 7B, and ${model.name} has ${rounded(100 / share)} % of the weights that a token passes`
   return { low: low ?? 0, likely: likely ?? 0, high: high ?? 0, source }
 }

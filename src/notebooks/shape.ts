@@ -17,7 +17,9 @@ export interface Shape {
 const nf4Bytes = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 /** What each linear layer of a block takes in and gives out, the fused ones of Phi-3 as well. */
-function linearLayers(shape: Shape): Readonly<Record<string, readonly [into: number, out: number]>> {
+function linearLayers(
+  shape: Shape,
+): Readonly<Record<string, readonly [into: number, out: number]>> {
   const { hidden, intermediate, heads, keyValueHeads, headSize } = shape
   const [query, keyValue] = [heads * headSize, keyValueHeads * headSize]
   return {
@@ -40,7 +42,10 @@ const apart = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', '
 export function weightsOf(shape: Shape): { readonly linear: number; readonly kept: number } {
   const { layers, hidden, heads, keyValueHeads, headSize, vocabulary } = shape
   const sizes = linearLayers(shape)
-  const block = apart.reduce((sum, name) => sum + (sizes[name]?.[0] ?? 0) * (sizes[name]?.[1] ?? 0), 0)
+  const block = apart.reduce(
+    (sum, name) => sum + (sizes[name]?.[0] ?? 0) * (sizes[name]?.[1] ?? 0),
+    0,
+  )
   const embeddings = (shape.tied ? 1 : 2) * vocabulary * hidden
   const norms = (2 * layers + 1) * hidden
   const biases = shape.biased ? layers * (heads + 2 * keyValueHeads) * headSize : 0

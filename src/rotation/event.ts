@@ -23,6 +23,8 @@ export type EventKind =
   | 'zombie.fenced'
   | 'google.signed_in'
   | 'google.signed_out'
+  | 'hub.signed_in'
+  | 'hub.signed_out'
 
 export interface RotationEvent {
   /** Dense and growing. */

@@ -71,6 +71,7 @@ export async function launchSession(
     timeoutSeconds: session.plannedSeconds,
     // It may have got further than it could tell: its notebook's output has the checkpoints.
     outputsOf: unheard === null ? [] : [unheard],
+    models: ports.mountedBase(run)?.models ?? [],
   })
   if (result.kind === 'started') {
     await store.markStarted(session.id, result.handle)

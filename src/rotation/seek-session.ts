@@ -1,4 +1,4 @@
-import type { Account } from './account.ts'
+import type { Account, ProviderName } from './account.ts'
 import { type Choice, chooseAccount, type Standing } from './choose-account.ts'
 import { launchSession } from './launch-session.ts'
 import { grantedSeconds, reserve, roundedToMinute } from './ledger.ts'
@@ -18,14 +18,18 @@ export async function seekSession(
     await store.settleStop(run.id)
     return undefined
   }
-  const trouble = await ports.storeTrouble(run)
+  const trouble = (await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run))
   if (trouble !== null) {
     await store.setWaiting(run.id, trouble)
     return undefined
   }
   const live = await store.openSessions()
+  const mounted = ports.mountedBase(run)
   const usable = accounts.filter(
-    (account) => ports.providers.has(account.provider) && isUsed(ports, account),
+    (account) =>
+      ports.providers.has(account.provider) &&
+      isUsed(ports, account) &&
+      (mounted === null || account.provider === mounted.provider),
   )
   const lastGenerations = await store.lastGenerations(run.id)
   const rota: Standing[] = []
@@ -36,7 +40,7 @@ export async function seekSession(
   const wanted = run.options.sessionSeconds ?? Number.POSITIVE_INFINITY
   const choice = chooseAccount(rota, wanted, Math.min(wanted, run.options.minSessionSeconds), now)
   if (choice.kind !== 'start') {
-    await store.setWaiting(run.id, waitingFor(choice))
+    await store.setWaiting(run.id, waitingFor(choice, mounted?.provider))
     return undefined
   }
   const sessionId = ports.newSessionId()
@@ -60,9 +64,18 @@ export async function seekSession(
   return () => launchSession(ports, session, { ...run, generation }, choice.account, provider)
 }
 
-function waitingFor(choice: Exclude<Choice, { kind: 'start' }>): string {
-  return choice.kind === 'wait'
-    ? `${choice.why}; next look ${choice.until.toISOString()}`
+/** @param only the provider that alone has the run's base */
+function waitingFor(
+  choice: Exclude<Choice, { kind: 'start' }>,
+  only: ProviderName | undefined,
+): string {
+  const because = only && `its base is a model that ${only} mounts, and no other place has it`
+  if (choice.kind === 'wait') {
+    const passedOver = because ? `; accounts elsewhere are passed over: ${because}` : ''
+    return `${choice.why}; next look ${choice.until.toISOString()}${passedOver}`
+  }
+  return because
+    ? `no account can run it: ${because}; add one with rodizio accounts add NAME --provider ${only}`
     : 'no account can run it: add one with rodizio accounts add'
 }
 

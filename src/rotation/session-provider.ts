@@ -11,6 +11,8 @@ export interface LaunchOrder {
   readonly timeoutSeconds: number
   /** Earlier sessions of this account whose output should lie beside the notebook, where the provider can do that. */
   readonly outputsOf: readonly string[]
+  /** Models of the provider's own that should be mounted, by the names that it gives them. */
+  readonly models: readonly string[]
 }
 
 export type LaunchResult =

@@ -1,9 +1,15 @@
-import type { Account } from './account.ts'
+import type { Account, ProviderName } from './account.ts'
 import type { RotationStore } from './rotation-store.ts'
 import type { Run } from './run.ts'
 import type { SealedSessions } from './sealed-sessions.ts'
 import type { Session } from './session.ts'
 import type { SessionProvider } from './session-provider.ts'
+
+/** A base that one provider has, by the names that it gives to its models. */
+export interface MountedBase {
+  readonly provider: ProviderName
+  readonly models: readonly string[]
+}
 
 /** What one look at the world needs of it. */
 export interface TickPorts {
@@ -27,6 +33,10 @@ export interface TickPorts {
   readonly personSeconds: number
   /** Why no session of this run could be started that would save what it trains; null when one could. */
   readonly storeTrouble: (run: Run) => Promise<string | null>
+  /** Why no session of this run could have the model that it trains on; null when one could. */
+  readonly baseTrouble: (run: Run) => Promise<string | null>
+  /** Where alone the run's base is, as a model that the provider mounts; null where any session can have it. */
+  readonly mountedBase: (run: Run) => MountedBase | null
   readonly sealed: SealedSessions
   /** How old a reading of a provider's books may be while a run is open, in seconds. */
   readonly quotaMaxAgeSeconds: number

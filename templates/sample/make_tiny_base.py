@@ -33,15 +33,15 @@ def metaspace():
     return pre_tokenizers.Metaspace(replacement='▁', prepend_scheme='first', split=True)
 
 
-def make_tokenizer(path):
+def make_tokenizer(path, pieces=PIECES):
     """Byte pairs over pieces with a mark for the space, and bytes for what is in no piece."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = metaspace()
     learner.train_from_iterator(
-        texts(path), trainers.BpeTrainer(vocab_size=PIECES, show_progress=False))
+        texts(path), trainers.BpeTrainer(vocab_size=pieces, show_progress=False))
     learned = json.loads(learner.to_str())['model']
-    pieces = sorted(learned['vocab'], key=learned['vocab'].get)
-    vocabulary = {piece: index for index, piece in enumerate(SPECIAL + BYTES + pieces)}
+    found = sorted(learned['vocab'], key=learned['vocab'].get)
+    vocabulary = {piece: index for index, piece in enumerate(SPECIAL + BYTES + found)}
     tokenizer = Tokenizer(models.BPE(
         vocab=vocabulary, merges=[tuple(pair) for pair in learned['merges']], unk_token='<unk>',
         fuse_unk=True, byte_fallback=True))
@@ -54,13 +54,13 @@ def make_tokenizer(path):
                                    eos_token='</s>')
 
 
-def make_model(size):
+def make_model(size, width=256):
     torch.manual_seed(20)
     return MistralForCausalLM(MistralConfig(
-        vocab_size=size, hidden_size=256, intermediate_size=512, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, head_dim=64, max_position_embeddings=512,
-        sliding_window=None, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2,
-        pad_token_id=None))
+        vocab_size=size, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=width // 4,
+        max_position_embeddings=512, sliding_window=None, tie_word_embeddings=False,
+        bos_token_id=1, eos_token_id=2, pad_token_id=None))
 
 
 def main():

@@ -74,7 +74,8 @@ class Session:
         self.step = 0
         self.last_checkpoint = 0
         self.supplies = None
-        self.resume = self.adapter = self.data = None  # the folders of what was fetched
+        # The folders of what was fetched.
+        self.resume = self.adapter = self.data = self.base = None
         self.gpus = 1  # that can train together; the probe counts them
         self.stop_asked = False
         self._stop_ends_it = True
@@ -109,6 +110,8 @@ class Session:
         self.order = order
         self.started = time.monotonic()
         self._set_deadline(float(order['secondsLeft']))
+        for file in (order.get('base') or {}).get('files', ()):
+            self.wire.absolute(file['url'])  # learnt as a secret before anything is printed
         resume = order.get('resume')
         self.step = self.last_checkpoint = resume['step'] if resume else 0
         return float(order.get('heartbeatSeconds') or 60)
@@ -166,6 +169,10 @@ class Session:
         """Brings the adapter that the first step begins with, where the plan names one."""
         self.adapter = self.supplies.adapter()
 
+    def fetch_base(self):
+        """Brings the base to this disk, where the training program cannot find it by its name."""
+        self.base = self.supplies.base()
+
     def fetch_data(self):
         """Brings the training data to this disk, each file as its hash promises."""
         self.data = self.supplies.data()
@@ -185,6 +192,7 @@ class Session:
                'validation': str(self.data / 'validation.jsonl'),
                'resume': str(self.resume) if self.resume else None,
                'adapter': str(self.adapter) if self.adapter else None,
+               'base': str(self.base) if self.base else None,
                'checkpoints': 'checkpoints', 'artifact': 'artifact',
                'processes': self._processes()}
         self._check()

@@ -1,10 +1,14 @@
-"""What a session fetches before it trains: data, the checkpoint to go on from, an adapter."""
+"""What a session fetches before it trains: data, a checkpoint, an adapter, a base."""
+import shutil
 from pathlib import Path
 
 from .downloads import Damaged, download
 from .failures import Failure
+from .mounts import is_mounted, mounted_base
 from .resume import bring_furthest
 from .wire import Refused
+
+SPARE_BYTES = 1_000_000_000  # for checkpoints beside the base
 
 
 class Supplies:
@@ -47,6 +51,32 @@ class Supplies:
         self._say('adapter %s fetched' % self._order['adapter']['sha256'][:12])
         return folder
 
+    def base(self):
+        """The folder of the base, where the service has addresses for it or the platform mounts it;
+        None where the training program finds it by its name. Raises Failure."""
+        entry, name = self._order.get('base'), self._order['plan'].get('base')
+        if not entry:
+            found = mounted_base(name)
+            if is_mounted(name) and found is None:
+                raise Failure('notebook_bug', 'the platform has not mounted the base %s: look '
+                              'whether it is there, and its licence accepted' % name)
+            return found
+        files = granted(entry)['files']
+        folder = self._folder / 'base'
+        size = sum(file['bytes'] for file in files)
+        room = shutil.disk_usage(str(self._folder)).free
+        if room < size + SPARE_BYTES:
+            raise Failure('notebook_bug', 'the base %s has %.1f GB, and this machine has %.1f GB '
+                          'free for it' % (entry['id'], size / 1e9, room / 1e9))
+        self._say('fetching the base %s: %d files, %.2f GB'
+                  % (entry['id'], len(files), size / 1e9))
+        try:
+            self._fetch(folder, files, lambda order: granted(order.get('base')))
+        except (Damaged, Refused) as error:
+            raise Failure('notebook_bug', 'the base cannot be fetched: %s' % error)
+        self._say('base %s fetched' % entry['id'])
+        return folder
+
     def data(self):
         """The folder of the training data. Raises Failure."""
         folder = self._folder / 'data'
@@ -73,6 +103,14 @@ class Supplies:
             if file['name'] == name:
                 return file
         raise Refused(404, 'not_named', '%s is not in the work order any more' % name)
+
+
+def granted(base):
+    """The base of a work order. Raises Failure `access_expired` with the sentence why there is no
+    way to it any more: that is no fault of the run."""
+    if base and base.get('refused'):
+        raise Failure('access_expired', base['refused'])
+    return base
 
 
 def part_of(order, step):

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { adapterBook } from '../../src/control/adapter-book.ts'
+import type { BaseDesk } from '../../src/control/base-desk.ts'
 import { checkpointBook } from '../../src/control/checkpoint-book.ts'
 import { oneTimeUrls } from '../../src/control/one-time-urls.ts'
 import { sessionDesk } from '../../src/control/session-desk.ts'
@@ -40,7 +41,10 @@ export const reportOf = (
 ): Report => ({ outcome, step, failure: null, logTail: '', ...changes })
 
 /** The session protocol's desks over a real store and a real folder, with one run and two accounts. */
-export async function deskWorld(ofAccounts: Partial<Account> = {}) {
+export async function deskWorld(
+  ofAccounts: Partial<Account> = {},
+  bases: BaseDesk['order'] = async () => null,
+) {
   const fresh = await freshDatabase()
   const { db } = fresh
   const clock = settableClock(start)
@@ -63,6 +67,7 @@ export async function deskWorld(ofAccounts: Partial<Account> = {}) {
     gate,
     checkpoints,
     adapters: adapterBook(look.artifactWith, artifacts),
+    bases: { order: bases },
     ways: urls,
     dataWays: urls,
     now,

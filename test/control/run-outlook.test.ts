@@ -15,6 +15,7 @@ interface Case {
   bytesPerRow?: number
   accounts?: readonly Account[]
   reservedHours?: number
+  baseTrouble?: string
   /** Texts of the answers of the training rows. */
   answers?: readonly string[]
 }
@@ -53,6 +54,7 @@ function outlook(given: Case, lookAtRows = true) {
     async *readTrain() {
       yield Buffer.from((given.answers ?? ['a']).map(line).join(''))
     },
+    baseTrouble: async () => given.baseTrouble ?? null,
     emulated: false,
     now: () => new Date(start),
   }
@@ -138,6 +140,27 @@ describe('what speaks against a run', () => {
   ]
   it.each(cases)('is %s, alone', async (_why, given, warning) => {
     expect((await outlook(given)).warnings).toEqual([expect.stringMatching(warning)])
+  })
+
+  it('is for a gated base what each session downloads, and why the run would wait for it', async () => {
+    const plan = { base: 'mistralai/Mistral-7B-Instruct-v0.3' }
+    const { warnings, predictions } = await outlook({ plan, baseTrouble: 'no token is stored' })
+    expect(warnings).toEqual([
+      expect.stringMatching(/would wait: no token is stored/),
+      expect.stringMatching(/downloads 14\.5 GB/),
+    ])
+    expect(predictions.sessions.source).toContain('8.5 min to start each (assumed: 14.5 GB')
+  })
+
+  it('is for a base that Kaggle mounts that only accounts there count', async () => {
+    const plan = { base: 'kaggle:owner/model/pytorch/small/1' }
+    const here = accountOf('here', { provider: 'local' })
+    const { warnings } = await outlook({ plan, accounts: [here] })
+    expect(warnings).toEqual([
+      expect.stringMatching(/no account at kaggle/),
+      expect.stringMatching(/only sessions at Kaggle/),
+    ])
+    expect((await outlook({ plan, accounts: [here, accountOf('ana')] })).warnings).toHaveLength(1)
   })
 
   it('is for the engine dry that it makes no adapter, and rows cut by characters', async () => {

@@ -93,6 +93,7 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
       gate,
       checkpoints,
       adapters: adapterBook(reads(rows).artifactWith, store),
+      bases: { order: async () => null },
       artifacts: store,
       ways,
       dataWays: ways,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { baseNamed, catalogue } from '../../src/notebooks/catalogue.ts'
+import { baseNamed, catalogue, mountedModel } from '../../src/notebooks/catalogue.ts'
 import { baseWarnings, chooseBase } from '../../src/notebooks/choose-base.ts'
 import { type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
 
@@ -18,7 +18,7 @@ describe('the catalogue of bases', () => {
 
   it('offers an open copy in nf4 first, and no warning stands against it', () => {
     expect(chooseBase(trl())).toMatchObject({ stored: 'nf4', gated: false })
-    expect(baseWarnings(trl())).toEqual([])
+    expect(baseWarnings(trl(), null)).toEqual([])
   })
 
   it('and the plan are the same for unsloth as for trl, but for the engine', () => {
@@ -65,13 +65,58 @@ describe('a base', () => {
   it('may be a folder of the session’s machine, with a warning', () => {
     const plan = trl({ base: '/kaggle/input/mistral' })
     expect(chooseBase(plan)).toBeUndefined()
-    expect(baseWarnings(plan)).toEqual([expect.stringMatching(/nothing is known.*architecture/)])
+    expect(baseWarnings(plan, null)).toEqual([
+      expect.stringMatching(/nothing is known.*architecture/),
+    ])
+  })
+
+  it('may be a model that Kaggle mounts, its version in its name, with a warning', () => {
+    const plan = trl({ base: 'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1' })
+    expect(mountedModel(plan.base)).toEqual({
+      platform: 'kaggle',
+      source: 'mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1',
+      version: '1',
+    })
+    expect(plan.revision).toBe('1')
+    expect(chooseBase(plan)).toBeUndefined()
+    expect(baseWarnings(plan, null)).toEqual([expect.stringMatching(/only sessions at Kaggle/)])
   })
 
   it.each([
-    ['taken at main', trl({ revision: 'main' }), /at main.*revision=COMMIT/],
-    ['behind a gate', trl({ base: official }), /licence and a token/],
-  ])('%s is warned of', (_why, plan, warning) => {
-    expect(baseWarnings(plan)).toEqual([expect.stringMatching(warning)])
+    'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf', // without a version it is another model tomorrow
+    'kaggle:mistral-ai/mistral',
+    'kaggle:a/b/c/../1',
+    'kaggle:a/b/c/d/1/e',
+  ])('named %s is none that Kaggle could mount', (base) => {
+    expect(mountedModel(base)).toBeUndefined()
+    expect(() => chooseBase(trl({ base }))).toThrowError(
+      expect.objectContaining({ next: expect.stringContaining('kaggle:OWNER/MODEL') }),
+    )
+  })
+
+  it('taken at main is warned of', () => {
+    expect(baseWarnings(trl({ revision: 'main' }), null)).toEqual([
+      expect.stringMatching(/at main.*revision=COMMIT/),
+    ])
+  })
+
+  it('behind a gate tells what each session downloads, and first why the run would wait', () => {
+    const plan = trl({ base: official })
+    const download = expect.stringMatching(/downloads 14\.5 GB/)
+    expect(baseWarnings(plan, null)).toEqual([download])
+    expect(baseWarnings(plan, 'no licence')).toEqual([
+      expect.stringContaining('no licence'),
+      download,
+    ])
+  })
+
+  it('behind a gate is refused without a whole commit', () => {
+    for (const revision of ['main', 'v1', 'c170c70'])
+      expect(() => chooseBase(trl({ base: official, revision }))).toThrowError(
+        expect.objectContaining({
+          code: 'refused_base',
+          message: expect.stringContaining(revision),
+        }),
+      )
   })
 })

@@ -26,6 +26,8 @@ class ControlPlane:
         self.began = None
         self.generation = 1
         self.adapter = {}  # name -> bytes
+        self.base = {}  # name -> bytes
+        self.base_refused = None  # the sentence why there is no way to the base any more
         self.order = 'continue'
         self.stop_at = None  # a step: from then on the order is stop
         self.cut = {}  # path fragment -> how many answers break off half way
@@ -34,6 +36,7 @@ class ControlPlane:
         self.corrupt = set()  # names that arrive with another content, of the newest checkpoint
         self.shortened = set()  # the same, of which the end is missing
         self.lost = set()  # the same, which are not there
+        self.expire = {}  # path fragment -> how many answers are those of an address that is over
         self.refuse = {}  # path fragment -> (status, code)
         self.stored = {}  # (kind, step) -> {name: bytes}
         self.manifests = {}  # (kind, step) -> manifest
@@ -111,7 +114,17 @@ class ControlPlane:
                             'files': [self.entry('adapter', name, body)
                                       for name, body in self.adapter.items()]}
                 if self.adapter else None,
+                'base': self.base_order(),
                 'resume': points[0] if points else None, 'earlier': points[1:]}
+
+    def base_order(self):
+        if not self.base:
+            return None
+        made = {'id': 'owner/base', 'revision': 'c' * 40}
+        if self.base_refused:
+            return dict(made, files=[], refused=self.base_refused)
+        return dict(made, files=[self.entry('base', name, body)
+                                 for name, body in self.base.items()])
 
     def seconds_left(self):
         return self.seconds - (time.monotonic() - self.began)
@@ -183,10 +196,14 @@ class ControlPlane:
             self.stored[kind, int(step)][rest.rpartition('-')[0]] = body
             self.spent.add(name)
             return self.answer(request, 201, {})
+        if self.take(self.expire, request.path):
+            return self.answer(request, 403, {})
         section, rest = name.split('-', 1)
         file = rest.rpartition('-')[0]
         if section == 'data':
             content, faulty = self.data[file], True
+        elif section == 'base':
+            content, faulty = self.base[file], True
         elif section == 'adapter':
             content, faulty = self.adapter[file], True
         else:

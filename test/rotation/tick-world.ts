@@ -17,6 +17,7 @@ export interface WorldOptions {
   readonly runs?: readonly Run[]
   readonly script?: Script[]
   readonly emulated?: boolean
+  readonly mountedBase?: TickPorts['mountedBase']
 }
 
 /** The rotation over a real store, a scripted provider, and a clock that stands still; gone at the end of the block. */
@@ -33,6 +34,7 @@ export async function tickWorld(options: WorldOptions = {}) {
   const troubles: unknown[] = []
   let ids = 0
   let storeTrouble: string | null = null
+  let baseTrouble: string | null = null
   const portsOver = (memory: RotationStore, provider: SessionProvider): TickPorts => ({
     store: memory,
     providers: new Map([[provider.name, provider]]),
@@ -53,6 +55,8 @@ export async function tickWorld(options: WorldOptions = {}) {
     quotaAsked: new Map(),
     personSeconds: 100,
     storeTrouble: async () => storeTrouble,
+    baseTrouble: async () => baseTrouble,
+    mountedBase: options.mountedBase ?? (() => null),
     sealed: { follow: async (session) => session, collect: async () => undefined },
   })
   const ports = portsOver(store, kaggle.provider)
@@ -72,6 +76,9 @@ export async function tickWorld(options: WorldOptions = {}) {
     troubles,
     setStoreTrouble: (why: string | null) => {
       storeTrouble = why
+    },
+    setBaseTrouble: (why: string | null) => {
+      baseTrouble = why
     },
     portsOver,
     run,

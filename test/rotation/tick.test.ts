@@ -485,6 +485,46 @@ it('starts no session while the store could not keep what it trains, and says wh
   expect((await world.run()).waiting).toBeNull()
 })
 
+it('starts no session while none could have its base, holds nothing against the run, and says why', async () => {
+  await using world = await tickWorld()
+  world.setBaseTrouble('accept the licence first')
+  await world.tick()
+  await world.tick()
+  expect(await world.sessions()).toEqual([])
+  expect(await world.run()).toMatchObject({ waiting: 'accept the licence first', failures: 0 })
+  world.setBaseTrouble(null)
+  await world.tick()
+  expect((await world.sessions()).length).toBe(1)
+  expect((await world.run()).waiting).toBeNull()
+})
+
+describe('a run whose base one provider alone mounts', () => {
+  const model = 'owner/model/pytorch/small/1'
+  const mountedBase = () => ({ provider: 'kaggle', models: [model] }) as const
+
+  it('gets sessions there alone, with the model asked for', async () => {
+    const accounts = [accountOf('zoe'), accountOf('here', { provider: 'local' })]
+    await using world = await tickWorld({ accounts, mountedBase })
+    await world.tick()
+    expect((await world.sessions()).map(({ account }) => account)).toEqual(['zoe'])
+    expect(world.kaggle.launches.map(({ models }) => models)).toEqual([[model]])
+  })
+
+  it('waits while there is none, and says why the others are passed over', async () => {
+    const accounts = [accountOf('here', { provider: 'local' })]
+    await using none = await tickWorld({ accounts, mountedBase })
+    await none.tick()
+    expect(await none.sessions()).toEqual([])
+    expect((await none.run()).waiting).toMatch(/kaggle mounts.*accounts add NAME --provider kaggle/)
+    const spent = accountOf('zoe', { weeklySeconds: 60 })
+    await using waiting = await tickWorld({ accounts: [spent, ...accounts], mountedBase })
+    await waiting.tick()
+    expect((await waiting.run()).waiting).toMatch(
+      /zoe: this week's GPU hours.*accounts elsewhere are passed over/,
+    )
+  })
+})
+
 describe('a session that a person starts', () => {
   const colab = () =>
     tickWorld({ accounts: [accountOf('cris', { provider: 'colab', automation: 'person' })] })

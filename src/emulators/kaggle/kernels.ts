@@ -212,7 +212,7 @@ function invalidSources(kernel: Kernel, file: StateFile, settings: KaggleSetting
     invalidCompetitionSources: kernel.competitionDataSources,
     invalidKernelSources: kernel.kernelDataSources.filter((source) => !kernels.has(source)),
     invalidModelSources: kernel.modelDataSources.filter(
-      (source) => !settings.baseModels.includes(source),
+      (source) => !settings.baseModels.some((model) => model.source === source),
     ),
   }
 }

@@ -6,6 +6,14 @@ export type EmulatedUsers = Readonly<
   Record<string, { readonly key?: string; readonly token?: string }>
 >
 
+/** A model of Kaggle's own. */
+export interface EmulatedModel {
+  /** `owner/model/framework/variation/version` */
+  readonly source: string
+  /** The folder of its files. */
+  readonly folder: string
+}
+
 /** What the emulated Kaggle grants and how it behaves. */
 export interface KaggleSettings {
   readonly weeklyHours: number
@@ -21,8 +29,8 @@ export interface KaggleSettings {
   readonly latencyMs: number
   /** Speed of each connection, both ways; unlimited when left out. */
   readonly bytesPerSecond?: number
-  /** Model sources that may be attached, `owner/model/framework/variation/version`; others are reported as invalid. */
-  readonly baseModels: readonly string[]
+  /** Models that may be attached; others are reported as invalid. */
+  readonly baseModels: readonly EmulatedModel[]
   /** Any user with a 32-hex key, or a `KGAT_` token, when left out. */
   readonly users?: EmulatedUsers
 }

@@ -19,6 +19,7 @@ import { createDoorkeeper } from './auth.ts'
 import { createBlobs } from './blobs.ts'
 import { createDatasets } from './datasets.ts'
 import { createKernels } from './kernels.ts'
+import { modelsOf } from './models-of.ts'
 import { defaultSettings, type KaggleEmulatorOptions, type KaggleSettings } from './options.ts'
 import { createOutput } from './output.ts'
 import { outputsOf } from './outputs-of.ts'
@@ -54,7 +55,11 @@ export function createService(
     pythonFor: options.pythonFor,
     runnerPath: options.runnerPath,
     preemptions,
-    mountsOf: (kernel) => [...datasets.mountsOf(kernel), ...outputsOf(kernel, file)],
+    mountsOf: (kernel) => [
+      ...datasets.mountsOf(kernel),
+      ...outputsOf(kernel, file),
+      ...modelsOf(kernel, settings.baseModels),
+    ],
   })
   const kernels = createKernels({ file, settings, sessions, now, url })
   const output = createOutput({ file, kernels, sessions, url })

@@ -42,6 +42,7 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
     notebook,
     timeoutSeconds,
     outputsOf,
+    models,
   }: LaunchOrder): Promise<LaunchResult> {
     if (reach() === 'none') {
       return {
@@ -62,6 +63,7 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
         isPrivate: true,
         sessionTimeoutSeconds: timeoutSeconds,
         kernelSources: outputsOf.map((slug) => `${account.username}/${slug}`),
+        modelSources: models,
       })
       if (pushed.kind === 'started') return { kind: 'started', handle: pushed.url ?? name }
       const retryAt = await retryTime(client, pushed.refusal)

@@ -40,6 +40,9 @@ def main(job, prepare=lambda: None, load_base=load_base, add_adapter=add_adapter
     control = harness.Control(job)  # first: the imports below take their time, and SIGTERM may come
     manifest = harness.open_checkpoint(job)
     resume = resume_folder(job, manifest)
+    brought = job.get('base')
+    if brought:
+        os.environ['HF_HUB_OFFLINE'] = '1'  # everything is here: nobody need be asked for more
     prepare()
     crew = Crew()
     crew.join()
@@ -50,10 +53,10 @@ def main(job, prepare=lambda: None, load_base=load_base, add_adapter=add_adapter
                                  tokens='tokens'))
         say_other_environment(manifest, env)
     try:
-        config, tokenizer = load_base_config(plan)
+        config, tokenizer = load_base_config(plan, brought)
         rows = tokenize(tokenizer, job['train'], plan['maxLength'])
         held_out = tokenize(tokenizer, job['validation'], plan['maxLength'])[:HELD_OUT_ROWS]
-        model = load_base(plan, config, half, crew.rank)
+        model = load_base(plan, config, half, crew.rank, brought)
     except OSError as error:
         raise harness.Refusal('notebook_bug', 'the base %s cannot be loaded: %s'
                               % (plan['base'], str(error).strip().splitlines()[0]))

@@ -9,7 +9,7 @@ def prepare():
     print('unsloth %s' % unsloth.__version__)
 
 
-def load_base(plan, config, half, _gpu=0):
+def load_base(plan, config, half, _gpu=0, folder=None):
     """The base of exactly this name and commit; Unsloth would else take a copy of its own."""
     import torch
     from unsloth import FastLanguageModel
@@ -21,7 +21,7 @@ def load_base(plan, config, half, _gpu=0):
                               'otherwise' % (plan['quantization'], plan['base']))
     torch.cuda.reset_peak_memory_stats()
     model, _tokenizer = FastLanguageModel.from_pretrained(
-        model_name=plan['base'], revision=plan['revision'], use_exact_model_name=True,
+        model_name=folder or plan['base'], revision=plan['revision'], use_exact_model_name=True,
         max_seq_length=plan['maxLength'], dtype=getattr(torch, half), load_in_4bit=in_4_bit,
         device_map={'': 0}, random_state=plan['seed'])
     model.config.use_cache = False

@@ -77,7 +77,7 @@ function bench({ command = '', path = '/usr/bin:/bin', startSeconds = 10 } = {})
     },
     provider: () => provider,
     launch: (name: string) =>
-      provider.launch({ account, name, notebook, timeoutSeconds: 3600, outputsOf: [] }),
+      provider.launch({ account, name, notebook, timeoutSeconds: 3600, outputsOf: [], models: [] }),
     observe: (name: string) => provider.observe(account, name, null),
     /** Does the next run so. */
     next: (order: { do?: string; lines?: string[] }) => put('next.json', order),

@@ -9,6 +9,7 @@ const order = {
   notebook: '{}',
   timeoutSeconds: 3600,
   outputsOf: [],
+  models: [],
 }
 
 function linkWith(reachable: boolean) {

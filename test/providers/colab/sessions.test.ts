@@ -13,6 +13,7 @@ const orderOf = (account: typeof driven) => ({
   notebook: '',
   timeoutSeconds: 60,
   outputsOf: [],
+  models: [],
 })
 
 const both = (link: SessionProvider | undefined) => {

@@ -20,7 +20,7 @@ it('runs each notebook with the Python for it, in one thread, and is told why wh
       return resolvePython('python3')
     },
   })
-  const order = { account, timeoutSeconds: 60, outputsOf: [] }
+  const order = { account, timeoutSeconds: 60, outputsOf: [], models: [] }
   const launched = await provider.launch({ ...order, name: 'one', notebook: notebook(source) })
   expect(launched.kind).toBe('started')
   await until(

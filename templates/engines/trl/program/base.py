@@ -5,15 +5,17 @@ from .chat_templates import format_for, teach
 from .environment import versions
 
 
-def load_base_config(plan):
-    """The base's configuration, and its tokenizer with our template of the base's own format.
+def load_base_config(plan, folder=None):
+    """The base's configuration, and its tokenizer with our template of the base's own format; from
+    `folder`, where it has been brought there.
 
     Raises Refusal `refused_plan` where there is none, or where maxLength is more than the base has
     learnt to read.
     """
     from transformers import AutoConfig, AutoTokenizer
-    config = AutoConfig.from_pretrained(plan['base'], revision=plan['revision'])
-    tokenizer = AutoTokenizer.from_pretrained(plan['base'], revision=plan['revision'])
+    source = folder or plan['base']
+    config = AutoConfig.from_pretrained(source, revision=plan['revision'])
+    tokenizer = AutoTokenizer.from_pretrained(source, revision=plan['revision'])
     teach(tokenizer, format_for(plan['base'], config.model_type, tokenizer))
     if plan['maxLength'] > config.max_position_embeddings:
         raise harness.Refusal('refused_plan', 'maxLength is %d, and the base %s reads %d tokens at '
@@ -22,9 +24,9 @@ def load_base_config(plan):
     return config, tokenizer
 
 
-def load_base(plan, config, half, gpu=0):
-    """The base in the plan's quantization, whole on the GPU of that number; a copy that is in 4 bit
-    already stays as it is."""
+def load_base(plan, config, half, gpu=0, folder=None):
+    """The base in the plan's quantization, under the plan's name wherever its files are, whole on
+    the GPU of that number; a copy that is in 4 bit already stays as it is."""
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     more = {}
@@ -46,7 +48,9 @@ def load_base(plan, config, half, gpu=0):
         more['device_map'] = {'': gpu}
         torch.cuda.reset_peak_memory_stats()
     model = AutoModelForCausalLM.from_pretrained(
-        plan['base'], revision=plan['revision'], config=config, dtype=dtype,
+        folder or plan['base'], revision=plan['revision'], config=config, dtype=dtype,
         attn_implementation='sdpa', **more)
+    # What an adapter names as its base.
+    model.name_or_path = model.config.name_or_path = plan['base']
     model.config.use_cache = False
     return model
