@@ -11,10 +11,10 @@ import { targetsOf, usualTargets } from './targets.ts'
 export function chooseBase(plan: Plan): Base | undefined {
   const base = catalogue[plan.engine].find(({ id }) => id === plan.base)
   if (!base) {
-    if (plan.engine !== 'dry' && plan.targets.length > 0) return undefined
-    if (plan.engine !== 'dry' && (isFolder(plan.base) || mountedModel(plan.base))) {
-      throw targetsMissing(plan)
-    }
+    const byPath = isFolder(plan.base) || mountedModel(plan.base) !== undefined
+    const mayBe = byPath || (isRepository(plan.base) && !baseNamed(plan.base))
+    if (plan.engine !== 'dry' && mayBe && plan.targets.length > 0) return undefined
+    if (plan.engine !== 'dry' && byPath) throw targetsMissing(plan)
     const known = catalogue[plan.engine].map(({ id }) => id).join(', ')
     const others = `; for another one, a folder on the session’s machine, or a model of Kaggle’s own (kaggle:OWNER/MODEL/FRAMEWORK/VARIATION/VERSION), name its layers with --targets: ${usualTargets}`
     throw new AppError('invalid', `the engine ${plan.engine} knows no base ${plan.base}`, {
@@ -48,10 +48,13 @@ export function chooseBase(plan: Plan): Base | undefined {
   return base
 }
 
+/** Whether a name is of the form that a hub's repositories have. */
+const isRepository = (id: string): boolean => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(id)
+
 const targetsMissing = (plan: Plan): AppError =>
   new AppError(
     'invalid',
-    `the base ${plan.base} is not in the catalogue, so the layers to train are not known`,
+    `the plan's targets: the base ${plan.base} is not in the catalogue, so the layers to train are not known`,
     { code: 'no_targets', next: `Name its linear layers with --targets, usually ${usualTargets}` },
   )
 

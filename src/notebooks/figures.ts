@@ -34,8 +34,8 @@ export const trainedBytes = 4 + 4 + 2
 
 /**
  * With the engine `trl`: the input of every layer is kept in 16 bit; beside that there is either one layer, computed once more,
- * or the logits: in 16 bit and three times in 32 bit, which is the larger part from a vocabulary of some 36,000 on. The bytes for a
- * unit of a layer's width are fitted to 1.9 GB for a layer of Mistral 7B at 4,096 tokens, which is an estimate itself.
+ * or the logits, in 16 bit and three times in 32 bit: the larger part wherever the vocabulary is large. The bytes for a unit of a
+ * layer's width are fitted to 1.9 GB for a layer of Mistral 7B at 4,096 tokens, which is an estimate itself.
  */
 function plainBytesPerToken({ layers, hidden, intermediate, vocabulary }: Shape): number {
   const [kept, layer, logits] = [
