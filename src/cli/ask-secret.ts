@@ -9,10 +9,11 @@ import { AppError } from '../lib/errors.ts'
  */
 export async function askSecret(question: string): Promise<string> {
   if (process.stdin.isTTY !== true) return (await text(process.stdin)).trim()
-  process.stderr.write(question)
   // A terminal of readline's own: the system's would show each key before anybody could object.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const prompt = createInterface({ input: process.stdin, output: nowhere, terminal: true })
+  // Only now is it safe to ask: what is typed from here on is shown by nobody.
+  process.stderr.write(question)
   const broken = new AbortController()
   prompt.once('SIGINT', () => broken.abort())
   prompt.once('close', () => broken.abort())

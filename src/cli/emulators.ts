@@ -18,6 +18,10 @@ export function emulatorsCommand(program: Command, context: Context): void {
       'an emulated person approves a sign-in at Google after so long; default 2',
     )
     .option('--weekly-hours <n>', 'GPU hours that the emulated Kaggle grants a week')
+    .option(
+      '--hub-models <folder>',
+      'serve a Hugging Face hub too, with the models that stand there as OWNER/NAME, each behind a licence; any token hf_… is let in',
+    )
     .option('--latency-ms <n>', 'added to every answer')
     .option('--bytes-per-second <n>', 'speed of each connection')
     .addHelpText(
@@ -47,6 +51,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
           write: (line) => void process.stdout.write(line),
           pythonPath: config.RODIZIO_PYTHON,
           kaggle,
+          ...(typeof flags.hubModels === 'string' ? { hubModels: flags.hubModels } : {}),
           google: { approveAfterSeconds: numeric('approveAfter') ?? 2 },
           ...(claimSeconds === undefined ? {} : { claimSeconds }),
         },

@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import { checkNotebook } from '../notebooks/check.ts'
 import { renderExamples } from '../notebooks/examples.ts'
 import type { Context } from './context.ts'
+import { evaluateCommand } from './evaluate-notebook.ts'
 import { serveCommand } from './serve-notebook.ts'
 
 /** `rodizio notebooks …`: what the product generates, to look at and to check. */
@@ -84,6 +85,7 @@ export function notebookCommands(program: Command, context: Context): void {
     })
 
   serveCommand(notebooks, context)
+  evaluateCommand(notebooks, context)
 }
 
 function textOf(path: string): string | undefined {

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { Manifest } from '../artifacts/checkpoint.ts'
 import { AppError, messageOf, systemCode } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
-import { AdapterFacts, AdapterFiles } from '../notebooks/serve-recipe.ts'
+import { AdapterFacts, AdapterFile, AdapterFiles } from '../notebooks/adapter.ts'
 
 /** An adapter's manifest, believed as far as its own hash goes. */
 export interface ReadAdapter {
@@ -84,16 +85,33 @@ export function readAdapterFolder(folder: string): ReadAdapter {
  * A list of an adapter's files with their addresses, as JSON in a file.
  * @throws AppError `not-found`, or `invalid` (`adapter_refused`) that names the field; no address is repeated
  */
-export function readAdapterFiles(path: string): AdapterFiles {
-  const read = AdapterFiles.safeParse(parsed(bytesOf(path), path))
+export const readAdapterFiles = (path: string): AdapterFiles =>
+  readFiles(
+    path,
+    AdapterFiles,
+    'adapter_refused',
+    'list of {"name", "url", "bytes", "sha256"}, manifest.json among them',
+  )
+
+/**
+ * The one file of conversations with its address, as a JSON list in a file.
+ * @throws AppError `not-found`, or `invalid` (`data_refused`) that names the field; no address is repeated
+ */
+export const readDataFiles = (path: string): AdapterFile[] =>
+  readFiles(
+    path,
+    z.array(AdapterFile).length(1),
+    'data_refused',
+    'list of one {"name", "url", "bytes", "sha256"}',
+  )
+
+function readFiles<T>(path: string, kind: z.ZodType<T>, code: string, form: string): T {
+  const read = kind.safeParse(parsed(bytesOf(path), path))
   if (read.success) return read.data
   const [issue] = read.error.issues
   throw new AppError(
     'invalid',
     `${path}: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`,
-    {
-      code: 'adapter_refused',
-      next: 'It is a JSON list of {"name", "url", "bytes", "sha256"}, manifest.json among them',
-    },
+    { code, next: `It is a JSON ${form}` },
   )
 }

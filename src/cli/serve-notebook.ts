@@ -1,19 +1,17 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { AppError, messageOf, systemCode } from '../lib/errors.ts'
 import { newSecret, sha256Hex } from '../lib/random.ts'
-import { renderNotebook } from '../notebooks/generate.ts'
-import { kernelMetadata } from '../notebooks/kernel-metadata.ts'
-import { NotebookProvider } from '../notebooks/notebook-provider.ts'
+import type { NotebookProvider } from '../notebooks/notebook-provider.ts'
 import { predictServing } from '../notebooks/predict-serving.ts'
-import { type AdapterFacts, type AdapterSource, ServeRecipe } from '../notebooks/serve-recipe.ts'
+import { ServeRecipe } from '../notebooks/serve-recipe.ts'
 import { servingRules } from '../notebooks/serving-rules.ts'
-import { mostSeconds, usualSeconds } from '../notebooks/serving-time.ts'
+import { usualSeconds } from '../notebooks/serving-time.ts'
 import { providerRules } from '../rotation/account.ts'
 import { askToAccept } from './ask-to-accept.ts'
 import type { Context } from './context.ts'
-import { readAdapterFiles, readAdapterFolder, readManifestFile } from './read-adapter.ts'
+import { type GivenAdapter, givenAdapter } from './given-adapter.ts'
+import { misuse, providerOf, secondsOf, writeNotebook } from './notebook-flags.ts'
 
 interface ServeFlags {
   readonly provider: string
@@ -28,15 +26,6 @@ interface ServeFlags {
   readonly kaggleDataset?: string
   readonly acceptRules?: boolean
 }
-
-interface Served {
-  readonly source: AdapterSource
-  readonly sha256: string
-  readonly facts: AdapterFacts | null
-}
-
-const misuse = (message: string, next: string): AppError =>
-  new AppError('invalid', message, { next })
 
 /** `rodizio notebooks serve`: a notebook that serves one adapter, and the key to it, shown once. */
 export function serveCommand(notebooks: Command, context: Context): void {
@@ -66,7 +55,7 @@ export function serveCommand(notebooks: Command, context: Context): void {
 async function writeServing(flags: ServeFlags, context: Context): Promise<void> {
   const provider = providerOf(flags.provider)
   const served = servedBy(flags, provider)
-  const seconds = secondsOf(flags.hours, provider)
+  const seconds = secondsOf(flags.hours, provider, usualSeconds[provider])
   const tunnel = tunnelOf(flags.tunnel)
   await acceptRules(flags, provider, context)
   const made = flags.keyFile === undefined ? newSecret('rzk', 256) : undefined
@@ -82,17 +71,12 @@ async function writeServing(flags: ServeFlags, context: Context): Promise<void> 
     tunnel,
     predictions: predictServing(served.facts, seconds),
   })
-  const { loadTemplates } = await import('../app.ts')
-  const text = renderNotebook(recipe, loadTemplates(new URL('templates/', context.root)))
-  const files = [{ name: 'notebook.ipynb', text }]
-  const user = flags.kaggleUser ?? context.config().KAGGLE_USERNAME
-  if (provider === 'kaggle' && user !== undefined) {
-    const datasets = flags.kaggleDataset === undefined ? [] : [flags.kaggleDataset]
-    const metadata = kernelMetadata(recipe, user, 'notebook.ipynb', datasets)
-    files.push({ name: 'kernel-metadata.json', text: `${JSON.stringify(metadata, null, 2)}\n` })
-  }
-  write(flags.to, files)
-  const paths = files.map(({ name }) => join(flags.to, name))
+  const datasets = flags.kaggleDataset === undefined ? [] : [flags.kaggleDataset]
+  const { paths, told } = await writeNotebook(
+    recipe,
+    { folder: flags.to, user: flags.kaggleUser, datasets },
+    context,
+  )
   const { memory, start, hours } = recipe.predictions
   const answer = {
     files: paths,
@@ -111,31 +95,10 @@ async function writeServing(flags: ServeFlags, context: Context): Promise<void> 
       tunnel === ''
         ? 'It answers on 127.0.0.1 of its own machine alone; a relay comes later, --tunnel opens an address now.'
         : 'Its address stands in its output, in the line RODIZIO_SERVING.',
-      ...(provider === 'kaggle' && user === undefined
-        ? ['No kernel-metadata.json was written: name the account at Kaggle with --kaggle-user.']
-        : []),
+      ...told,
       made === undefined ? 'Its key is the one in the file.' : `The key, shown this once: ${made}`,
     ].join('\n'),
   )
-}
-
-function write(folder: string, files: readonly { name: string; text: string }[]): void {
-  try {
-    mkdirSync(folder, { recursive: true })
-    for (const { name, text } of files) writeFileSync(join(folder, name), text)
-  } catch (cause) {
-    if (systemCode(cause) === undefined) throw cause
-    throw new AppError('unavailable', `cannot write to ${folder}: ${messageOf(cause)}`, {
-      next: 'Name another folder with --to',
-      cause,
-    })
-  }
-}
-
-function providerOf(name: string): NotebookProvider {
-  const known = NotebookProvider.safeParse(name)
-  if (known.success) return known.data
-  throw misuse(`--provider: there is no provider ${name}`, 'One of: kaggle, colab, local')
 }
 
 function tunnelOf(name: string | undefined): '' | 'cloudflared' {
@@ -143,78 +106,17 @@ function tunnelOf(name: string | undefined): '' | 'cloudflared' {
   throw misuse(`--tunnel: there is no tunnel ${name}`, 'There is: cloudflared')
 }
 
-function secondsOf(hours: string | undefined, provider: NotebookProvider): number {
-  if (hours === undefined) return usualSeconds[provider]
-  const seconds = Math.round(Number(hours) * 3600)
-  if (seconds >= 60 && seconds <= mostSeconds[provider]) return seconds
-  const most = mostSeconds[provider] / 3600
-  throw misuse(
-    `--hours: ${hours} is not from a minute to ${most} hours`,
-    provider === 'local'
-      ? 'Choose a number in between, such as 0.5'
-      : `Choose a number in between: ${provider} ends longer sessions without a word`,
+const servedBy = (flags: ServeFlags, provider: NotebookProvider): GivenAdapter =>
+  givenAdapter(
+    {
+      dir: flags.adapterDir,
+      files: flags.adapterFiles,
+      manifest: flags.manifest,
+      names: { dir: '--adapter-dir', files: '--adapter-files', manifest: '--manifest' },
+      command: 'rodizio notebooks serve',
+    },
+    provider,
   )
-}
-
-function servedBy(flags: ServeFlags, provider: NotebookProvider): Served {
-  const { adapterDir, adapterFiles, manifest } = flags
-  if ((adapterDir === undefined) === (adapterFiles === undefined)) {
-    throw misuse(
-      'either --adapter-dir or --adapter-files is needed, and not both',
-      'rodizio notebooks serve --help shows an example of each',
-    )
-  }
-  const read = manifest === undefined ? undefined : readManifestFile(manifest)
-  if (adapterFiles !== undefined) {
-    const files = readAdapterFiles(adapterFiles)
-    const sha256 = files.find(({ name }) => name === 'manifest.json')?.sha256 ?? ''
-    if (read && read.sha256 !== sha256) {
-      throw misuse(
-        `${manifest} is not the manifest.json of ${adapterFiles}: their hashes differ`,
-        'Name the manifest of the same adapter',
-      )
-    }
-    return { source: { kind: 'files', files }, sha256, facts: read?.facts ?? null }
-  }
-  return {
-    ...folderOf(adapterDir ?? '', provider, read),
-    source: sourceOf(adapterDir ?? '', provider),
-  }
-}
-
-function sourceOf(folder: string, provider: NotebookProvider): AdapterSource {
-  if (provider === 'local') return { kind: 'folder', path: resolve(folder) }
-  if (folder.startsWith('/')) return { kind: 'folder', path: folder }
-  throw misuse(
-    `--adapter-dir: ${folder} is no path at ${provider}`,
-    `Name the folder as it is called there, from its root, such as ${provider === 'kaggle' ? '/kaggle/input/NAME' : '/content/NAME'}, and the manifest here with --manifest`,
-  )
-}
-
-/** A folder that is here is read whole; of one elsewhere the manifest must be at hand. */
-function folderOf(
-  folder: string,
-  provider: NotebookProvider,
-  read: ReturnType<typeof readManifestFile> | undefined,
-): Pick<Served, 'sha256' | 'facts'> {
-  const isHere = provider === 'local' || existsSync(join(folder, 'manifest.json'))
-  if (!isHere && read) return read
-  if (!isHere) {
-    sourceOf(folder, provider) // a path that cannot be is the first thing to say
-    throw misuse(
-      `${folder} is not on this machine, so its adapter is not known`,
-      'Name its manifest.json with --manifest',
-    )
-  }
-  const found = readAdapterFolder(folder)
-  if (read && read.sha256 !== found.sha256) {
-    throw misuse(
-      `--manifest is not the manifest.json of ${folder}: their hashes differ`,
-      'Leave --manifest out: the folder has its own',
-    )
-  }
-  return found
-}
 
 /** The notebook carries the key's hash, which a short key would not hide. */
 const shortestKey = 32

@@ -8,6 +8,8 @@ import type { ColabEmulatorOptions, ColabSettings } from './colab/options.ts'
 import { type ColabEmulator, startColabEmulator } from './colab/server.ts'
 import type { GoogleEmulatorOptions } from './google/options.ts'
 import { type GoogleEmulator, startGoogleEmulator } from './google/server.ts'
+import { repositoriesBelow } from './hub/repositories.ts'
+import { type HubEmulator, startHubEmulator } from './hub/server.ts'
 import { writeJsonFile } from './json-file.ts'
 import type { KaggleEmulatorOptions } from './kaggle/options.ts'
 import { startKaggleEmulator } from './kaggle/server.ts'
@@ -34,6 +36,8 @@ export interface ServeOptions {
   >
   readonly colab?: Partial<ColabSettings> &
     Pick<ColabEmulatorOptions, 'jupyterPython' | 'pythonFor'>
+  /** Where models stand, as `owner/name`: each is a gated repository of an emulated hub. There is none when left out. */
+  readonly hubModels?: string
   /** Ends the serving, as SIGTERM and SIGINT do. */
   readonly signal?: AbortSignal
 }
@@ -52,6 +56,8 @@ export interface EmulatorsFile {
     readonly googleToken: string
     /** The backend of Colab's command line, and where a person opens notebooks. */
     readonly colab: string
+    /** The hub of models, where it was asked for. */
+    readonly hub?: string
   }
   /** For the header `x-emulator-token` of each of them. */
   readonly adminToken: string
@@ -79,6 +85,7 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
   })
   let google: GoogleEmulator | undefined
   let colab: ColabEmulator | undefined
+  let hub: HubEmulator | undefined
   try {
     google = await startGoogleEmulator({
       ...options.google,
@@ -98,8 +105,18 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
       ...(pythonPath === undefined ? {} : { pythonPath }),
       adminToken: kaggle.adminToken,
     })
+    if (options.hubModels !== undefined) {
+      hub = await startHubEmulator({
+        repositories: repositoriesBelow(options.hubModels),
+        stateDir,
+        clock,
+        ...(host === undefined ? {} : { host }),
+        adminToken: kaggle.adminToken,
+        onClaim: kaggle.admin.claim,
+      })
+    }
   } catch (error) {
-    await Promise.all([kaggle.close(), google?.close()])
+    await Promise.all([kaggle.close(), google?.close(), colab?.close()])
     throw error
   }
   process.once('SIGTERM', leave).once('SIGINT', leave)
@@ -114,6 +131,7 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
         drive: google.url,
         googleToken: google.tokenUrl,
         colab: colab.url,
+        ...(hub ? { hub: hub.url } : {}),
       },
       adminToken: kaggle.adminToken,
     }
@@ -121,13 +139,13 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
     options.write(
       options.json
         ? `${JSON.stringify(found.urls)}\n`
-        : `Kaggle (emulated) at ${kaggle.url} runs what is pushed to it; Google Drive (emulated) at ${google.url}; Colab (emulated, a person included) at ${colab.url}. Ctrl-C ends them.\n`,
+        : `Kaggle (emulated) at ${kaggle.url} runs what is pushed to it; Google Drive (emulated) at ${google.url}; Colab (emulated, a person included) at ${colab.url}${hub ? `; the hub of models (emulated) at ${hub.url}` : ''}. Ctrl-C ends them.\n`,
     )
     if (options.signal?.aborted) leave()
     await ending.promise
   } finally {
     process.off('SIGTERM', leave).off('SIGINT', leave)
     rmSync(emulatorsFilePath(stateDir), { force: true })
-    await Promise.all([kaggle.close(), google.close(), colab.close()])
+    await Promise.all([kaggle.close(), google.close(), colab.close(), hub?.close()])
   }
 }

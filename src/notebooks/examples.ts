@@ -1,13 +1,16 @@
+import type { AdapterFacts } from './adapter.ts'
 import { catalogue } from './catalogue.ts'
+import { EvaluateRecipe } from './evaluate-recipe.ts'
 import { renderNotebook } from './generate.ts'
 import { kernelMetadata } from './kernel-metadata.ts'
 import { NotebookProvider } from './notebook-provider.ts'
 import { Engine, planFor } from './plan.ts'
 import { predict } from './predict.ts'
+import { predictEvaluation } from './predict-evaluation.ts'
 import { predictServing } from './predict-serving.ts'
 import type { Recipe } from './recipe.ts'
-import { type AdapterFacts, ServeRecipe } from './serve-recipe.ts'
-import { usualSeconds } from './serving-time.ts'
+import { ServeRecipe } from './serve-recipe.ts'
+import { comparingSeconds, usualSeconds } from './serving-time.ts'
 import type { Templates } from './templates.ts'
 import { TrainRecipe } from './train-recipe.ts'
 
@@ -69,11 +72,48 @@ export const serveExamples: readonly ServeRecipe[] = NotebookProvider.options.ma
   }),
 )
 
+const comparedIn = (provider: NotebookProvider, name: string) => ({
+  source: {
+    kind: 'folder',
+    path: provider === 'kaggle' ? `/kaggle/input/rodizio-${name}` : name,
+  },
+  sha256: '0'.repeat(64),
+  facts: servedFacts,
+})
+
+/** Those of evaluating: one for every provider, with a current adapter; adapters, data and hashes placeholders. */
+export const evaluateExamples: readonly EvaluateRecipe[] = NotebookProvider.options.map(
+  (provider) =>
+    EvaluateRecipe.parse({
+      kind: 'evaluate',
+      provider,
+      name: `rodizio-example-evaluate-${provider}`,
+      candidate: comparedIn(provider, 'candidate'),
+      current: comparedIn(provider, 'current'),
+      data: {
+        kind: 'file',
+        path:
+          provider === 'kaggle'
+            ? '/kaggle/input/rodizio-held-out/held-out.jsonl'
+            : 'held-out.jsonl',
+        sha256: null,
+      },
+      seconds: comparingSeconds,
+      predictions: predictEvaluation(servedFacts, 2, comparingSeconds),
+    }),
+)
+
 /** The recipes of the committed renderings. */
-export const exampleRecipes: readonly Recipe[] = [...trainExamples, ...serveExamples]
+export const exampleRecipes: readonly Recipe[] = [
+  ...trainExamples,
+  ...serveExamples,
+  ...evaluateExamples,
+]
 
 const folderOf = (recipe: Recipe): string =>
-  recipe.kind === 'train' ? `train-${recipe.engine}-${recipe.provider}` : `serve-${recipe.provider}`
+  recipe.kind === 'train'
+    ? `train-${recipe.engine}-${recipe.provider}`
+    : `${recipe.kind}-${recipe.provider}`
 
 /** Every file that belongs under `notebooks/`, in the order of its path. */
 export const renderExamples = (templates: Templates): Rendering[] =>

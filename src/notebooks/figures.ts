@@ -135,6 +135,9 @@ export function startOf(
   }
 }
 
+/** What a comparison has at once at the most: eight prompts of 1024 tokens with answers of 64. */
+export const evaluation = { tokens: 8 * (1024 + 64) } as const
+
 /** Tokens of a mean row, told from bytes alone, and no more than the plan's `maxLength`; the source says how. */
 export function tokensPerRow(
   train: { readonly rows: number; readonly bytes: number },

@@ -1,5 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
+import { evaluateCells } from './evaluate-cells.ts'
 import type { KindCells } from './kind-cells.ts'
 import { literal, writeFileCode } from './python-text.ts'
 import type { Recipe } from './recipe.ts'
@@ -12,10 +13,16 @@ import { trainCells } from './train-cells.ts'
  * The text of the notebook (nbformat 4.5, one newline at the end): the same bytes for the same recipe
  * and templates. Throws AppError `invalid` when a template is missing or cannot stand in a cell.
  */
-export const renderNotebook = (recipe: Recipe, templates: Templates): string =>
-  recipe.kind === 'train'
-    ? render(recipe, trainCells, templates)
-    : render(recipe, serveCells, templates)
+export function renderNotebook(recipe: Recipe, templates: Templates): string {
+  switch (recipe.kind) {
+    case 'train':
+      return render(recipe, trainCells, templates)
+    case 'serve':
+      return render(recipe, serveCells, templates)
+    case 'evaluate':
+      return render(recipe, evaluateCells, templates)
+  }
+}
 
 function render<R extends Recipe>(recipe: R, kind: KindCells<R>, templates: Templates): string {
   const header = fill(recipe, kind, templates)

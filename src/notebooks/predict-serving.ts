@@ -1,9 +1,9 @@
+import type { AdapterFacts } from './adapter.ts'
 import { baseNamed } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
 import { serving, t4 } from './figures.ts'
-import type { Model } from './models.ts'
 import { inWords, rounded, tenths } from './predict.ts'
-import type { AdapterFacts, ServePredictions } from './serve-recipe.ts'
+import type { ServePredictions } from './serve-recipe.ts'
 import { cacheBytesPerToken, loraWeightsPerRank, weightBytes } from './shape.ts'
 
 /**
@@ -12,14 +12,13 @@ import { cacheBytesPerToken, loraWeightsPerRank, weightBytes } from './shape.ts'
  */
 export function predictServing(facts: AdapterFacts | null, seconds: number): ServePredictions {
   const { low, likely, high } = t4.startSeconds
-  const base = facts === null ? undefined : baseNamed(facts.base)
-  const known = facts !== null && base?.model
+  const known = facts !== null && baseNamed(facts.base) !== undefined
   return {
     uses: facts
       ? `${facts.base} at ${facts.revision}, ${facts.quantization}, with a LoRA adapter of r=${facts.loraRank}, one GPU`
       : 'the base that the adapter’s manifest names, one GPU',
     memory: known
-      ? memoryOf(facts, base.model, base.targets)
+      ? memoryOf(facts, serving.tokens, 1)
       : noFigure(
           'not known',
           facts
@@ -47,12 +46,19 @@ export function predictServing(facts: AdapterFacts | null, seconds: number): Ser
   }
 }
 
-/** GB at a usual prompt: what is counted at the least; what is estimated on top; and what may fragment. */
-function memoryOf(facts: AdapterFacts, { shape }: Model, targets: readonly string[]): Figure {
+/**
+ * GB with so many adapters of a kind on their base and so many tokens of prompts and answers at once: what is counted at
+ * the least; what is estimated on top; and what may fragment.
+ */
+export function memoryOf(facts: AdapterFacts, tokens: number, adapters: number): Figure {
+  const base = baseNamed(facts.base)
+  if (!base?.model) return noFigure('not known', 'none: this base is not in the catalogue')
+  const { shape } = base.model
   const weights = weightBytes(shape, facts.quantization) / 1e9
-  const adapter = (loraWeightsPerRank(shape, targets) * facts.loraRank * 4) / 1e9 // in 32 bit
+  const each = loraWeightsPerRank(shape, base.targets) * facts.loraRank * 4 // in 32 bit
+  const adapter = (adapters * each) / 1e9
   const cacheMb = Math.round(cacheBytesPerToken(shape) / 1000) / 1000
-  const cache = (cacheMb * serving.tokens) / 1000
+  const cache = (cacheMb * tokens) / 1000
   const low = weights + adapter + t4.contextGb + cache
   const likely = weights + adapter + serving.besideGb + cache
   const high = likely * t4.fragmentation
@@ -61,7 +67,7 @@ function memoryOf(facts: AdapterFacts, { shape }: Model, targets: readonly strin
     likely: tenths(likely),
     high: tenths(high),
     unit: 'GB',
-    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${serving.tokens} tokens of prompt and answer; ${cacheMb} MB more for each further token`,
+    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${tokens} tokens of prompt and answer; ${cacheMb} MB more for each further token`,
     source: serving.memorySource,
   }
 }

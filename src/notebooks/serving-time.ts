@@ -12,6 +12,9 @@ export const usualSeconds: Readonly<Record<NotebookProvider, number>> = {
   local: 12 * hour,
 }
 
+/** How long an evaluating notebook may take when nobody says otherwise, in seconds: it ends when it is done. */
+export const comparingSeconds = 2 * hour
+
 /** The longest that is taken, in seconds. Kaggle: 9 h in a quota message of 2026-03; Colab: 12 h in its FAQ. */
 export const mostSeconds: Readonly<Record<NotebookProvider, number>> = {
   kaggle: 8.75 * hour,

@@ -2,4 +2,11 @@
 export type Templates = ReadonlyMap<string, string>
 
 /** The folders that `renderNotebook` reads from; nothing outside them is needed. */
-export const templateFolders = ['cells', 'session', 'engines', 'serve', 'serving'] as const
+export const templateFolders = [
+  'cells',
+  'session',
+  'engines',
+  'serve',
+  'serving',
+  'evaluating',
+] as const

@@ -1,4 +1,4 @@
-"""Where the adapter comes from: a folder of this machine, or files fetched by their addresses.
+"""Where an adapter comes from: a folder of this machine, or files fetched by their addresses.
 
 An address may open its file to whoever has it, so that no message of this module shows one.
 """
@@ -28,55 +28,58 @@ class OpenLine(Wire):
         self._usual = urllib.request.build_opener()
 
 
-def find_adapter(folder, files, sha256, into):
+def find_adapter(folder, files, sha256, into, name='ADAPTER'):
     """The verified adapter in `folder`, or that of `files`, fetched to a folder below `into`.
 
     `files`: JSON text, a list of {name, url, bytes, sha256}. `sha256`: of the adapter's
-    manifest.json. Raises SystemExit, with a sentence, for anything but that adapter.
+    manifest.json. `name` is what the parameters that these come from begin with. Raises
+    SystemExit, with a sentence, for anything but that adapter.
     """
     sha256 = sha256.lower()
     if not SHA256.fullmatch(sha256):
-        raise SystemExit('ADAPTER_SHA256 is no SHA-256: set it to that of the manifest.json of the '
-                         'adapter to serve')
+        raise SystemExit('%s_SHA256 is no SHA-256: set it to that of the manifest.json of the '
+                         'adapter' % name)
     if bool(folder) == bool(files):
-        raise SystemExit('set either ADAPTER_DIR or ADAPTER_FILES, and not both')
+        raise SystemExit('set either %s_DIR or %s_FILES, and not both' % (name, name))
     if files:
-        folder = fetch(entries_of(files), sha256, Path(into) / ('adapter-' + sha256[:12]))
+        entries = entries_of(files, name + '_FILES')
+        manifest = [entry for entry in entries if entry['name'] == 'manifest.json']
+        if not manifest or manifest[0]['sha256'] != sha256:
+            raise SystemExit('the adapter is refused: the manifest.json of %s_FILES has another '
+                             'hash than %s_SHA256' % (name, name))
+        folder = fetch(entries, Path(into) / ('adapter-' + sha256[:12]))
     try:
         return verified_adapter(folder, sha256)
     except Rejected as error:
         raise SystemExit('the adapter is refused: %s' % error)
 
 
-def entries_of(text):
-    """The list in ADAPTER_FILES, every field of it checked."""
+def entries_of(text, parameter):
+    """The list in that parameter, every field of it checked."""
     try:
         entries = json.loads(text)
     except ValueError:
-        raise SystemExit('ADAPTER_FILES is no JSON: make the notebook anew')
+        raise SystemExit('%s is no JSON: make the notebook anew' % parameter)
     good = isinstance(entries, list) and entries and all(
         isinstance(entry, dict) and NAME.fullmatch(str(entry.get('name')))
         and re.match(r'https?://', str(entry.get('url')))
         and type(entry.get('bytes')) is int and entry['bytes'] >= 0
         and SHA256.fullmatch(str(entry.get('sha256'))) for entry in entries)
     if not good or len({entry['name'] for entry in entries}) < len(entries):
-        raise SystemExit('ADAPTER_FILES is no list of files, each of its own name and with url, '
-                         'bytes and sha256: make the notebook anew')
+        raise SystemExit('%s is no list of files, each of its own name and with url, bytes and '
+                         'sha256: make the notebook anew' % parameter)
     return entries
 
 
-def fetch(entries, sha256, folder):
-    """The folder with every file whole, the manifest last; what is there already stays."""
-    manifest = [entry for entry in entries if entry['name'] == 'manifest.json']
-    if not manifest or manifest[0]['sha256'] != sha256:
-        raise SystemExit('the adapter is refused: the manifest.json of ADAPTER_FILES has another '
-                         'hash than ADAPTER_SHA256')
+def fetch(entries, folder, what='the adapter'):
+    """The folder with every file whole, a manifest last; what is there already stays. Raises
+    SystemExit, which says `what` could not be fetched."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [entry for entry in entries if not is_whole(folder / entry['name'], entry)]
     size, free = sum(entry['bytes'] for entry in wanted), shutil.disk_usage(folder).free
     if size > free:
-        raise SystemExit('the adapter has %d MB, and this disk only %d MB left'
-                         % (size >> 20, free >> 20))
+        raise SystemExit('%s has %d MB, and this disk only %d MB left'
+                         % (what, size >> 20, free >> 20))
     line = OpenLine()
     line.deadline = time.monotonic() + FETCH_SECONDS
     for entry in sorted(wanted, key=lambda entry: entry['name'] == 'manifest.json'):
@@ -86,7 +89,7 @@ def fetch(entries, sha256, folder):
         try:
             download(line, entry, folder / entry['name'], spent)
         except Damaged as error:
-            raise SystemExit('the adapter is refused: %s' % error)
+            raise SystemExit('%s is refused: %s' % (what, error))
         except Refused as error:
             raise SystemExit('%s cannot be fetched: its server answered %d'
                              % (entry['name'], error.status))

@@ -12,20 +12,20 @@ if not torch.cuda.is_available():
 print('GPU ' + json.dumps({
     'name': torch.cuda.get_device_name(0), 'torch': torch.__version__,
     'capability': list(torch.cuda.get_device_capability(0))}), flush=True)
-left = torch.full((64, 64), 2.0, device='cuda', dtype=torch.float16)
+left = torch.full((64, 64), 2.0, device='cuda:0', dtype=torch.float16)
 total = (left @ left).float().sum().item()
-torch.cuda.synchronize()
+torch.cuda.synchronize(0)
 sys.exit(0 if total == 64 * 64 * 64 * 4 else 5)
 """
 
 
-def probe(require_gpu):
+def probe(require_gpu, doing='serving'):
     """One real operation on the GPU, in a process of its own; what it is, is printed.
 
     Raises SystemExit, with a sentence, for a GPU that computes nothing, and for none at all when
     `require_gpu`.
     """
-    os.environ.setdefault('CUDA_VISIBLE_DEVICES', '0')  # the server uses one GPU
+    os.environ.setdefault('CUDA_VISIBLE_DEVICES', '0')  # one GPU is used
     ran = subprocess.run([sys.executable, '-c', PROBE], stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                          universal_newlines=True)
@@ -36,7 +36,7 @@ def probe(require_gpu):
         if require_gpu:
             raise SystemExit('no GPU was granted to this session, and the model wants one: choose '
                              'a T4 in the settings of the notebook, then run this again')
-        print('no GPU here: serving on the CPU', flush=True)
+        print('no GPU here: %s on the CPU' % doing, flush=True)
         return
     told = [json.loads(line[4:]) for line in printed if line.startswith('GPU ')]
     name = told[0]['name'] if told else 'the GPU of this session'

@@ -1,4 +1,4 @@
-"""The packages that the server wants, in versions that it was tried with."""
+"""The packages that the server or a comparison wants, in versions that they were tried with."""
 import importlib
 import importlib.util
 import subprocess
@@ -7,16 +7,17 @@ from importlib import metadata
 
 PIN = ('bitsandbytes', '0.50.2')  # the one that the images lack
 OLDEST = {'torch': (2, 10), 'transformers': (5, 0), 'peft': (0, 19), 'accelerate': (1, 13),
-          'fastapi': (0, 136), 'uvicorn': (0, 46)}  # the oldest the server has been executed with
+          'fastapi': (0, 136), 'uvicorn': (0, 46)}  # the oldest they were executed with
 NEWEST = {'torch': (2, 15), 'transformers': (5, 23), 'peft': (0, 21), 'accelerate': (1, 15),
           'fastapi': (0, 165), 'uvicorn': (0, 54)}
 
 
-def prepare(provider):
+def prepare(provider, what='the server', wanted=tuple(OLDEST)):
     """Keeps the image's own packages, adds the one it lacks and drops the one peft refuses.
 
-    On a person's own machine nothing is installed. Raises SystemExit, with a sentence, when a
-    package is missing or older than any that was tried; says so when it is newer.
+    `what` wants the packages `wanted`. On a person's own machine nothing is installed. Raises
+    SystemExit, with a sentence, when a package is missing or older than any that was tried; says
+    so when it is newer.
     """
     if provider in ('kaggle', 'colab'):
         if importlib.util.find_spec('torchao') is not None:  # 0.10: peft raises when it sees it
@@ -24,18 +25,18 @@ def prepare(provider):
         if installed(PIN[0]) != PIN[1]:
             pip('install', '--no-deps', '%s==%s' % PIN)
         importlib.invalidate_caches()
-    missing = [name for name in OLDEST if importlib.util.find_spec(name) is None]
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         raise SystemExit('this environment lacks %s: install it with `pip install %s`, then run '
                          'this again' % (', '.join(missing), ' '.join(missing)))
-    for name, oldest in OLDEST.items():
-        found = numbers_of(installed(name))
+    for name in wanted:
+        found, oldest = numbers_of(installed(name)), OLDEST[name]
         if found is not None and found < oldest:
-            raise SystemExit('%s is %d.%d here, and the server wants %d.%d or newer: choose a '
-                             'newer image' % ((name,) + found + oldest))
+            raise SystemExit('%s is %d.%d here, and %s wants %d.%d or newer: choose a newer image'
+                             % ((name,) + found + (what,) + oldest))
         if found is not None and found > NEWEST[name]:
-            print('%s is %d.%d here, newer than any the server was tried with (%d.%d)'
-                  % ((name,) + found + NEWEST[name]), flush=True)
+            print('%s is %d.%d here, newer than any %s was tried with (%d.%d)'
+                  % ((name,) + found + (what,) + NEWEST[name]), flush=True)
 
 
 def pip(*arguments):

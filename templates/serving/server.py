@@ -1,13 +1,12 @@
 """The server as a child of the notebook: started, waited for, kept until its time is over."""
 import json
 import os
-import signal
 import socket
 import sys
-import threading
 import time
 import urllib.request
 
+from .asked import Asked
 from .child import Child
 from .tunnel import Tunnel, check_tunnel
 
@@ -41,7 +40,6 @@ class Server:
     def __init__(self, adapter, key_sha256, deadline, port, variables):
         self.adapter, self.deadline = adapter, deadline
         self.url = 'http://127.0.0.1:%d' % port
-        self._asked = False
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         seconds = int(deadline - time.monotonic())
         if seconds < 1:
@@ -53,7 +51,7 @@ class Server:
                 'HF_HUB_DISABLE_PROGRESS_BARS': '1', 'TOKENIZERS_PARALLELISM': 'false',
                 'PYTHONIOENCODING': 'utf-8',
                 **{name: str(value) for name, value in variables.items() if value}}
-        self._handle_sigterm()
+        self._asked = Asked()
         self._child = Child([sys.executable, '-u', '-m', 'serve'], {**own, **told})
 
     def wait_until_ready(self):
@@ -139,9 +137,7 @@ class Server:
     def end(self):
         """Asks the server to leave, and kills it when it does not; nothing when it has."""
         self._child.end(GRACE_SECONDS)
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
+        self._asked.listen_no_more()
 
     def _seconds_left(self):
         return round(max(0.0, self.deadline - time.monotonic()), 1)
@@ -151,17 +147,3 @@ class Server:
                 'adapter': self.adapter.version, 'sha256': self.adapter.sha256,
                 'seconds_left': self._seconds_left()}
         print('RODIZIO_SERVING ' + json.dumps(line, sort_keys=True), flush=True)
-
-    def _handle_sigterm(self):
-        """A handler that was there hears the signal too; on another thread there can be none."""
-        self._previous = None
-        if threading.current_thread() is not threading.main_thread():
-            return
-        self._previous = previous = signal.getsignal(signal.SIGTERM)
-
-        def on_term(number, frame):
-            self._asked = True
-            if callable(previous):
-                previous(number, frame)
-
-        signal.signal(signal.SIGTERM, on_term)

@@ -512,3 +512,16 @@ describe('what a crash leaves in the store', () => {
     ])
   })
 })
+
+it('hands out the addresses of a gated base with the work order, and fresh ones with each new order', async () => {
+  let asked = 0
+  const entry = { name: 'config.json', bytes: 2, sha256: 'ab'.repeat(32) }
+  await using world = await deskWorld({}, async (sessionId, plan) => {
+    asked += 1
+    const files = [{ ...entry, url: `http://hub/${sessionId}/${asked}` }]
+    return { id: String(plan.engine), revision: 'c', files }
+  })
+  const { id, token, workOrder } = await world.enrolled()
+  expect(workOrder.base?.files).toEqual([{ ...entry, url: `http://hub/${id}/1` }])
+  expect((await world.desk.workOrder(token)).base?.files[0]?.url).toBe(`http://hub/${id}/2`)
+})

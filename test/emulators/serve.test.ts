@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { type EmulatorsFile, emulatorsFilePath, serveEmulators } from '../../src/emulators/serve.ts'
@@ -96,4 +96,28 @@ it('outlives a kill: the next process finds the session that goes on, and a sign
   expect(second.exitCode).toBe(0)
   await until('the death of its session', () => processStartedAt(session.pid) === null)
   expect(existsSync(emulatorsFilePath(folder.path))).toBe(false)
+})
+
+it('serves a hub with the models of a folder where it is asked for, each behind a licence', async () => {
+  using folder = temporaryFolder()
+  const models = join(folder.path, 'models')
+  mkdirSync(join(models, 'owner/name'), { recursive: true })
+  writeFileSync(join(models, 'owner/name/config.json'), '{}')
+  const ending = new AbortController()
+  const served = serveEmulators({
+    stateDir: folder.path,
+    runnerPath,
+    clock: systemClock,
+    json: true,
+    write: () => undefined,
+    hubModels: models,
+    signal: ending.signal,
+  })
+  const { urls } = await found(folder.path)
+  const file = `${urls.hub}/owner/name/resolve/main/config.json`
+  expect((await fetch(file)).status).toBe(401)
+  const answer = await fetch(file, { headers: { authorization: 'Bearer hf_anybody' } })
+  expect(await answer.text()).toBe('{}')
+  ending.abort()
+  await served
 })

@@ -13,8 +13,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from make_tiny_model import make_model, make_tokenizer
 from pira import PIRA, in_a_hurry, split
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'templates' / 'sample'))
+from make_tiny_base import make_model, make_tokenizer  # noqa: E402
 
 PIECES = 1500
 WIDTH = 128

@@ -184,6 +184,11 @@ class Sharing(unittest.TestCase):
                     self.assertEqual(self.steps(*plan, at_once, 2, epoch), alone)
                     self.assertEqual(sorted(sum(alone, [])), list(range(rows)))
 
+    def test_each_epoch_has_an_order_of_its_own(self):
+        first, again, second = (self.steps(40, 2, 2, 2, 1, epoch) for epoch in (0, 0, 1))
+        self.assertEqual(first, again)
+        self.assertNotEqual(first, second)
+
     def test_the_blank_row_teaches_nothing(self):
         config, tokenizer = base.load_base_config(PLAN)
         model = base.load_base(dict(PLAN, quantization='none'), config, None)
@@ -293,7 +298,7 @@ class Base(unittest.TestCase):
         plan = dict(PLAN, base='owner/gated', revision='c' * 40, quantization='none')
         config, tokenizer = base.load_base_config(plan, BASE)
         self.assertEqual(tokenizer.chat_template, chat_templates.MISTRAL.template)
-        model = adapter.add_adapter(plan, base.load_base(plan, config, None, BASE))
+        model = adapter.add_adapter(plan, base.load_base(plan, config, None, folder=BASE))
         self.assertEqual(model.peft_config['default'].base_model_name_or_path, 'owner/gated')
 
     def test_an_adapter_is_loaded_by_peft_alone(self):

@@ -31,6 +31,19 @@ class Runs(unittest.TestCase):
             _wholes[key] = folder
         return _wholes[key]
 
+    def follower(self, stack):
+        """The folder of a run of four steps that began with the adapter of `whole`, what it printed
+        in `printed`; trained once."""
+        if ('follower', stack) not in _wholes:
+            folder = self.root / 'follower'
+            more = plan(fromAdapter='b' * 64, targetSteps=4, learningRate=1e-4)
+            job = {'plan': more, 'adapter': str(self.whole(stack) / 'artifact')}
+            status, output = run(stack, folder, job, {'saveSteps': 2})
+            self.assertEqual(status, 0, '\n'.join(output))
+            (folder / 'printed').write_text('\n'.join(output))
+            _wholes['follower', stack] = folder, job
+        return _wholes['follower', stack]
+
     def finish(self, stack, folder, resume=None, processes=1, **changes):
         """Trains to the last step and returns what was printed."""
         job = {'plan': plan(**changes), 'resume': str(resume) if resume else None,

@@ -79,7 +79,7 @@ def sample_data():
 def put_program(folder):
     here = Path(__file__).parent
     for path in [ENGINE / 'harness.py', ENGINE / 'trl' / 'train.py', ENGINE / 'trl' / 'launch.py',
-                 *here.glob('driver_*.py')]:
+                 ENGINE / 'trl' / 'judge.py', *here.glob('driver_*.py')]:
         shutil.copy(str(path), str(folder))
     shutil.copytree(str(ENGINE / 'trl' / 'program'), str(Path(folder) / 'rodizio_engine'),
                     dirs_exist_ok=True, ignore=shutil.ignore_patterns('__pycache__'))

@@ -1,4 +1,5 @@
-import { serveExamples, trainExamples } from '../../src/notebooks/examples.ts'
+import type { EvaluateRecipe } from '../../src/notebooks/evaluate-recipe.ts'
+import { evaluateExamples, serveExamples, trainExamples } from '../../src/notebooks/examples.ts'
 import type { NotebookProvider } from '../../src/notebooks/notebook-provider.ts'
 import type { ServeRecipe } from '../../src/notebooks/serve-recipe.ts'
 import type { TrainRecipe } from '../../src/notebooks/train-recipe.ts'
@@ -24,6 +25,16 @@ export function servingOf(
 ): ServeRecipe {
   const found = serveExamples.find((r) => r.provider === provider)
   if (!found) throw new Error(`there is no example of serving at ${provider}`)
+  return { ...found, ...changes }
+}
+
+/** An example recipe of evaluating at the provider, with changes. */
+export function evaluatingOf(
+  provider: NotebookProvider,
+  changes: Partial<EvaluateRecipe> = {},
+): EvaluateRecipe {
+  const found = evaluateExamples.find((r) => r.provider === provider)
+  if (!found) throw new Error(`there is no example of evaluating at ${provider}`)
   return { ...found, ...changes }
 }
 

@@ -101,8 +101,10 @@ describe('a rendering', () => {
     const python = 'import json,sys\nfor s in json.load(sys.stdin): compile(s, "<cell>", "exec")'
     const done = spawnSync('python3', ['-c', python], { input: JSON.stringify(cells) })
     expect(done.stderr.toString()).toBe('')
-    const { train, serve } = cellTags
-    expect(cells).toHaveLength(trainExamples.length * train.length + 3 * serve.length)
+    const { train, serve, evaluate } = cellTags
+    expect(cells).toHaveLength(
+      trainExamples.length * train.length + 3 * (serve.length + evaluate.length),
+    )
   })
 
   it('gives Python the very parameters of the recipe, whatever they hold', () => {

@@ -1,3 +1,4 @@
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -26,8 +27,8 @@ def relay_module():
 class Relay(unittest.TestCase):
     """What the engine `trl` tells its trainer after each step; the libraries are stood in for."""
 
-    def steps(self, target, options):
-        """(step, saved, left, reason) of every step until the relay has the trainer stop."""
+    @contextlib.contextmanager
+    def relay(self, target, options, order=None):
         module = relay_module()
         module.Random = object
         libraries = {'torch': types.ModuleType('torch'),
@@ -42,7 +43,11 @@ class Relay(unittest.TestCase):
             control = harness.Control(job)
             pace = harness.Pace(control, options, 0)
             crew = types.SimpleNamespace(leads=True, decided=lambda number: number)
-            relay = module.relay_for(job, control, pace, {}, crew, None)
+            yield module.relay_for(job, control, pace, {}, crew, order)
+
+    def steps(self, target, options):
+        """(step, saved, left, reason) of every step until the relay has the trainer stop."""
+        with self.relay(target, options) as relay:
             seen = []
             for step in range(1, target + 1):
                 flow = types.SimpleNamespace(should_save=False, should_training_stop=False)
@@ -59,6 +64,13 @@ class Relay(unittest.TestCase):
 
     def test_the_last_step_of_a_run_finishes_it_also_where_a_session_would_hand_over(self):
         self.assertEqual(self.steps(3, {'sessionSteps': 3})[-1], (3, True, True, 'finished'))
+
+    def test_an_epoch_has_the_order_of_the_step_that_it_begins_or_goes_on_at(self):
+        order = mock.Mock()
+        with self.relay(20, {}, order) as relay:
+            for step in (0, 7, 9):
+                relay.on_epoch_begin(None, types.SimpleNamespace(global_step=step), None)
+        self.assertEqual(order.go_on_from.call_args_list, [mock.call(at) for at in (0, 7, 9)])
 
     def test_without_such_an_order_it_goes_on(self):
         for options in ({}, {'sessionSteps': None}):

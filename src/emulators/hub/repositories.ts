@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { AppError, messageOf } from '../../lib/errors.ts'
 import type { HubRepository, HubSettings } from './options.ts'
 import { HubError } from './wire.ts'
 
@@ -25,12 +26,26 @@ export interface OpenedRepository {
 const gitOid = (content: Buffer): string =>
   createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex')
 
+/** In pieces: a model does not fit into memory. */
+function sha256Of(path: string): string {
+  const hash = createHash('sha256')
+  const piece = Buffer.alloc(1024 * 1024)
+  const file = openSync(path, 'r')
+  try {
+    for (let read = readSync(file, piece); read > 0; read = readSync(file, piece))
+      hash.update(piece.subarray(0, read))
+  } finally {
+    closeSync(file)
+  }
+  return hash.digest('hex')
+}
+
 function openFile(folder: string, name: string, largeBytes: number): HubFile {
   const path = join(folder, name)
-  const content = readFileSync(path)
-  const bytes = content.length
-  if (bytes < largeBytes) return { name, path, bytes, oid: gitOid(content), largeOid: null }
-  const largeOid = createHash('sha256').update(content).digest('hex')
+  const bytes = statSync(path).size
+  if (bytes < largeBytes)
+    return { name, path, bytes, oid: gitOid(readFileSync(path)), largeOid: null }
+  const largeOid = sha256Of(path)
   const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${largeOid}\nsize ${bytes}\n`
   return { name, path, bytes, oid: gitOid(Buffer.from(pointer)), largeOid }
 }
@@ -45,6 +60,28 @@ function openRepository(
   const files = names.map((name) => openFile(folder, name, largeBytes))
   const content = createHash('sha1').update(files.map(({ name, oid }) => `${name} ${oid}`).join())
   return { id, files, revision: revision ?? content.digest('hex'), isGated: isGated ?? false }
+}
+
+/** Folders `owner/name` below one, each a gated repository. @throws AppError `invalid` where that folder cannot be read */
+export function repositoriesBelow(folder: string): HubRepository[] {
+  const folders = (below: string): string[] =>
+    readdirSync(below, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+  try {
+    return folders(folder).flatMap((owner) =>
+      folders(join(folder, owner)).map((name) => ({
+        id: `${owner}/${name}`,
+        folder: join(folder, owner, name),
+        isGated: true,
+      })),
+    )
+  } catch (cause) {
+    throw new AppError('invalid', `${folder} cannot be read: ${messageOf(cause)}`, {
+      next: 'Name a folder with models as OWNER/NAME below it',
+      cause,
+    })
+  }
 }
 
 /** The repositories of the hub, read once, and how they are found. */

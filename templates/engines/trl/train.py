@@ -22,13 +22,12 @@ from rodizio_engine.chance import draw_apart  # noqa: E402
 from rodizio_engine.checkpoint import processes_of, resume_folder  # noqa: E402
 from rodizio_engine.crew import Crew, prepare_process  # noqa: E402
 from rodizio_engine.environment import say_other_environment, versions  # noqa: E402
+from rodizio_engine.evaluation import HELD_OUT_ROWS  # noqa: E402
 from rodizio_engine.memory import out_of_memory, rows_at_once, trial_step  # noqa: E402
 from rodizio_engine.precision import half_of  # noqa: E402
 from rodizio_engine.relay import relay_for  # noqa: E402
 from rodizio_engine.rows import Order, tokenize  # noqa: E402
 from rodizio_engine.trainer import build_trainer  # noqa: E402
-
-HELD_OUT_ROWS = 64
 
 
 def main(job, prepare=lambda: None, load_base=load_base, add_adapter=add_adapter):

@@ -60,7 +60,7 @@ def take_up_adapter(model, folder):
                  if name not in found or name not in wanted
                  or found[name].shape != wanted[name].shape)
     if odd:
-        raise harness.Refusal('refused_plan', 'the adapter to begin with does not fit the plan: %s '
+        raise harness.Refusal('refused_plan', 'the adapter does not fit the plan: %s '
                               'differs' % odd[0])
     set_peft_model_state_dict(model, {name: weight.float() for name, weight in found.items()})
 

@@ -3,8 +3,7 @@ import math
 
 import harness
 
-from .adapter import set_aside
-from .evaluation import Evaluation, NoTime, compare
+from .evaluation import Evaluation, NoTime, compare, judge_beside
 from .written import sort_targets, write_json
 
 ABOUT = (
@@ -25,12 +24,7 @@ def commit_adapter(job, trainer, tokenizer, relay, held_out, half, pace, env):
     model, plan = trainer.model, job['plan']
     evaluation = Evaluation(tokenizer, held_out, job['validation'], half, pace)
     try:
-        judged = {'candidate': evaluation.judge(model), 'current': None}
-        with model.disable_adapter():
-            judged['base'] = evaluation.judge(model)
-        if job.get('adapter'):
-            with set_aside(model, job['adapter']):
-                judged['current'] = evaluation.judge(model)
+        judged = judge_beside(evaluation, model, job.get('adapter'))
     except NoTime:
         return None
     compared, figures = compare(evaluation, judged)

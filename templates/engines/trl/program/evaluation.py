@@ -3,8 +3,10 @@ import math
 
 import harness
 
+from .adapter import set_aside
 from .precision import autocast
 
+HELD_OUT_ROWS = 64
 PROMPTS = 8
 PROMPT_TOKENS = 1024  # longer ones are left out: eight of them go through the model at once
 ANSWER_TOKENS = 64
@@ -98,6 +100,18 @@ def prompts_of(tokenizer, path):
         if len(found) == PROMPTS:
             break
     return found
+
+
+def judge_beside(evaluation, model, current):
+    """What the model's own adapter is worth, its base alone, and the adapter in the folder
+    `current` (None where there is none): the judgements by name. Raises NoTime."""
+    judged = {'candidate': evaluation.judge(model), 'current': None}
+    with model.disable_adapter():
+        judged['base'] = evaluation.judge(model)
+    if current:
+        with set_aside(model, current):
+            judged['current'] = evaluation.judge(model)
+    return judged
 
 
 def compare(evaluation, judgements):
