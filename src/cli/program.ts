@@ -12,6 +12,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['train'], async () => (await import('./train.ts')).trainCommands],
   [['accounts', 'budget', 'sessions'], async () => (await import('./accounts.ts')).accountCommands],
   [['data'], async () => (await import('./data.ts')).dataCommands],
+  [['bases'], async () => (await import('./bases.ts')).basesCommand],
   [['notebooks'], async () => (await import('./notebooks.ts')).notebookCommands],
   [['login', 'logout'], async () => (await import('./login.ts')).loginCommands],
   [['config'], async () => (await import('./config.ts')).configCommand],

@@ -18,6 +18,7 @@ interface StartFlags {
   epochs?: string
   seed?: string
   set?: string[]
+  targets?: string
   fromAdapter?: string
   sessionMax?: string
   saveEvery?: string
@@ -65,6 +66,26 @@ function planOf(pairs: readonly string[] = []): Record<string, unknown> {
   )
 }
 
+/** The plan that the flags ask for. @throws AppError `invalid` that names a flag */
+function wantedPlan({ set, targets }: StartFlags): Record<string, unknown> {
+  const plan = planOf(set)
+  if (targets === undefined) return plan
+  const names = targets
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (names.length === 0 || 'targets' in plan) {
+    throw new AppError(
+      'invalid',
+      names.length === 0
+        ? '--targets names no layer'
+        : '--targets and --set targets=… are the same',
+      { next: 'For example: --targets q_proj,v_proj' },
+    )
+  }
+  return { ...plan, targets: names }
+}
+
 function wantedRun(flags: StartFlags): NewRun {
   const options = {
     sessionSeconds: durationOf('--session-max', flags.sessionMax),
@@ -84,7 +105,7 @@ function wantedRun(flags: StartFlags): NewRun {
   const given = Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined))
   return {
     dataset: flags.data,
-    plan: planOf(flags.set),
+    plan: wantedPlan(flags),
     options: set,
     smoke: flags.smoke ?? false,
     dryRun: flags.dryRun ?? false,
@@ -116,6 +137,10 @@ export function trainCommands(program: Command, context: Context): void {
       collect,
     )
     .option(
+      '--targets <layers>',
+      'the linear layers to train, such as q_proj,v_proj; needed for a base that rodizio bases does not list',
+    )
+    .option(
       '--from-adapter <run>',
       'begin with the adapter of a completed run (name or id) instead of a fresh one',
     )
@@ -140,7 +165,7 @@ export function trainCommands(program: Command, context: Context): void {
     .option('--watch', 'follow the run to its end')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data more --engine trl --from-adapter support\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
+      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data pira --engine trl --set base=Qwen/Qwen2.5-7B-Instruct --dry-run\n  rodizio train start --data pira --engine trl --set base=/models/mine --targets q_proj,k_proj,v_proj,o_proj\n  rodizio train start --data more --engine trl --from-adapter support\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
     )
     .action(async (flags: StartFlags) => {
       const client = context.client()

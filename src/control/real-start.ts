@@ -1,4 +1,5 @@
 import { newId } from '../lib/random.ts'
+import { targetsOf } from '../notebooks/targets.ts'
 import { sessionName } from '../rotation/session.ts'
 import type { WantedRun } from './start-run.ts'
 
@@ -45,7 +46,14 @@ const realRun = (id: string, dataset: string, base: string): WantedRun => ({
   steps: 44,
   seed: 7,
   // In 4 bit with 8-bit optimizer states, as every run of this engine. An untaught base of toy size bears a higher rate.
-  plan: { base, learningRate: 0.005, maxLength: 512, batchSize: 2, accumulation: 8 },
+  plan: {
+    base,
+    targets: targetsOf.mistral,
+    learningRate: 0.005,
+    maxLength: 512,
+    batchSize: 2,
+    accumulation: 8,
+  },
   options: {
     saveSeconds: 60,
     saveSteps: 5,

@@ -1,6 +1,8 @@
 import { baseNamed } from '../notebooks/catalogue.ts'
 import { fewTokens, startOf, t4Of } from '../notebooks/figures.ts'
+import { mistral7b } from '../notebooks/models.ts'
 import type { Plan } from '../notebooks/plan.ts'
+import { loraWeightsPerRank } from '../notebooks/shape.ts'
 import type { Predictions } from '../notebooks/train-recipe.ts'
 import type { ProviderName } from '../rotation/account.ts'
 import type { Run } from '../rotation/run.ts'
@@ -90,8 +92,9 @@ function fewRows({ plan, rows }: RunFacts): string | undefined {
 
 function tooFewTokens({ run, plan, rows, tokensPerRow }: RunFacts): string | undefined {
   if (run.options.smoke || plan.engine === 'dry' || rows < batchOf(plan)) return undefined
-  const { weightsPerRank, weightsPerToken } = fewTokens
-  const weights = weightsPerRank * plan.loraRank
+  const { weightsPerToken } = fewTokens
+  const { shape } = baseNamed(plan.base)?.model ?? mistral7b // what nobody knows is taken for one of its size
+  const weights = loraWeightsPerRank(shape, plan.targets) * plan.loraRank
   const tokens = rows * tokensPerRow
   return tokens * weightsPerToken < weights
     ? `the data has some ${tokens.toLocaleString('en')} tokens for ${weights.toLocaleString('en')} weights, which is far too few to teach more than a manner of speaking: a lower loraRank learns less by heart`

@@ -1,20 +1,25 @@
 import { AppError } from '../lib/errors.ts'
 import { type Base, baseNamed, catalogue, isFolder, mountedModel } from './catalogue.ts'
 import type { Plan } from './plan.ts'
+import { targetsOf, usualTargets } from './targets.ts'
 
 /**
- * The base of a plan; undefined for a folder of the session's machine and for a model that the platform mounts, of which nothing
- * is known.
+ * The base of a plan; undefined for one that is not in the catalogue, such as a folder of the session's machine or a model that the
+ * platform mounts: nothing is known of it but the layers that a person has named.
  * @throws AppError `invalid`: `unknown_base` that names the known ones, `refused_base` for one that cannot be trained so
  */
 export function chooseBase(plan: Plan): Base | undefined {
   const base = catalogue[plan.engine].find(({ id }) => id === plan.base)
   if (!base) {
-    if (plan.engine !== 'dry' && (isFolder(plan.base) || mountedModel(plan.base))) return undefined
+    const byPath = isFolder(plan.base) || mountedModel(plan.base) !== undefined
+    const mayBe = byPath || (isRepository(plan.base) && !baseNamed(plan.base))
+    if (plan.engine !== 'dry' && mayBe && plan.targets.length > 0) return undefined
+    if (plan.engine !== 'dry' && byPath) throw targetsMissing(plan)
     const known = catalogue[plan.engine].map(({ id }) => id).join(', ')
+    const others = `; for another one, a folder on the session’s machine, or a model of Kaggle’s own (kaggle:OWNER/MODEL/FRAMEWORK/VARIATION/VERSION), name its layers with --targets: ${usualTargets}`
     throw new AppError('invalid', `the engine ${plan.engine} knows no base ${plan.base}`, {
       code: 'unknown_base',
-      next: `Known are: ${known}${plan.engine === 'dry' ? '' : '; or the path of a folder on the session’s machine, or a model of Kaggle’s own: kaggle:OWNER/MODEL/FRAMEWORK/VARIATION/VERSION'}`,
+      next: `Known are: ${known}${plan.engine === 'dry' ? '' : others}`,
     })
   }
   if (base.stored === 'nf4' && plan.quantization !== 'nf4') {
@@ -31,7 +36,38 @@ export function chooseBase(plan: Plan): Base | undefined {
       { code: 'refused_base', next: 'Leave revision out, or give the forty digits of a commit' },
     )
   }
+  refuseTargets(plan, base)
+  const context = base.model?.context ?? Number.POSITIVE_INFINITY
+  if (plan.maxLength > context) {
+    throw new AppError(
+      'invalid',
+      `the plan's maxLength: ${base.id} reads ${context} tokens at the most, and not ${plan.maxLength}`,
+      { code: 'refused_base', next: `Give at the most: --set maxLength=${context}` },
+    )
+  }
   return base
+}
+
+/** Whether a name is of the form that a hub's repositories have. */
+const isRepository = (id: string): boolean => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(id)
+
+const targetsMissing = (plan: Plan): AppError =>
+  new AppError(
+    'invalid',
+    `the plan's targets: the base ${plan.base} is not in the catalogue, so the layers to train are not known`,
+    { code: 'no_targets', next: `Name its linear layers with --targets, usually ${usualTargets}` },
+  )
+
+function refuseTargets(plan: Plan, base: Base): void {
+  if (base.model === null) return
+  const own = [...base.targets, 'lm_head']
+  const absent = plan.targets.filter((target) => !own.includes(target.split('.').at(-1) ?? ''))
+  if (absent.length === 0 && plan.targets.length > 0) return
+  const what = absent.length > 0 ? `no layer ${absent.join(', ')}` : 'nothing to train without any'
+  throw new AppError('invalid', `the plan's targets: ${base.id} has ${what}`, {
+    code: 'refused_base',
+    next: `Leave targets out, or choose of: ${own.join(',')}`,
+  })
 }
 
 /**
@@ -40,23 +76,26 @@ export function chooseBase(plan: Plan): Base | undefined {
  */
 export function baseWarnings(plan: Plan, trouble: string | null): string[] {
   const base = baseNamed(plan.base)
+  const known = Object.keys(targetsOf).join(', ')
   if (mountedModel(plan.base)) {
     return [
-      `nothing is known about the base ${plan.base}: it must be of the architecture mistral; only sessions at Kaggle have it, and the account must have accepted its licence there`,
+      `nothing is known about the base ${plan.base}: it must be of one of the architectures ${known}; only sessions at Kaggle have it, and the account must have accepted its licence there`,
     ]
   }
   if (!base) {
+    if (isFolder(plan.base)) {
+      return [
+        `nothing is known about the base in ${plan.base}: it must be there in every session, the same each time, of one of the architectures ${known}`,
+      ]
+    }
     return [
-      `nothing is known about the base in ${plan.base}: it must be there in every session, the same each time, of the architecture mistral`,
+      `nothing is known about the base ${plan.base}, neither its licence nor its size: it must be one that anybody may fetch, of one of the architectures ${known}`,
+      ...(plan.revision === 'main' ? [atMain(plan.base)] : []),
     ]
   }
   const pinned = plan.revision !== 'main'
   return [
-    ...(pinned
-      ? []
-      : [
-          `the base ${base.id} is taken at main, which may be another model tomorrow: pin a commit with --set revision=COMMIT`,
-        ]),
+    ...(pinned ? [] : [atMain(base.id)]),
     ...(trouble === null ? [] : [`it would wait: ${trouble}`]),
     ...(base.gated && base.sizeBytes !== null
       ? [
@@ -65,3 +104,6 @@ export function baseWarnings(plan: Plan, trouble: string | null): string[] {
       : []),
   ]
 }
+
+const atMain = (id: string): string =>
+  `the base ${id} is taken at main, which may be another model tomorrow: pin a commit with --set revision=COMMIT`

@@ -1,3 +1,5 @@
+import type { Shape } from './shape.ts'
+
 /** A figure that predictions rest on, with what it rests on itself. */
 export interface KnownFigure {
   readonly low: number
@@ -18,16 +20,30 @@ export interface T4 {
   readonly tokensPerSecond: KnownFigure
   /** Install, download, load: until the first step. */
   readonly startSeconds: KnownFigure
-  /** GB of Mistral 7B's weights in memory, counted: nf4 with double quantization, and 16 bit. */
-  readonly weightsGb: { readonly nf4: number; readonly none: number }
-  /** GB beside the base at rank 16: LoRA, gradients, 8-bit optimizer states (counted), the CUDA context (estimated). */
-  readonly fixedGb: { readonly rank16: number; readonly context: number }
-  /** GB for so many tokens at once: what is kept and what is recomputed. */
-  readonly activationGb: number
-  readonly activationTokens: number
+  /** GB of the CUDA context. */
+  readonly contextGb: number
+  /** Bytes for each token of what goes through the model at once: what is kept and what is computed beside it. */
+  readonly bytesPerToken: (shape: Shape) => number
   /** What fragments, at most. */
   readonly fragmentation: number
   readonly memorySource: string
+}
+
+/** Bytes of a trained weight: itself and its gradient in 32 bit, two optimizer states in 8 bit. */
+export const trainedBytes = 4 + 4 + 2
+
+/**
+ * With the engine `trl`: the input of every layer is kept in 16 bit; beside that there is either one layer, computed once more,
+ * or the logits, in 16 bit and three times in 32 bit: the larger part wherever the vocabulary is large. The bytes for a unit of a
+ * layer's width are fitted to 1.9 GB for a layer of Mistral 7B at 4,096 tokens, which is an estimate itself.
+ */
+function plainBytesPerToken({ layers, hidden, intermediate, vocabulary }: Shape): number {
+  const [kept, layer, logits] = [
+    2 * layers * hidden,
+    27.3 * (hidden + intermediate),
+    14 * vocabulary,
+  ]
+  return kept + Math.max(layer, logits)
 }
 
 /** With the engine `trl`. None of it was measured with these notebooks. */
@@ -46,13 +62,11 @@ export const t4: T4 = {
     high: 600,
     source: 'assumed: 4.1 GB to download and two packages to install; not measured',
   },
-  weightsGb: { nf4: 4.138, none: 14.496 },
-  fixedGb: { rank16: 0.42, context: 0.4 },
-  activationGb: 3.14, // kept layer inputs, one layer recomputed
-  activationTokens: 4096,
+  contextGb: 0.4,
+  bytesPerToken: plainBytesPerToken,
   fragmentation: 1.17,
   memorySource:
-    'estimate: weights, gradients and optimizer states counted on the model’s shapes, activations and fragmentation estimated',
+    'estimate: weights, gradients and optimizer states counted on the model’s shapes, activations, logits and fragmentation estimated',
 }
 
 /** With the engine `unsloth`, likewise. */
@@ -71,7 +85,8 @@ const t4WithUnsloth: T4 = {
     high: 900,
     source: 'assumed: 4.1 GB to download and some twenty packages to install; not measured',
   },
-  activationGb: 1.04, // what a peak of 6 to 6.5 GB leaves for it
+  // What a peak of 6 to 6.5 GB of Mistral 7B leaves for it; the logits are never there as a whole.
+  bytesPerToken: ({ layers, hidden }) => 1.94 * layers * hidden,
   fragmentation: 1.085,
   memorySource:
     'estimate: 6 to 6.5 GB at 2 × 2048 tokens; Unsloth’s executed Mistral v0.3 notebook shows 4.52 GB after loading and 6.289 GB at the most, with short chats',
@@ -85,23 +100,16 @@ export const t4Of = (engine: string): T4 => (engine === 'unsloth' ? t4WithUnslot
  * 1,000 examples with 750,000 tokens; a ninth of that is where this begins to warn, for the 41,943,040 weights of rank 16 on
  * Mistral 7B. The proportion to the weights is an assumption.
  */
-export const fewTokens = {
-  weightsPerRank: 2_621_440, // of Mistral 7B with all seven projections, counted
-  weightsPerToken: 500,
-} as const
+export const fewTokens = { weightsPerToken: 500 } as const
 
-/** What a 7B base with one adapter takes when it answers, on one GPU. None of it was measured with these notebooks. */
+/** What a base with one adapter takes when it answers, on one GPU, beside what is counted. None of it was measured with these notebooks. */
 export const serving = {
-  /** GB with the base in nf4 and a short prompt: 4.138 of them counted, the rest estimated. */
-  nf4Gb: 5.5,
-  /** GB of the adapter's weights at rank 16, in 32 bit, counted: 41,943,040 of them. */
-  adapterGb: 0.168,
-  /** MB of the cache that each token of prompt and answer takes, counted on the model's shapes in 16 bit. */
-  cacheMbPerToken: 0.131,
+  /** GB beside the base, the adapter and the cache: 5.5 GB for Mistral 7B in nf4 with one of rank 16 and a short prompt. */
+  besideGb: 1.194,
   /** Tokens at which the prediction is given: a usual prompt with its answer. */
   tokens: 2048,
   memorySource:
-    'estimate: the weights (4.138 GB in nf4) and 0.131 MB of cache a token counted on the model’s shapes, what computing needs beside them estimated; not measured',
+    'estimate: the weights, and what the cache takes for each token, counted on the model’s shapes, what computing needs beside them estimated; not measured',
   startSource: 'assumed: 4.1 GB to download and one package to install; not measured',
 } as const
 

@@ -65,7 +65,7 @@ const shared = {
   maxLength: 2048,
 } as const
 
-type Defaults = Omit<Plan, keyof PlanFacts | 'engine' | 'revision'>
+type Defaults = Omit<Plan, keyof PlanFacts | 'engine' | 'revision' | 'targets'>
 
 const adapter: Defaults = {
   ...shared,
@@ -73,7 +73,6 @@ const adapter: Defaults = {
   quantization: 'nf4',
   loraRank: 16,
   loraAlpha: 32,
-  targets: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
   learningRate: 2e-4,
   weightDecay: 0.01,
   adamBeta1: 0.9,
@@ -90,7 +89,6 @@ const defaults: Record<Engine, Defaults> = {
     quantization: 'none',
     loraRank: 0,
     loraAlpha: 0,
-    targets: [],
     learningRate: 0.5, // Adagrad's scale, not Adam's
     weightDecay: 0,
     adamBeta1: 0,
@@ -100,14 +98,17 @@ const defaults: Record<Engine, Defaults> = {
 }
 
 /** The whole plan of a run: the engine's defaults, the overrides on top, the run's own facts; the base
- * at the commit of the catalogue, or the version in its name, unless told otherwise. Throws ZodError where a value is out of range. */
+ * at the commit of the catalogue, or the version in its name, and with the catalogue's targets unless told otherwise; a base that is not
+ * there has none. Throws ZodError where a value is out of range. */
 export function planFor(engine: Engine, overrides: PlanOverrides, facts: PlanFacts): Plan {
   const given = Object.fromEntries(
     Object.entries(PlanOverrides.parse(overrides)).filter(([, value]) => value !== undefined),
   )
   const whole = { ...defaults[engine], ...given }
-  const revision = baseNamed(whole.base)?.revision ?? mountedModel(whole.base)?.version ?? 'main'
+  const base = baseNamed(whole.base)
+  const revision = base?.revision ?? mountedModel(whole.base)?.version ?? 'main'
+  const targets = base?.targets ?? []
   const { fromAdapter, ...rest } = facts
   const begun = fromAdapter === undefined ? {} : { fromAdapter } // no field at all in a plan without one
-  return Plan.parse({ revision, ...whole, engine, ...rest, ...begun })
+  return Plan.parse({ revision, targets, ...whole, engine, ...rest, ...begun })
 }

@@ -4,6 +4,7 @@ import { type Figure, noFigure } from './figure.ts'
 import { serving, t4 } from './figures.ts'
 import { inWords, rounded, tenths } from './predict.ts'
 import type { ServePredictions } from './serve-recipe.ts'
+import { cacheBytesPerToken, loraWeightsPerRank, weightBytes } from './shape.ts'
 
 /**
  * What a serving session will take, from the one table in `figures.ts`. Of a base that the catalogue does not have, or of
@@ -49,24 +50,24 @@ export function predictServing(facts: AdapterFacts | null, seconds: number): Ser
  * GB with so many adapters of a kind on their base and so many tokens of prompts and answers at once: what is counted at
  * the least; what is estimated on top; and what may fragment.
  */
-export function memoryOf(
-  { quantization, loraRank }: AdapterFacts,
-  tokens: number,
-  adapters: number,
-): Figure {
-  const weights = t4.weightsGb[quantization]
-  const adapter = (adapters * serving.adapterGb * loraRank) / 16
-  const cache = (serving.cacheMbPerToken * tokens) / 1000
-  const low = weights + adapter + t4.fixedGb.context + cache
-  const beside = serving.nf4Gb - t4.weightsGb.nf4 - serving.adapterGb
-  const likely = weights + adapter + beside + cache
+export function memoryOf(facts: AdapterFacts, tokens: number, adapters: number): Figure {
+  const base = baseNamed(facts.base)
+  if (!base?.model) return noFigure('not known', 'none: this base is not in the catalogue')
+  const { shape } = base.model
+  const weights = weightBytes(shape, facts.quantization) / 1e9
+  const each = loraWeightsPerRank(shape, base.targets) * facts.loraRank * 4 // in 32 bit
+  const adapter = (adapters * each) / 1e9
+  const cacheMb = Math.round(cacheBytesPerToken(shape) / 1000) / 1000
+  const cache = (cacheMb * tokens) / 1000
+  const low = weights + adapter + t4.contextGb + cache
+  const likely = weights + adapter + serving.besideGb + cache
   const high = likely * t4.fragmentation
   return {
     low: tenths(low),
     likely: tenths(likely),
     high: tenths(high),
     unit: 'GB',
-    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${tokens} tokens of prompt and answer; ${serving.cacheMbPerToken} MB more for each further token`,
+    text: `about ${rounded(likely)} GB (${rounded(low)} to ${rounded(high)}) of a T4’s ${t4.memoryGb} GB, ${tenths(cache)} of them for ${tokens} tokens of prompt and answer; ${cacheMb} MB more for each further token`,
     source: serving.memorySource,
   }
 }

@@ -1,7 +1,9 @@
-import { baseNamed, isFolder } from './catalogue.ts'
+import { type Base, baseNamed, isFolder } from './catalogue.ts'
 import { type Figure, noFigure } from './figure.ts'
-import { startOf, t4Of } from './figures.ts'
-import type { Plan } from './plan.ts'
+import { type KnownFigure, startOf, t4Of, trainedBytes } from './figures.ts'
+import { type Model, mistral7b } from './models.ts'
+import { type Plan, planFor } from './plan.ts'
+import { loraWeightsPerRank, weightBytes, weightsPassed } from './shape.ts'
 import type { Predictions } from './train-recipe.ts'
 
 /** What the predictions rest on. */
@@ -26,12 +28,13 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   const gpus = plan.engine === 'unsloth' ? 'one GPU' : 'one GPU, or two alike'
   const uses = `${base}, ${plan.quantization}, LoRA r=${plan.loraRank}, ${gpus}`
   const known = baseNamed(plan.base)
-  if (!known) {
+  const model = known?.model ?? null
+  if (!known || model === null) {
     const none = noFigure('not known', 'none: this base is not in the catalogue')
     return { uses, memory: none, speed: none, hours: none, sessions: none }
   }
   const t4 = t4Of(plan.engine)
-  const { low, likely: usual, high, source } = t4.tokensPerSecond
+  const { low, likely: usual, high, source } = speedOf(model, t4.tokensPerSecond)
   const tokens = plan.targetSteps * plan.batchSize * plan.accumulation * workload.row.tokens
   const at = (speed: number): number => tokens / speed / 3600
   const [quick, likely, slow] = [at(high), at(usual), at(low)]
@@ -42,7 +45,7 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   const sessions = (hours: number): number => Math.max(least, Math.ceil(hours / useful))
   return {
     uses,
-    memory: memoryOf(plan),
+    memory: memoryOf(plan, model),
     speed: {
       low,
       likely: usual,
@@ -70,13 +73,23 @@ export function predict(plan: Plan, workload: Workload): Predictions {
   }
 }
 
+/** A speed that is known of Mistral 7B, for another model by the weights that a token passes. */
+function speedOf(model: Model, known: KnownFigure): KnownFigure {
+  const share = weightsPassed(mistral7b.shape) / weightsPassed(model.shape)
+  if (share === 1) return known
+  const [low, likely, high] = [known.low, known.likely, known.high].map((at) =>
+    Math.round(at * share),
+  )
+  const source = `${known.source}; they are of Mistral 7B, and ${model.name} has ${rounded(100 / share)} % of the weights that a token passes`
+  return { low: low ?? 0, likely: likely ?? 0, high: high ?? 0, source }
+}
+
 /** Peak memory in GB: the weights as they are loaded, what is trained beside them, and one batch under way. */
-function memoryOf(plan: Plan): Figure {
+function memoryOf(plan: Plan, { shape }: Model): Figure {
   const t4 = t4Of(plan.engine)
-  const batch = (plan.batchSize * plan.maxLength) / t4.activationTokens
-  const weights = t4.weightsGb[plan.quantization]
-  const fixed = weights + (t4.fixedGb.rank16 * plan.loraRank) / 16 + t4.fixedGb.context
-  const low = fixed + t4.activationGb * batch
+  const trained = loraWeightsPerRank(shape, plan.targets) * plan.loraRank * trainedBytes
+  const batch = plan.batchSize * plan.maxLength * t4.bytesPerToken(shape)
+  const low = (weightBytes(shape, plan.quantization) + trained + batch) / 1e9 + t4.contextGb
   const high = low * t4.fragmentation
   const range = `${rounded(low)} to ${rounded(high)} GB of a T4’s ${t4.memoryGb} GB`
   return {
@@ -87,6 +100,14 @@ function memoryOf(plan: Plan): Figure {
     text: `${range} at batch ${plan.batchSize} × ${plan.maxLength} tokens`,
     source: t4.memorySource,
   }
+}
+
+/** GB of the least GPU that trains a base with the plan's defaults in nf4, one row of 2,048 tokens at once; null for the rehearsal's. */
+export function leastGpuGb(base: Base): number | null {
+  if (base.model === null) return null
+  const facts = { targetSteps: 1, seed: 0, dataSha256: '0'.repeat(64) }
+  const plan = planFor('trl', { base: base.id, batchSize: 1, accumulation: 32 }, facts)
+  return Math.ceil(memoryOf(plan, base.model).high ?? 0)
 }
 
 const hundredths = (value: number): number => Math.round(value * 100) / 100

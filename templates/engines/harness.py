@@ -180,9 +180,10 @@ def learning_rate(plan, step):
     return plan['learningRate'] * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def read_conversations(path):
+def read_conversations(path, system_apart=False):
     """(line number, turns) of every conversation; a turn is (role, text), and the system text is
-    folded into the first user turn. Raises Refusal `bad_dataset` with the first bad line."""
+    folded into the first user turn, or with `system_apart` a turn of its own before it. Raises
+    Refusal `bad_dataset` with the first bad line."""
     name = Path(path).name
     rows = []
     with open(path, 'rb') as file:
@@ -190,13 +191,13 @@ def read_conversations(path):
             if not line.strip():
                 continue
             try:
-                rows.append((number, _turns(json.loads(line.decode('utf-8')))))
+                rows.append((number, _turns(json.loads(line.decode('utf-8')), system_apart)))
             except ValueError as error:
                 raise Refusal('bad_dataset', '%s line %d: %s' % (name, number, error), number)
     return rows
 
 
-def _turns(row):
+def _turns(row, system_apart):
     messages = row.get('messages') if isinstance(row, dict) else None
     if not isinstance(messages, list) or not messages:
         raise ValueError('there is no list of messages')
@@ -213,7 +214,9 @@ def _turns(row):
             raise ValueError('turn %d is %s where %s was due' % (index + 1, role, wanted))
     if not turns or turns[-1][0] != 'assistant':
         raise ValueError('the last turn is not the assistant\'s')
-    if system is not None:
+    if system is not None and system_apart:
+        turns.insert(0, ('system', system))
+    elif system is not None:
         turns[0] = ('user', system + '\n\n' + turns[0][1])
     return turns
 

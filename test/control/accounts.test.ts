@@ -274,7 +274,7 @@ describe('a first start', () => {
         engine: 'trl',
         dataset: 'ds_sample',
         sample: true,
-        plan: { base: '/data/tiny-base' },
+        plan: { base: '/data/tiny-base', targets: expect.arrayContaining(['q_proj']) },
       },
     ])
     const [wanted] = begun

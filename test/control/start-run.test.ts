@@ -113,7 +113,8 @@ describe('a smoke run', () => {
 describe('a run of trl', () => {
   it('tells its base and how that is quantized, where there is a base', async () => {
     await using world = await opened()
-    await startRun(world.ports, { ...wanted, engine: 'trl', plan: { base: '/base' } }, false)
+    const plan = { base: '/base', targets: ['q_proj'] }
+    await startRun(world.ports, { ...wanted, engine: 'trl', plan }, false)
     const [event] = await world.look.events(0, 10)
     expect(event?.data).toMatchObject({ engine: 'trl', base: '/base', quantization: 'nf4' })
   })

@@ -24,7 +24,7 @@ import harness  # noqa: E402
 import peft  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from rodizio_engine import adapter, base, memory, precision, trainer  # noqa: E402
+from rodizio_engine import adapter, base, chat_templates, memory, precision, trainer  # noqa: E402
 from rodizio_engine import rows as rows_part  # noqa: E402
 from rodizio_engine.crew import Crew, prepare_process  # noqa: E402
 
@@ -294,17 +294,11 @@ class Base(unittest.TestCase):
         with self.assertRaisesRegex(harness.Refusal, 'quantization is none'):
             base.load_base(dict(plan, quantization='none'), config, None)
 
-    def test_another_architecture_is_refused_by_its_name(self):
-        other = FOLDER / 'llama'
-        transformers.LlamaConfig().save_pretrained(other)
-        with self.assertRaisesRegex(harness.Refusal, 'llama.*only mistral'):
-            base.load_base_config(dict(PLAN, base=str(other)))
-
     def test_one_that_was_brought_to_a_folder_keeps_its_name_in_the_adapter(self):
         plan = dict(PLAN, base='owner/gated', revision='c' * 40, quantization='none')
         config, tokenizer = base.load_base_config(plan, BASE)
-        self.assertEqual(tokenizer.chat_template, base.MISTRAL_TEMPLATE)
-        model = adapter.add_adapter(plan, base.load_base(plan, config, None, BASE))
+        self.assertEqual(tokenizer.chat_template, chat_templates.MISTRAL.template)
+        model = adapter.add_adapter(plan, base.load_base(plan, config, None, folder=BASE))
         self.assertEqual(model.peft_config['default'].base_model_name_or_path, 'owner/gated')
 
     def test_an_adapter_is_loaded_by_peft_alone(self):

@@ -26,7 +26,7 @@ from serve.transformers_generator import load_generator  # noqa: E402
 
 TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 PLAN = {'base': BASE, 'revision': 'main', 'quantization': 'none', 'seed': 3, 'loraRank': 8,
-        'loraAlpha': 64, 'loraDropout': 0.5, 'targets': TARGETS}
+        'loraAlpha': 64, 'loraDropout': 0.5, 'targets': TARGETS, 'maxLength': 300}
 TALK = (('system', 'Responda curto.'), ('user', 'Qual é a maré?'))
 
 

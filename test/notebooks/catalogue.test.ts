@@ -2,17 +2,54 @@ import { describe, expect, it } from 'vitest'
 import { baseNamed, catalogue, mountedModel } from '../../src/notebooks/catalogue.ts'
 import { baseWarnings, chooseBase } from '../../src/notebooks/choose-base.ts'
 import { type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
+import { targetsOf } from '../../src/notebooks/targets.ts'
+import { templates } from './fixtures.ts'
 
 const facts = { targetSteps: 120, seed: 7, dataSha256: 'ab'.repeat(32) }
 const trl = (overrides: PlanOverrides = {}) => planFor('trl', overrides, facts)
 const official = 'mistralai/Mistral-7B-Instruct-v0.3'
 
 describe('the catalogue of bases', () => {
-  it('has for every download its whole commit, its licence and its size', () => {
+  it('has for every download its licence and size, and its whole commit but for two that warn', () => {
+    const unpinned = catalogue.trl.filter(({ revision }) => !/^[0-9a-f]{40}$/.test(revision))
+    expect(unpinned.map(({ id }) => id)).toEqual([
+      'unsloth/Phi-3-mini-4k-instruct-bnb-4bit',
+      'unsloth/gemma-7b-it-bnb-4bit',
+    ])
+    for (const { id } of unpinned) {
+      expect(baseWarnings(trl({ base: id }), null)).toEqual([expect.stringMatching(/at main/)])
+    }
     for (const base of catalogue.trl) {
-      expect(base.revision).toMatch(/^[0-9a-f]{40}$/)
       expect(base.licence).not.toBe('')
       expect(base.sizeBytes).toBeGreaterThan(1e9)
+    }
+  })
+
+  it('has a model once with an open copy in nf4, and then once as its makers gave it out', () => {
+    const forms = Map.groupBy(catalogue.trl, ({ model }) => model?.name)
+    expect([...forms.values()].map((bases) => bases.map(({ stored }) => stored))).toEqual(
+      Array.from({ length: 5 }, () => ['nf4', '16-bit']),
+    )
+    for (const [copy] of forms.values()) expect(copy?.gated).toBe(false)
+  })
+
+  it('knows the architectures and formats of the training program, no more and no less', () => {
+    const program = templates.get('engines/trl/program/chat_templates.py') ?? ''
+    const [, formats = ''] = /^FORMATS = \{(.*)\}$/m.exec(program) ?? []
+    const architectures = [...formats.matchAll(/'(\w+)': /g)].map(([, name]) => name)
+    expect(architectures.toSorted()).toEqual(Object.keys(targetsOf).toSorted())
+    for (const { model } of catalogue.trl) {
+      expect(program).toContain(` = Format('${model?.template}', `)
+    }
+  })
+
+  it('trains the layers that a base has: those of Phi-3 are fused, in its open copy they are not', () => {
+    const fused = ['qkv_proj', 'o_proj', 'gate_up_proj', 'down_proj']
+    expect(trl({ base: 'microsoft/Phi-3-mini-4k-instruct' }).targets).toEqual(fused)
+    for (const { id, architecture } of catalogue.trl) {
+      const { targets } = trl({ base: id })
+      expect(targets.includes('q_proj')).toBe(architecture !== 'phi3')
+      expect(chooseBase(trl({ base: id, targets: [...targets, 'lm_head'] }))?.id).toBe(id)
     }
   })
 
@@ -39,7 +76,8 @@ describe('the catalogue of bases', () => {
 describe('a base', () => {
   it.each([
     ['that nobody has looked at', trl({ base: 'meta-llama/Llama-3.1-8B' })],
-    ['of another engine', trl({ base: 'dry/character-trigram' })],
+    ['of another engine', trl({ base: 'dry/character-trigram', targets: ['q_proj'] })],
+    ['whose name no repository has', trl({ base: 'llama', targets: ['q_proj'] })],
     ['that is a folder, for the engine dry', planFor('dry', { base: '/models/x' }, facts)],
   ])('%s is refused, the known ones named', (_why, plan) => {
     expect(() => chooseBase(plan)).toThrowError(
@@ -62,8 +100,54 @@ describe('a base', () => {
     expect(chooseBase(trl({ base: official, quantization: 'none' }))?.id).toBe(official)
   })
 
+  it('is not trained on layers that it does not have, nor on none', () => {
+    for (const [base, targets, told] of [
+      ['microsoft/Phi-3-mini-4k-instruct', ['q_proj', 'o_proj'], /no layer q_proj$/],
+      ['unsloth/Phi-3-mini-4k-instruct-bnb-4bit', ['qkv_proj'], /no layer qkv_proj$/],
+      [official, [], /nothing to train/],
+    ] as const) {
+      const plan = trl({ base, targets: [...targets] })
+      expect(() => chooseBase(plan)).toThrowError(
+        expect.objectContaining({ code: 'refused_base', message: expect.stringMatching(told) }),
+      )
+    }
+  })
+
+  it('is not given more than it reads', () => {
+    const base = 'microsoft/Phi-3-mini-4k-instruct'
+    expect(chooseBase(trl({ base, maxLength: 4096 }))?.id).toBe(base)
+    expect(() => chooseBase(trl({ base, maxLength: 4097 }))).toThrowError(
+      expect.objectContaining({
+        message: expect.stringMatching(/maxLength.*4096 tokens/),
+        next: expect.stringContaining('maxLength=4096'),
+      }),
+    )
+  })
+
+  it.each(['/models/mine', 'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1'])(
+    'that the catalogue does not have, such as %s, wants its layers named',
+    (base) => {
+      expect(() => chooseBase(trl({ base }))).toThrowError(
+        expect.objectContaining({
+          code: 'no_targets',
+          next: expect.stringMatching(/--targets.*q_proj,k_proj.*qkv_proj/),
+        }),
+      )
+      expect(chooseBase(trl({ base, targets: ['q_proj'] }))).toBeUndefined()
+    },
+  )
+
+  it('may be a repository that nobody has looked at, with warnings', () => {
+    const plan = trl({ base: 'someone/else-7b', targets: ['q_proj'] })
+    expect(chooseBase(plan)).toBeUndefined()
+    expect(baseWarnings(plan, null)).toEqual([
+      expect.stringMatching(/nothing is known.*licence.*gemma/),
+      expect.stringMatching(/at main/),
+    ])
+  })
+
   it('may be a folder of the session’s machine, with a warning', () => {
-    const plan = trl({ base: '/kaggle/input/mistral' })
+    const plan = trl({ base: '/kaggle/input/mistral', targets: ['q_proj'] })
     expect(chooseBase(plan)).toBeUndefined()
     expect(baseWarnings(plan, null)).toEqual([
       expect.stringMatching(/nothing is known.*architecture/),
@@ -71,7 +155,8 @@ describe('a base', () => {
   })
 
   it('may be a model that Kaggle mounts, its version in its name, with a warning', () => {
-    const plan = trl({ base: 'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1' })
+    const base = 'kaggle:mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1'
+    const plan = trl({ base, targets: ['q_proj'] })
     expect(mountedModel(plan.base)).toEqual({
       platform: 'kaggle',
       source: 'mistral-ai/mistral/pytorch/7b-instruct-v0.1-hf/1',
@@ -89,7 +174,7 @@ describe('a base', () => {
     'kaggle:a/b/c/d/1/e',
   ])('named %s is none that Kaggle could mount', (base) => {
     expect(mountedModel(base)).toBeUndefined()
-    expect(() => chooseBase(trl({ base }))).toThrowError(
+    expect(() => chooseBase(trl({ base, targets: ['q_proj'] }))).toThrowError(
       expect.objectContaining({ next: expect.stringContaining('kaggle:OWNER/MODEL') }),
     )
   })

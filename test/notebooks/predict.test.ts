@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { catalogue } from '../../src/notebooks/catalogue.ts'
 import { tokensPerRow } from '../../src/notebooks/figures.ts'
 import { renderNotebook } from '../../src/notebooks/generate.ts'
 import { type PlanOverrides, planFor } from '../../src/notebooks/plan.ts'
-import { predict } from '../../src/notebooks/predict.ts'
+import { leastGpuGb, predict } from '../../src/notebooks/predict.ts'
 import { recipeOf, sourcesOf, templates } from './fixtures.ts'
 
 const facts = { targetSteps: 500, seed: 7, dataSha256: 'ab'.repeat(32) }
@@ -35,6 +36,38 @@ describe('predictions', () => {
     ['with weights in 16 bit', { quantization: 'none' as const }, 18.5, 21.6],
   ])('tell memory %s', (_why, overrides, low, high) => {
     expect(trl(overrides).memory).toMatchObject({ low, high, unit: 'GB' })
+  })
+
+  // The least is what is counted and what the logits take: 14 bytes for each token and piece of the vocabulary.
+  it.each([
+    ['unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit', 2, 15, 17.5, 142],
+    ['unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit', 1, 10.7, 12.6, 142],
+    ['unsloth/Qwen2.5-7B-Instruct-bnb-4bit', 1, 11.1, 13, 151],
+    ['microsoft/Phi-3-mini-4k-instruct', 2, 5.6, 6.5, 287],
+    ['unsloth/gemma-7b-it-bnb-4bit', 1, 14.2, 16.6, 125],
+  ])(
+    'tell memory and speed of %s by its own shapes, at batch %i',
+    (base, batch, low, high, speed) => {
+      const told = trl({ base, batchSize: batch })
+      expect(told.memory).toMatchObject({ low, high })
+      expect(told.speed).toMatchObject({
+        likely: speed,
+        source: expect.stringMatching(/of Mistral 7B/),
+      })
+    },
+  )
+
+  it('tell the least GPU of a base, in whatever form it is stored', () => {
+    const least = catalogue.trl.map((base) => [base.model?.name.split(' ')[0], leastGpuGb(base)])
+    expect(Object.fromEntries(least)).toEqual({
+      Mistral: 8,
+      Llama: 13,
+      'Qwen2.5': 13,
+      'Phi-3': 5,
+      Gemma: 17,
+    })
+    expect(new Set(least.map((pair) => pair.join(' '))).size).toBe(5)
+    expect(leastGpuGb(catalogue.dry[0])).toBeNull()
   })
 
   it('tell of unsloth what the reference has: 280 tokens a second, 6 to 6.5 GB', () => {

@@ -16,9 +16,16 @@ PLAN = plan(engine='unsloth', base='some/base', revision='c0ffee', quantization=
             optimizer='paged_adamw_8bit', learningRate=2e-4, maxLength=512, seed=5)
 
 
+class Linear:
+    pass
+
+
 class Model:
     def __init__(self):
         self.config = types.SimpleNamespace(use_cache=True)
+
+    def named_modules(self):
+        return [('model.layers.0.self_attn.%s' % name, Linear()) for name in ('q_proj', 'v_proj')]
 
     def parameters(self):
         return []
@@ -48,7 +55,7 @@ class Fast(unittest.TestCase):
                 del sys.modules[name]
         stack.enter_context(mock.patch.dict(sys.modules, {
             'torch': types.SimpleNamespace(
-                float16='float16', bfloat16='bfloat16',
+                float16='float16', bfloat16='bfloat16', nn=types.SimpleNamespace(Linear=Linear),
                 cuda=types.SimpleNamespace(reset_peak_memory_stats=lambda: None)),
             'transformers': types.SimpleNamespace(set_seed=self.order.append),
             'unsloth': types.SimpleNamespace(
@@ -89,6 +96,11 @@ class Fast(unittest.TestCase):
             {'r': 16, 'lora_alpha': 32, 'lora_dropout': 0.0,
              'target_modules': ['q_proj', 'v_proj'], 'bias': 'none', 'random_state': 5})
         self.assertEqual(self.order, [5, 'adapter'])
+
+    def test_a_target_that_the_base_does_not_have_is_refused_before_an_adapter_is_made(self):
+        with self.assertRaisesRegex(self.refusal, 'no linear layer qkv_proj; its own are q_proj'):
+            self.fast.add_adapter(dict(PLAN, targets=['q_proj', 'qkv_proj']), Model())
+        self.assertEqual(self.asked, [])
 
     def test_without_a_gpu_or_against_how_the_base_is_stored_nothing_is_loaded(self):
         with self.assertRaisesRegex(self.refusal, 'GPU alone'):

@@ -1,6 +1,6 @@
 """The base and the adapter in Unsloth's own layers, in place of those of transformers and peft."""
 import harness
-from rodizio_engine.adapter import in_32_bit
+from rodizio_engine.adapter import in_32_bit, refuse_absent_targets
 
 
 def prepare():
@@ -32,6 +32,7 @@ def add_adapter(plan, model):
     """The model with its adapter in 32 bit, and Unsloth's own checkpointing of activations."""
     from transformers import set_seed
     from unsloth import FastLanguageModel
+    refuse_absent_targets(plan, model)
     set_seed(plan['seed'])
     model = FastLanguageModel.get_peft_model(
         model, r=plan['loraRank'], lora_alpha=plan['loraAlpha'], lora_dropout=plan['loraDropout'],

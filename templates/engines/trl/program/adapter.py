@@ -8,9 +8,13 @@ WEIGHTS = 'adapter_model.safetensors'
 
 
 def add_adapter(plan, model):
-    """The model with its adapter, whose first values follow from the seed alone."""
+    """The model with its adapter, whose first values follow from the seed alone.
+
+    Raises Refusal `refused_plan` for a target that the model does not have.
+    """
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
+    refuse_absent_targets(plan, model)
     model.gradient_checkpointing_enable({'use_reentrant': False})
     model.enable_input_require_grads()
     set_seed(plan['seed'])
@@ -20,6 +24,20 @@ def add_adapter(plan, model):
     model = get_peft_model(model, lora)
     in_32_bit(model)
     return model
+
+
+def refuse_absent_targets(plan, model):
+    """Raises Refusal `refused_plan` for a target that is no linear layer of the model: peft trains
+    the others without a word."""
+    import torch
+    linear = [name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)]
+    absent = [target for target in plan['targets']
+              if not any(('.' + name).endswith('.' + target) for name in linear)]
+    if absent or not plan['targets']:
+        own = sorted({name.rpartition('.')[2] for name in linear})
+        raise harness.Refusal('refused_plan', 'targets: the base %s has no linear layer %s; its '
+                              'own are %s' % (plan['base'], ', '.join(absent) or 'of an empty list',
+                                          ', '.join(own)))
 
 
 def in_32_bit(model):

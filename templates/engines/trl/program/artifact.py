@@ -9,9 +9,10 @@ from .written import sort_targets, write_json
 ABOUT = (
     '# A candidate adapter\n\nLoRA weights for `%(base)s` at `%(revision)s`, trained by Rodízio in '
     '%(targetSteps)d steps. They load with `PeftModel.from_pretrained`; the tokenizer and the chat '
-    'template in this folder are those of the training. `evaluation.json` compares the base, the '
-    'adapter that the training began with, if any, and this one: loss and perplexity on held-out '
-    'conversations, and answers to the first prompts of those.\n')
+    'template in this folder are those of the training, and an answer ends with the end token of '
+    'the tokenizer. `evaluation.json` compares the base, the adapter that the training began with, '
+    'if any, and this one: loss and perplexity on held-out conversations, and answers to the first '
+    'prompts of those.\n')
 
 
 def commit_adapter(job, trainer, tokenizer, relay, held_out, half, pace, env):

@@ -1,40 +1,26 @@
 """The base: its tokenizer with the training's template, and its weights as the plan wants them."""
 import harness
 
+from .chat_templates import format_for, teach
 from .environment import versions
-
-PAD = '<unk>'  # v0.3 has no pad token, and padding with the end token would untrain it
-
-# The published template drops the system message when the last turn is the assistant's, so that
-# training and serving disagree. This one folds it into the first user turn, always, and marks what
-# the assistant says. It travels with the adapter.
-MISTRAL_TEMPLATE = (
-    "{%- if messages[0]['role'] == 'system' -%}"
-    "{%- set system = messages[0]['content'] + '\n\n' -%}{%- set turns = messages[1:] -%}"
-    "{%- else -%}{%- set system = '' -%}{%- set turns = messages -%}{%- endif -%}"
-    "{{- bos_token -}}"
-    "{%- for turn in turns -%}"
-    "{%- if turn['role'] == 'user' -%}"
-    "{{- '[INST] ' + (system if loop.first else '') + turn['content'] + '[/INST]' -}}"
-    "{%- else -%}"
-    "{%- generation -%}{{- ' ' + turn['content'] + eos_token -}}{%- endgeneration -%}"
-    "{%- endif -%}{%- endfor -%}"
-)
 
 
 def load_base_config(plan, folder=None):
-    """The base's configuration and its tokenizer with our template; from `folder`, where it has
-    been brought there."""
+    """The base's configuration, and its tokenizer with our template of the base's own format; from
+    `folder`, where it has been brought there.
+
+    Raises Refusal `refused_plan` where there is none, or where maxLength is more than the base has
+    learnt to read.
+    """
     from transformers import AutoConfig, AutoTokenizer
     source = folder or plan['base']
     config = AutoConfig.from_pretrained(source, revision=plan['revision'])
-    if config.model_type != 'mistral':
-        raise harness.Refusal('refused_plan', 'base is %s, of the architecture %s: only mistral '
-                              'has a training template here' % (plan['base'], config.model_type))
     tokenizer = AutoTokenizer.from_pretrained(source, revision=plan['revision'])
-    tokenizer.chat_template = MISTRAL_TEMPLATE
-    tokenizer.pad_token = PAD
-    tokenizer.padding_side = 'right'
+    teach(tokenizer, format_for(plan['base'], config.model_type, tokenizer))
+    if plan['maxLength'] > config.max_position_embeddings:
+        raise harness.Refusal('refused_plan', 'maxLength is %d, and the base %s reads %d tokens at '
+                              'the most' % (plan['maxLength'], plan['base'],
+                                            config.max_position_embeddings))
     return config, tokenizer
 
 

@@ -89,8 +89,10 @@ class Evaluation:
 def prompts_of(tokenizer, path):
     """The first question of the first conversations in that file, and what was answered there."""
     found = []
-    for _line, turns in harness.read_conversations(path):
-        asked = [{'role': 'user', 'content': turns[0][1]}]
+    both = zip(harness.read_conversations(path), harness.read_conversations(path, True))
+    for (_line, turns), (_same, apart) in both:
+        until = 2 if apart[0][0] == 'system' else 1
+        asked = [{'role': role, 'content': text} for role, text in apart[:until]]
         ids = list(tokenizer.apply_chat_template(
             asked, tokenize=True, return_dict=True, add_generation_prompt=True)['input_ids'])
         if len(ids) <= PROMPT_TOKENS:

@@ -12,7 +12,7 @@ def tokenize(tokenizer, path, max_length):
     Raises Refusal `bad_dataset` for a row that would lose the end of its answer.
     """
     rows = []
-    for line, turns in harness.read_conversations(path):
+    for line, turns in harness.read_conversations(path, system_apart=True):
         messages = [{'role': role, 'content': text} for role, text in turns]
         made = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True,
                                              return_assistant_tokens_mask=True)
@@ -60,5 +60,5 @@ class Order:
 
 
 def blank_row(tokenizer):
-    return {'input_ids': [tokenizer.bos_token_id, tokenizer.eos_token_id],
-            'labels': [NOTHING, NOTHING]}
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    return {'input_ids': [end if begin is None else begin, end], 'labels': [NOTHING, NOTHING]}
