@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { baseDesk } from '../../src/control/base-desk.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { sha256Hex } from '../../src/lib/random.ts'
 import { catalogue } from '../../src/notebooks/catalogue.ts'
 import {
@@ -164,6 +165,44 @@ describe('what keeps a run from its base', () => {
     world.emulator.admin.accept({ user: 'bia', id: gatedId })
     await world.access.keep(biaToken)
     expect(await world.desk.trouble(gatedPlan)).toBeNull()
+  })
+
+  it('is what a session met, although the hub was content a moment ago', async () => {
+    await using world = await baseWorld()
+    await world.access.keep(anaToken)
+    let withdrawn = false
+    const hub = {
+      ...world.hub,
+      address: async (...asked: Parameters<typeof world.hub.address>) => {
+        if (withdrawn) throw new AppError('not-allowed', 'the licence was withdrawn')
+        return world.hub.address(...asked)
+      },
+    }
+    const desk = baseDesk({ ...world.ports, hub })
+    expect(await desk.trouble(gatedPlan)).toBeNull()
+    withdrawn = true
+    expect((await desk.order('ses_1', gatedPlan))?.refused).toBe('the licence was withdrawn')
+    expect(await desk.trouble(gatedPlan)).toBe('the licence was withdrawn')
+  })
+
+  it('is nothing after a restart either, and the small files stand as they stood', async () => {
+    await using world = await baseWorld()
+    await world.access.keep(anaToken)
+    const before = await world.desk.order('ses_1', gatedPlan)
+    let received = 0
+    const artifacts = {
+      ...world.ports.artifacts,
+      receive: async () => {
+        received += 1
+      },
+    }
+    const after = await baseDesk({ ...world.ports, artifacts }).order('ses_1', gatedPlan)
+    const small = (order: typeof before) =>
+      order?.files
+        .filter(({ bytes }) => bytes < largeBytes)
+        .map(({ name, sha256 }) => [name, sha256])
+    expect(small(after)).toEqual(small(before))
+    expect(received).toBe(0)
   })
 
   it('is a hub that cannot be asked, for a minute', async () => {
