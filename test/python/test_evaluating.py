@@ -1,3 +1,4 @@
+import atexit
 import contextlib
 import hashlib
 import http.server
@@ -20,7 +21,7 @@ from sample import TEMPLATES
 
 # As in a notebook: one package of what several folders of templates hold.
 PLACE = Path(tempfile.mkdtemp(prefix='evaluating-'))
-unittest.addModuleCleanup(shutil.rmtree, str(PLACE), ignore_errors=True)
+atexit.register(shutil.rmtree, str(PLACE), ignore_errors=True)
 shutil.copytree(TEMPLATES / 'evaluating', PLACE / 'rodizio_evaluating')
 for source in ('serving/adapter_source', 'serving/asked', 'serving/child', 'session/wire',
                'session/downloads'):
