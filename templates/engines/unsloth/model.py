@@ -8,3 +8,7 @@ from pathlib import Path
 # write: trl_train.py = engines/trl/train.py
 Path('rodizio_engine').mkdir(exist_ok=True)
 # write: rodizio_engine = engines/trl/program
+
+# Some bases the service alone has addresses for; any other the program finds by its name.
+with session.phase('install'):  # noqa: F821
+    session.fetch_base()  # noqa: F821
