@@ -1,6 +1,8 @@
 """The adapter in the model: made from the seed, kept in 32 bit, taken up from a checkpoint."""
 from pathlib import Path
 
+import harness
+
 
 def add_adapter(plan, model):
     """The model with its adapter, whose first values follow from the seed alone."""
@@ -25,7 +27,18 @@ def in_32_bit(model):
 
 
 def take_up_adapter(model, folder):
-    """Puts the checkpoint's adapter into the model, for a run that has all its steps."""
-    from peft import set_peft_model_state_dict
+    """Puts the checkpoint's adapter into the model.
+
+    Not by peft: beside other processes 0.19 wants what Kaggle's transformers 5.0 does not have.
+    Raises Refusal `damaged_checkpoint` where the adapter is not of this model.
+    """
     from safetensors.torch import load_file
-    set_peft_model_state_dict(model, load_file(str(Path(folder) / 'adapter_model.safetensors')))
+    saved = load_file(str(Path(folder) / 'adapter_model.safetensors'))
+    trained = {name.replace('.default.', '.'): weight for name, weight in model.named_parameters()
+               if weight.requires_grad}
+    if ({name: weight.shape for name, weight in saved.items()}
+            != {name: weight.shape for name, weight in trained.items()}):
+        raise harness.Refusal('damaged_checkpoint', 'the adapter of the checkpoint has not the '
+                              'weights that the plan asks for')
+    for name, weight in trained.items():
+        weight.data.copy_(saved[name])
