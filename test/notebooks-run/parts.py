@@ -301,6 +301,25 @@ class Base(unittest.TestCase):
         model = adapter.add_adapter(plan, base.load_base(plan, config, None, folder=BASE))
         self.assertEqual(model.peft_config['default'].base_model_name_or_path, 'owner/gated')
 
+    def test_an_adapter_is_taken_up_as_it_was_left_and_none_of_another_plan(self):
+        config, _tokenizer = base.load_base_config(PLAN)
+        plan = dict(PLAN, quantization='none')
+        model = adapter.add_adapter(plan, base.load_base(plan, config, None))
+        for name, weight in model.named_parameters():
+            if 'lora_' in name:
+                torch.nn.init.normal_(weight)
+        left = {name: weight.clone() for name, weight in model.named_parameters()}
+        saved = FOLDER / 'left'
+        model.save_pretrained(saved)
+        fresh = adapter.add_adapter(plan, base.load_base(plan, config, None))
+        adapter.take_up_adapter(fresh, saved)
+        for name, weight in fresh.named_parameters():
+            self.assertTrue(torch.equal(weight, left[name]), name)
+        smaller = dict(plan, targets=TARGETS[:3])
+        with self.assertRaisesRegex(harness.Refusal, 'does not fit the plan'):
+            adapter.take_up_adapter(
+                adapter.add_adapter(smaller, base.load_base(smaller, config, None)), saved)
+
     def test_an_adapter_is_loaded_by_peft_alone(self):
         config, tokenizer = base.load_base_config(PLAN)
         plan = dict(PLAN, quantization='none')

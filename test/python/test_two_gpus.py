@@ -1,6 +1,7 @@
 import contextlib
 import io
 import sys
+import types
 import unittest
 
 from sample import TEMPLATES, plan
@@ -31,6 +32,16 @@ class TwoGpus(unittest.TestCase):
         processes, said = self.processes(2, 1, 3)
         self.assertEqual(processes, 1)
         self.assertIn('one of 2 GPUs is used: they cannot share the 3 rows of a step', said)
+
+    def test_of_two_that_failed_the_one_that_was_killed_is_the_cause(self):
+        def failure(status):
+            return types.SimpleNamespace(exitcode=status)
+
+        for statuses, cause in (((-15, -9), 1), ((-11, -15), 0), ((1, -9), 1), ((1, -15), 0)):
+            failures = dict(enumerate(map(failure, statuses)))
+            error = types.SimpleNamespace(failures=failures, get_first_failure=lambda: (
+                0, failures[0]))
+            self.assertEqual(launch.cause_of(error)[0], cause, statuses)
 
     def test_one_process_is_started_as_it_is_and_two_by_torchrun(self):
         self.assertEqual(command_line('train.py', 'job.json', 1),

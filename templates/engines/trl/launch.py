@@ -40,11 +40,19 @@ def main(script, path):
     try:
         torchrun(command_line(job, script, path))
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
+        rank, failure = cause_of(error)
         if failure.exitcode != harness.REFUSED:
             print('process %d of %d ended with status %d: %s' % (
                 rank + 1, job['processes'], failure.exitcode, reason_of(failure)), flush=True)
         sys.exit(failure.exitcode if failure.exitcode > 0 else 1)
+
+
+def cause_of(error):
+    """(rank, failure) of the process that the others failed for. One that was killed could not
+    write down when, and what that did to the others may be older than its being found."""
+    killed = [(rank, failure) for rank, failure in sorted(error.failures.items())
+              if failure.exitcode < 0 and failure.exitcode != -signal.SIGTERM]
+    return killed[0] if killed else error.get_first_failure()
 
 
 def reason_of(failure):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import harness
 
-from .adapter import in_32_bit
+from .adapter import in_32_bit, take_up_adapter
 from .rows import blank_row
 
 
@@ -52,6 +52,9 @@ def build_trainer(job, model, tokenizer, rows, order, relay, half, at_once, crew
             return self.accelerator.prepare(torch.utils.data.DataLoader(
                 self.train_dataset, batch_size=at_once, sampler=order,
                 collate_fn=self.data_collator, pin_memory=half is not None))
+
+        def _load_from_checkpoint(self, folder, model=None):
+            take_up_adapter(self.model, folder)
 
     trainer = Trainer(model=model, args=arguments, train_dataset=Dataset.from_list(rows),
                       processing_class=tokenizer, callbacks=[relay])
