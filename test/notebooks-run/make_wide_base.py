@@ -102,10 +102,10 @@ def main():
     tiny, folder, layers, vocabulary, tokens = sys.argv[1:]
     folder = Path(folder)
     folder.mkdir(parents=True)
-    from rodizio_engine.base import MISTRAL_TEMPLATE
+    from rodizio_engine.chat_templates import MISTRAL, teach
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     tokenizer.save_pretrained(folder)
-    tokenizer.chat_template = MISTRAL_TEMPLATE
+    teach(tokenizer, MISTRAL)
 
     def length_of(turns):
         made = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)
