@@ -77,7 +77,7 @@ class Control:
         self.stop_order = stop_order(job)
         self.session_seconds = float(job['sessionSeconds'])
         self.deadline = time.monotonic() + float(job['secondsLeft'])
-        self.stop = False
+        self.stop = False  # only ever set: a signal may come in the middle of any line
         self.checkpoint_now = 0
         self.upload_seconds = 0.0
         self.uploading = None
@@ -90,7 +90,8 @@ class Control:
 
     def poll(self):
         """Takes in the newest orders; a file that is not there, or not whole, changes nothing."""
-        self.stop = self.stop or self.stop_order.exists()
+        if self.stop_order.exists():
+            self.stop = True
         try:
             stat = os.stat(self.path)
             stamp = (stat.st_mtime_ns, stat.st_ino)
@@ -100,7 +101,8 @@ class Control:
         except (OSError, ValueError):
             return
         self._stamp = stamp
-        self.stop = self.stop or bool(orders.get('stop'))
+        if orders.get('stop'):
+            self.stop = True
         self.checkpoint_now = int(orders.get('checkpointNow', 0))
         self.upload_seconds = float(orders.get('uploadSeconds', 0.0))
         self.uploading = orders.get('uploading')
