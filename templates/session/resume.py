@@ -27,9 +27,7 @@ def bring_furthest(order, target, fetch, say):
     `fetch(step, files)` brings the files of one that the order names. Raises Damaged when the order
     names some and none of all could be had.
     """
-    offered = [Offered(entry, fetch) for entry in
-               [order['resume']] + list(order.get('earlier') or ()) if entry] \
-        if order.get('resume') else []
+    offered = [Offered(entry, fetch) for entry in named_in(order)]
     trouble = None
     # At one step the service's own comes first: sorting keeps their order.
     for checkpoint in sorted(offered + left_here(order), key=lambda one: -one.step):
@@ -46,6 +44,11 @@ def bring_furthest(order, target, fetch, say):
     if offered:
         raise trouble
     return None
+
+
+def named_in(order):
+    """The checkpoints that a work order names, the furthest first."""
+    return [entry for entry in [order.get('resume')] + list(order.get('earlier') or ()) if entry]
 
 
 class Offered:

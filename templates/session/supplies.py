@@ -5,7 +5,7 @@ from pathlib import Path
 from .downloads import Damaged, download
 from .failures import Failure
 from .mounts import is_mounted, mounted_base
-from .resume import bring_furthest
+from .resume import bring_furthest, named_in
 from .wire import Refused
 
 SPARE_BYTES = 1_000_000_000  # for checkpoints beside the base
@@ -115,7 +115,4 @@ def granted(base):
 
 def part_of(order, step):
     """The checkpoint of that step as a work order names it, or None."""
-    for checkpoint in [order.get('resume')] + list(order.get('earlier') or ()):
-        if checkpoint and checkpoint['step'] == step:
-            return checkpoint
-    return None
+    return next((entry for entry in named_in(order) if entry['step'] == step), None)
