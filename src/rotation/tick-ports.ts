@@ -43,7 +43,3 @@ export interface TickPorts {
   /** When each account's books were last asked for, answered or not: kept by the tick, empty at the start. */
   readonly quotaAsked: Map<string, Date>
 }
-
-/** Accounts of the emulators are never shown to a real provider, nor the other way round. */
-export const isUsed = (ports: TickPorts, account: Account): boolean =>
-  account.provider === 'local' || account.emulated === ports.emulated

@@ -1,6 +1,7 @@
-import { followSession } from './follow-session.ts'
+import type { RunFacts } from './engine/input.ts'
+import { perform } from './perform.ts'
 import { readBooks } from './read-books.ts'
-import { seekSession } from './seek-session.ts'
+import { surroundings } from './surroundings.ts'
 import type { TickPorts } from './tick-ports.ts'
 
 /**
@@ -8,41 +9,28 @@ import type { TickPorts } from './tick-ports.ts'
  * one. Level-triggered: nothing depends on an earlier tick, and a tick cut short anywhere is made good by the next.
  */
 export async function tick(ports: TickPorts): Promise<void> {
-  const accounts = new Map((await ports.store.accounts()).map((account) => [account.name, account]))
-  const runs = new Map((await ports.store.openRuns()).map((run) => [run.id, run]))
-  const guarded = async (
-    about: { runId: string; sessionId?: string },
-    work: () => Promise<void>,
-  ) => {
+  const accounts = await ports.store.accounts()
+  const around = surroundings(ports, accounts)
+  const looked = await ports.store.apply({ kind: 'look', around })
+  // Side by side: a provider that hangs holds up its own sessions alone.
+  await perform(ports, around, looked.effects)
+  const runs = await ports.store.openRuns()
+  await readBooks(ports, accounts, runs.length > 0)
+  const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
+  const facts = new Map<string, RunFacts>()
+  for (const run of runs) {
+    if (busy.has(run.id)) continue
     try {
-      await work()
+      const trouble = run.stopAsked
+        ? null
+        : ((await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run)))
+      const only = ports.mountedBase(run)?.provider ?? null
+      facts.set(run.id, { trouble, only, sessionId: ports.newSessionId() })
     } catch (error) {
-      ports.trouble(error, about)
+      ports.trouble(error, { runId: run.id })
     }
   }
-  // Side by side: a provider that hangs holds up its own sessions alone.
-  await Promise.all(
-    (await ports.store.openSessions()).map((session) => {
-      const account = accounts.get(session.account)
-      const provider = ports.providers.get(session.provider)
-      if (!account || !provider) return undefined
-      const about = { runId: session.runId, sessionId: session.id }
-      const run = runs.get(session.runId)
-      return guarded(about, () => followSession(ports, session, run, account, provider))
-    }),
-  )
-  await readBooks(ports, [...accounts.values()], runs.size > 0)
-  const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
-  // Read again: what has just ended may have put its account on hold.
-  const rota = await ports.store.accounts()
-  const launches: Promise<void>[] = []
-  for (const run of await ports.store.openRuns()) {
-    if (busy.has(run.id)) continue
-    // Planned one after the other, so that two runs never count on the same hours; launched side by side.
-    await guarded({ runId: run.id }, async () => {
-      const begin = await seekSession(ports, run, rota)
-      if (begin) launches.push(guarded({ runId: run.id }, begin))
-    })
-  }
-  await Promise.all(launches)
+  if (facts.size === 0) return
+  const sought = await ports.store.apply({ kind: 'seek', around, runs: facts })
+  await perform(ports, around, sought.effects)
 }

@@ -1,0 +1,79 @@
+import { balanceSeconds } from '../ledger.ts'
+import type { PlannedSession } from '../planned-session.ts'
+import { isOpen } from '../run.ts'
+import type { Draft } from './changes.ts'
+import type { RotationState } from './state.ts'
+
+/**
+ * Books the hours and writes the intent down, the run's generation counted up. False, and nothing changed, when the run has a
+ * live session, is not open, or a book would go below zero.
+ */
+export function planSession(
+  state: RotationState,
+  draft: Draft,
+  planned: PlannedSession,
+  now: Date,
+): boolean {
+  const run = draft.run(planned.runId)
+  if (!run || !isOpen(run) || run.stopAsked || planned.generation !== run.generation + 1)
+    return false
+  for (const session of [...state.sessions.values(), ...draft.changes.sessions.values()]) {
+    const newest = draft.session(session.id) ?? session
+    if (newest.runId === run.id && newest.endedAt === null) return false
+  }
+  const { account } = planned
+  const rows = [
+    ...(state.entries.get(account.name) ?? []),
+    ...draft.changes.entries.filter((entry) => entry.account === account.name),
+  ]
+  for (const part of planned.reservation) {
+    if (balanceSeconds(account, rows, part.weekStart) < part.gpuSeconds) return false
+  }
+  draft.putSession({
+    id: planned.id,
+    runId: planned.runId,
+    generation: planned.generation,
+    name: planned.name,
+    account: account.name,
+    provider: account.provider,
+    sealed: planned.sealed,
+    state: 'planned',
+    outcome: null,
+    reason: null,
+    handle: null,
+    plannedSeconds: planned.plannedSeconds,
+    heartbeatSeconds: planned.heartbeatSeconds,
+    fromStep: planned.fromStep,
+    toStep: planned.fromStep,
+    lastCheckpointStep: null,
+    createdAt: now,
+    launchedAt: null,
+    enrolledAt: null,
+    heardAt: null,
+    checkedAt: null,
+    expiresAt: null,
+    deadlineAt: null,
+    endedAt: null,
+    usedSeconds: null,
+    logTail: null,
+  })
+  // No notebook carries a ticket yet.
+  draft.changes.doors.set(planned.id, {
+    ticketHash: `none:${planned.id}`,
+    nonceHash: null,
+    tokenHash: null,
+  })
+  draft.changes.entries.push(...planned.reservation)
+  draft.putRun({ ...run, generation: planned.generation, state: 'training', waiting: null })
+  const data = {
+    run: run.name,
+    generation: planned.generation,
+    account: account.name,
+    provider: account.provider,
+    emulated: account.emulated,
+    seconds: planned.plannedSeconds,
+    fromStep: planned.fromStep,
+  }
+  draft.tell({ kind: 'session.planned', runId: run.id, sessionId: planned.id, data })
+  return true
+}

@@ -1,0 +1,79 @@
+import { AppError } from '../../lib/errors.ts'
+import type { Account } from '../account.ts'
+import type { LedgerEntry, QuotaReading } from '../ledger.ts'
+import type { Run } from '../run.ts'
+import type { Session } from '../session.ts'
+
+/** Hashes of what lets a notebook in. */
+export interface Door {
+  readonly ticketHash: string
+  /** Of the process that enrolled; null before. */
+  readonly nonceHash: string | null
+  readonly tokenHash: string | null
+}
+
+/** What the store holds of a run. */
+export interface Progress {
+  /** Step of the furthest committed checkpoint, 0 when there is none. */
+  readonly furthestStep: number
+  readonly hasArtifact: boolean
+  /** Sessions that it has had. */
+  readonly sessions: number
+}
+
+/**
+ * What the rotation knows, or the part of it that one event is about. Values are never changed in place: a reduction gives
+ * `Changes`, and whoever holds the state takes them in as a whole or not at all.
+ */
+export interface RotationState {
+  readonly accounts: ReadonlyMap<string, Account>
+  readonly runs: ReadonlyMap<string, Run>
+  /** By id: those that have not ended, and the one that the event is about. */
+  readonly sessions: ReadonlyMap<string, Session>
+  /** By session id. */
+  readonly doors: ReadonlyMap<string, Door>
+  /** By account, of the weeks that still matter. */
+  readonly entries: ReadonlyMap<string, readonly LedgerEntry[]>
+  /** By account. */
+  readonly readings: ReadonlyMap<string, QuotaReading>
+  /** By run. */
+  readonly progress: ReadonlyMap<string, Progress>
+  /** What is told once for a session and has been: see `onceKey`. */
+  readonly told: ReadonlySet<string>
+  /** Checkpoints that stand, those let go included: see `checkpointKey`. */
+  readonly checkpoints: ReadonlySet<string>
+  /** Generation that each replaced process held, by the hash of its nonce. */
+  readonly shutOut: ReadonlyMap<string, number>
+  /** By run, then by account: the generation that the account held last. */
+  readonly lastGenerations: ReadonlyMap<string, ReadonlyMap<string, number>>
+  /** By run, then by account: the newest session there, where it ended without a word. */
+  readonly unheard: ReadonlyMap<string, ReadonlyMap<string, string>>
+}
+
+export const onceKey = (sessionId: string, kind: string): string => `${sessionId} ${kind}`
+
+export const checkpointKey = (runId: string, step: number, generation: number): string =>
+  `${runId} ${step} ${generation}`
+
+const noProgress: Progress = { furthestStep: 0, hasArtifact: false, sessions: 0 }
+
+export const progressOf = (state: RotationState, runId: string): Progress =>
+  state.progress.get(runId) ?? noProgress
+
+/** @throws AppError `not-found` */
+export function mustSession(state: RotationState, sessionId: string): Session {
+  const session = state.sessions.get(sessionId)
+  if (session) return session
+  throw new AppError('not-found', `there is no session ${sessionId}`)
+}
+
+/** A session with the run that it is of, and whether it still may write. @throws AppError `not-found`, `internal` */
+export function admittedTo(state: RotationState, sessionId: string) {
+  const session = mustSession(state, sessionId)
+  const run = state.runs.get(session.runId)
+  if (!run) throw new AppError('internal', `session ${session.id} has no run`)
+  return { session, run, current: isCurrent(session, run) }
+}
+
+export const isCurrent = (session: Session, run: Run): boolean =>
+  session.endedAt === null && session.generation === run.generation
