@@ -13,6 +13,7 @@ import { weekOf } from '../rotation/week.ts'
 import { readAccount, readAccounts } from './account-rows.ts'
 import { number, type Queries, type Row, text, textOrNull } from './database.ts'
 import { readLedger, readQuota, readReservation } from './ledger-rows.ts'
+import { readPast } from './past-sessions.ts'
 import { readOpenRuns, readRun } from './run-rows.ts'
 import { readOpenSessions, toSession } from './session-rows.ts'
 
@@ -58,6 +59,9 @@ async function stateOf(parts: Partial<RotationState>): Promise<RotationState> {
     shutOut: new Map(),
     lastGenerations: new Map(),
     unheard: new Map(),
+    samples: new Map(),
+    launches: new Map(),
+    answers: new Map(),
     ...parts,
   }
 }
@@ -198,6 +202,7 @@ async function everything(tx: Queries, now: Date): Promise<RotationState> {
       ).map((row) => onceKey(text(row, 'session_id'), text(row, 'kind'))),
     ),
     lastGenerations: await lastGenerations(tx, runs),
+    ...(await readPast(tx, accounts, runs)),
   })
 }
 

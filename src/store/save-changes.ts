@@ -56,8 +56,8 @@ export async function saveChanges(
 async function insertSession(tx: Queries, session: Session): Promise<void> {
   await tx.run(
     `insert into sessions (id, run_id, generation, name, account, provider, state, ticket_hash, planned_seconds,
-       heartbeat_seconds, from_step, to_step, created_at, sealed)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+       heartbeat_seconds, from_step, to_step, created_at, sealed, serves)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     session.id,
     session.runId,
     session.generation,
@@ -72,6 +72,7 @@ async function insertSession(tx: Queries, session: Session): Promise<void> {
     session.toStep,
     session.createdAt.toISOString(),
     session.sealed ? 1 : 0,
+    session.serves ? 1 : 0,
   )
 }
 
@@ -79,7 +80,7 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
   await tx.run(
     `update sessions set generation = $1, state = $2, outcome = $3, reason = $4, handle = $5, from_step = $6,
        to_step = $7, last_checkpoint_step = $8, launched_at = $9, enrolled_at = $10, heard_at = $11, checked_at = $12,
-       expires_at = $13, deadline_at = $14, ended_at = $15, used_seconds = $16, log_tail = $17 where id = $18`,
+       expires_at = $13, deadline_at = $14, ended_at = $15, used_seconds = $16, log_tail = $17, training_at = $18 where id = $19`,
     session.generation,
     session.state,
     session.outcome,
@@ -97,6 +98,7 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
     iso(session.endedAt),
     session.usedSeconds,
     session.logTail,
+    iso(session.trainingAt),
     session.id,
   )
 }

@@ -59,6 +59,7 @@ export function heartbeat(
   draft.putSession({
     ...session,
     heardAt: now,
+    trainingAt: session.trainingAt ?? (isFirst ? now : null),
     toStep: Math.max(session.toStep, beat.step),
     state: run.stopAsked ? 'stopping' : 'running',
   })

@@ -27,12 +27,22 @@ export interface Surroundings {
   readonly personSeconds: number
 }
 
+/** What is expected of a run's sessions before any of them has run. */
+export interface Prior {
+  readonly stepsPerHour: number
+  /** From the launch to the first step. */
+  readonly startSeconds: number
+  readonly saveSeconds: number
+}
+
 /** What stands between a run and its next session, asked before each look. */
 export interface RunFacts {
   /** Why no session of it could be started; null when one could. */
   readonly trouble: string | null
   /** The provider that alone has its base; null where any session can have it. */
   readonly only: ProviderName | null
+  /** What its sessions are taken to be like while none has shown it. */
+  readonly prior: Prior
   /** The id that its next session would get. */
   readonly sessionId: string
 }

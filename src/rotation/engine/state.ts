@@ -21,6 +21,22 @@ export interface Progress {
   readonly sessions: number
 }
 
+/** What one past session says of what the next one will be like. */
+export interface Sample {
+  readonly account: string
+  readonly steps: number
+  /** From its first step to its last sign of life. */
+  readonly seconds: number
+  /** From the launch, or a person's coming, to its first step. */
+  readonly startSeconds: number
+}
+
+/** A launch, and whether it came to nothing. */
+export interface Launch {
+  readonly atMs: number
+  readonly failed: boolean
+}
+
 /**
  * What the rotation knows, or the part of it that one event is about. Values are never changed in place: a reduction gives
  * `Changes`, and whoever holds the state takes them in as a whole or not at all.
@@ -48,6 +64,12 @@ export interface RotationState {
   readonly lastGenerations: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** By run, then by account: the newest session there, where it ended without a word. */
   readonly unheard: ReadonlyMap<string, ReadonlyMap<string, string>>
+  /** By run: of its newest sessions that took a step, newest first. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>
+  /** By account: its newest launches, newest first. */
+  readonly launches: ReadonlyMap<string, readonly Launch[]>
+  /** By account: how long its person took to come of late, in seconds, newest first. */
+  readonly answers: ReadonlyMap<string, readonly number[]>
 }
 
 export const onceKey = (sessionId: string, kind: string): string => `${sessionId} ${kind}`
@@ -75,5 +97,6 @@ export function admittedTo(state: RotationState, sessionId: string) {
   return { session, run, current: isCurrent(session, run) }
 }
 
+/** A policy's forerunner and successor serve side by side; of a training there is one. */
 export const isCurrent = (session: Session, run: Run): boolean =>
-  session.endedAt === null && session.generation === run.generation
+  session.endedAt === null && (session.generation === run.generation || run.serving !== null)
