@@ -57,7 +57,11 @@ export const person = (name: string, change: Partial<PlanAccount> = {}): PlanAcc
 })
 
 /** A run of a hundred steps an hour on every account called `ana`, `bia` or `caio`, half an hour at least, 20 s a checkpoint. */
-export const run = (id: string, remainingSteps: number, change: Partial<PlanRun> = {}): PlanRun => ({
+export const run = (
+  id: string,
+  remainingSteps: number,
+  change: Partial<PlanRun> = {},
+): PlanRun => ({
   id,
   name: id,
   priority: 0,
