@@ -13,3 +13,6 @@ values ('none', 0, '0', '', 0, '0', '', '1970-01-01T00:00:00.000Z');
 alter table sessions add column serves integer not null default 0;
 drop index one_live_session;
 create unique index one_live_session on sessions (run_id) where ended_at is null and serves = 0;
+
+-- 1: the provider's rule of serving has been accepted.
+alter table accounts add column serves integer not null default 0;

@@ -7,30 +7,43 @@ import type { TickPorts } from './tick-ports.ts'
 /**
  * One look at the world: every open session is compared with what its provider says, every open run without a session gets
  * one. Level-triggered: nothing depends on an earlier tick, and a tick cut short anywhere is made good by the next.
+ * @returns when the plan has something to begin, by epoch milliseconds; null when nothing is to be waited for
  */
-export async function tick(ports: TickPorts): Promise<void> {
+export async function tick(ports: TickPorts): Promise<number | null> {
   const accounts = await ports.store.accounts()
   const around = surroundings(ports, accounts)
   const looked = await ports.store.apply({ kind: 'look', around })
   // Side by side: a provider that hangs holds up its own sessions alone.
   await perform(ports, around, looked.effects)
+  const facts = await factsOf(ports)
+  await readBooks(ports, accounts, (await ports.store.openRuns()).length > 0)
+  if (facts.size === 0) return null
+  const sought = await ports.store.apply({ kind: 'seek', around, runs: facts })
+  await perform(ports, around, sought.effects)
+  return sought.lookAtMs
+}
+
+/** What is known of each open run; empty when every one has its session and none could have a better one. */
+async function factsOf(ports: TickPorts): Promise<ReadonlyMap<string, RunFacts>> {
   const runs = await ports.store.openRuns()
-  await readBooks(ports, accounts, runs.length > 0)
-  const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
+  const live = await ports.store.openSessions()
+  const settled = new Set(
+    live.filter(({ state }) => state !== 'awaiting_person').map(({ runId }) => runId),
+  )
   const facts = new Map<string, RunFacts>()
+  if (runs.every((run) => run.serving === null && settled.has(run.id))) return facts
   for (const run of runs) {
-    if (busy.has(run.id)) continue
     try {
-      const trouble = run.stopAsked
+      const isAsked = run.stopAsked || settled.has(run.id)
+      const trouble = isAsked
         ? null
         : ((await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run)))
       const only = ports.mountedBase(run)?.provider ?? null
-      facts.set(run.id, { trouble, only, sessionId: ports.newSessionId() })
+      const prior = await ports.prior(run)
+      facts.set(run.id, { trouble, only, prior, sessionId: ports.newSessionId() })
     } catch (error) {
       ports.trouble(error, { runId: run.id })
     }
   }
-  if (facts.size === 0) return
-  const sought = await ports.store.apply({ kind: 'seek', around, runs: facts })
-  await perform(ports, around, sought.effects)
+  return facts
 }

@@ -17,6 +17,7 @@ export const toAccount = (row: Row): Account => ({
   maxSessionSeconds: number(row, 'max_session_seconds'),
   maxConcurrent: number(row, 'max_concurrent'),
   marginPercent: number(row, 'margin_percent'),
+  serves: number(row, 'serves') === 1,
   emulated: number(row, 'emulated') === 1,
   holdUntil: dateOrNull(row, 'hold_until'),
   holdReason: textOrNull(row, 'hold_reason'),

@@ -152,11 +152,13 @@ async function ofPlanned(
   const run = await readRun(tx, runId)
   const sessions = (await readOpenSessions(tx)).filter((session) => session.runId === runId)
   const from = reservation[0]?.weekStart
+  const reading = await readQuota(tx, account.name)
   return stateOf({
     runs: byId(run ? [run] : []),
     sessions: byId(sessions),
     accounts: new Map([[account.name, account]]),
     entries: new Map([[account.name, from ? await readLedger(tx, account.name, from) : []]]),
+    readings: new Map(reading ? [[account.name, reading]] : []),
   })
 }
 

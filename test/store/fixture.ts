@@ -49,6 +49,7 @@ export const accountOf = (name: string, changes: Partial<Account> = {}): Account
   maxSessionSeconds: 9 * HOUR,
   maxConcurrent: 2,
   marginPercent: 0,
+  serves: false,
   emulated: false,
   holdUntil: null,
   holdReason: null,

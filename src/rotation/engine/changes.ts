@@ -60,6 +60,7 @@ export interface Changes {
 /** The state with changes laid over it, for one event. */
 export interface Draft {
   readonly changes: Changes
+  readonly now: Date
   readonly session: (id: string) => Session | undefined
   readonly run: (id: string) => Run | undefined
   readonly account: (name: string) => Account | undefined
@@ -69,7 +70,7 @@ export interface Draft {
   readonly tell: (news: News) => void
 }
 
-export function draftOf(state: RotationState): Draft {
+export function draftOf(state: RotationState, now: Date): Draft {
   const changes: Changes = {
     accounts: new Map(),
     runs: new Map(),
@@ -85,6 +86,7 @@ export function draftOf(state: RotationState): Draft {
   }
   return {
     changes,
+    now,
     session: (id) => changes.sessions.get(id) ?? state.sessions.get(id),
     run: (id) => changes.runs.get(id) ?? state.runs.get(id),
     account: (name) => changes.accounts.get(name) ?? state.accounts.get(name),

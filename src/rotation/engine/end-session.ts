@@ -19,7 +19,8 @@ export function endSession(
   const account = session && draft.account(session.account)
   if (!session || session.endedAt || !run || !account) return false
   // A session that never left this machine used nothing; any other is charged from its launch, at most to its cap.
-  const neverRan = end.outcome === 'cancelled' || end.outcome === 'expired'
+  const neverRan =
+    end.outcome === 'cancelled' || end.outcome === 'expired' || end.outcome === 'superseded'
   const unused = neverRan && session.enrolledAt === null
   const begun = unused ? null : session.launchedAt
   const used = begun ? Math.max(0, Math.ceil((now.getTime() - begun.getTime()) / 1000)) : 0

@@ -1,5 +1,11 @@
 import type { Account } from '../account.ts'
-import { balanceSeconds, freshReading, grantOf, theirLeftSeconds } from '../ledger.ts'
+import {
+  balanceSeconds,
+  freshReading,
+  grantOf,
+  roundedToMinute,
+  theirLeftSeconds,
+} from '../ledger.ts'
 import type {
   PlanAccount,
   PlanInput,
@@ -20,15 +26,22 @@ import { progressOf, type RotationState } from './state.ts'
 /** How far a plan looks ahead. */
 export const horizonSeconds = 7 * 86_400
 
+/** From a launch until a node answers, while nothing is known of the work. */
+const startPriorSeconds = 480
+
 /** A person comes within so many seconds, while none has shown how long it takes. */
 const answerPriorSeconds = 900
 
-/** What the planner has to know, out of what is remembered and what is known of the runs. */
+/**
+ * What the planner has to know, out of what is remembered and what is known of the runs.
+ * @param without a session that is taken as if it were not there
+ */
 export function planInputOf(
   state: RotationState,
   around: Surroundings,
   facts: ReadonlyMap<string, RunFacts>,
   now: Date,
+  without?: Session,
 ): PlanInput {
   const usable = [...state.accounts.values()].filter(
     (account) => around.providers.has(account.provider) && isUsed(around, account),
@@ -44,7 +57,7 @@ export function planInputOf(
     runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
     policies: open.flatMap(({ run }) => policyOf(run) ?? []),
     live: [...state.sessions.values()]
-      .filter(({ endedAt }) => endedAt === null)
+      .filter((session) => session.endedAt === null && session !== without)
       .map((session) => liveOf(state, session, facts, now)),
   }
 }
@@ -52,7 +65,7 @@ export function planInputOf(
 function accountOf(state: RotationState, account: Account, now: Date): PlanAccount {
   const launches = state.launches.get(account.name) ?? []
   const isPersons = account.automation === 'person'
-  const answers = (state.answers.get(account.name) ?? []).map((seconds) => seconds)
+  const answers = state.answers.get(account.name) ?? []
   return {
     name: account.name,
     provider: account.provider,
@@ -63,6 +76,7 @@ function accountOf(state: RotationState, account: Account, now: Date): PlanAccou
     holdUntilMs: account.holdUntil?.getTime() ?? null,
     holdReason: account.holdReason,
     preference: preferenceOf(launches, now.getTime()),
+    startSeconds: startPriorSeconds,
     answerSeconds: isPersons ? learnedStart(answerPriorSeconds, answers) : 0,
     waking: null,
     away: [],
@@ -123,7 +137,9 @@ function runOf(
     remainingSteps: Math.max(1, run.targetSteps - progressOf(state, run.id).furthestStep),
     stepsPerHour: new Map(mine.map(({ name }) => [name, speedOn(state, run.id, name, prior)])),
     startSeconds: new Map(mine.map(({ name }) => [name, startOn(state, run.id, name, prior)])),
-    maxSessionSeconds: run.options.sessionSeconds,
+    // Booked by the minute, also where the session itself is shorter.
+    maxSessionSeconds:
+      run.options.sessionSeconds === null ? null : roundedToMinute(run.options.sessionSeconds),
     minSessionSeconds: run.options.minSessionSeconds,
     sessionSteps: run.options.sessionSteps,
     saveSeconds: prior.saveSeconds,

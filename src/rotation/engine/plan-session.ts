@@ -1,6 +1,7 @@
-import { balanceSeconds } from '../ledger.ts'
+import { balanceSeconds, freshReading, grantOf } from '../ledger.ts'
 import type { PlannedSession } from '../planned-session.ts'
 import { isOpen } from '../run.ts'
+import { weekOf } from '../week.ts'
 import type { Draft } from './changes.ts'
 import type { RotationState } from './state.ts'
 
@@ -17,17 +18,18 @@ export function planSession(
   const run = draft.run(planned.runId)
   if (!run || !isOpen(run) || run.stopAsked || planned.generation !== run.generation + 1)
     return false
-  for (const session of [...state.sessions.values(), ...draft.changes.sessions.values()]) {
-    const newest = draft.session(session.id) ?? session
-    if (newest.runId === run.id && newest.endedAt === null) return false
-  }
+  if (run.serving === null && hasLive(state, draft, run.id)) return false
   const { account } = planned
   const rows = [
     ...(state.entries.get(account.name) ?? []),
     ...draft.changes.entries.filter((entry) => entry.account === account.name),
   ]
+  const present = weekOf(account.reset, now).start.getTime()
+  const reading = freshReading(state.readings.get(account.name) ?? null, now)
   for (const part of planned.reservation) {
-    if (balanceSeconds(account, rows, part.weekStart) < part.gpuSeconds) return false
+    const isPresent = part.weekStart.getTime() === present
+    const grant = isPresent ? grantOf(account, reading) : account.weeklySeconds
+    if (balanceSeconds(account, rows, part.weekStart, grant) < part.gpuSeconds) return false
   }
   draft.putSession({
     id: planned.id,
@@ -78,4 +80,12 @@ export function planSession(
   }
   draft.tell({ kind: 'session.planned', runId: run.id, sessionId: planned.id, data })
   return true
+}
+
+function hasLive(state: RotationState, draft: Draft, runId: string): boolean {
+  const all = [...state.sessions.values(), ...draft.changes.sessions.values()]
+  return all.some(({ id }) => {
+    const newest = draft.session(id)
+    return newest?.runId === runId && newest.endedAt === null
+  })
 }

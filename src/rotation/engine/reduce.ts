@@ -19,6 +19,8 @@ export interface Reduced {
   readonly done: boolean
   /** The session that was let in. */
   readonly sessionId: string | null
+  /** When a look at the runs has something to begin, by epoch milliseconds; null when nothing is to be waited for. */
+  readonly lookAtMs: number | null
   /** To a heartbeat. */
   readonly answer: Answer | null
 }
@@ -29,20 +31,21 @@ export interface Reduced {
  * @throws AppError where the event is a session's that may not do this: see `enrol`, `commit`, `takeReport`
  */
 export function reduce(state: RotationState, input: RotationInput, now: Date): Reduced {
-  const draft = draftOf(state)
+  const draft = draftOf(state, now)
   const result = (more: Partial<Reduced> = {}): Reduced => ({
     changes: draft.changes,
     effects: [],
     done: true,
     sessionId: null,
     answer: null,
+    lookAtMs: null,
     ...more,
   })
   switch (input.kind) {
     case 'look':
       return result({ effects: look(state, draft, input.around, now) })
     case 'seek':
-      return result({ effects: seek(state, draft, input.around, input.runs, now) })
+      return result(seek(state, draft, input.around, input.runs, now))
     case 'observed': {
       const { sessionId, seen, logTail, around } = input
       return result({ effects: observed(state, draft, sessionId, seen, logTail, around, now) })

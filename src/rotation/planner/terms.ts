@@ -26,7 +26,8 @@ const inMinutes = (seconds: number): number => Math.ceil((seconds - hair) / 60) 
 export function termsOf(run: PlanRun, lane: Lane): Terms | null {
   const stepsPerHour = run.stepsPerHour.get(lane.account.name) ?? 0
   if (!(stepsPerHour > 0)) return null
-  const { startSeconds, maxSessionSeconds } = lane.account
+  const { maxSessionSeconds } = lane.account
+  const startSeconds = run.startSeconds?.get(lane.account.name) ?? lane.account.startSeconds
   const secondsPerStep = 3600 / stepsPerHour
   const overheadSeconds = startSeconds + run.saveSeconds
   const own = Math.min(
