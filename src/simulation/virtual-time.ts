@@ -13,7 +13,10 @@ export interface Handle {
 export interface VirtualTime {
   /** The true time: providers and notebooks live on it. */
   now(): number
-  /** Has something done at that moment, after what was asked for earlier at the same one; a moment that has passed means now. */
+  /**
+   * Has something done at that moment, rounded up to the millisecond, after what was asked for earlier at the same one; a
+   * moment that has passed means now.
+   */
   at(atMs: number, work: Work): Handle
   cancel(handle: Handle | null): void
   /** When something happens next; infinity when nothing does. */
@@ -96,7 +99,7 @@ export function virtualTime(startMs: number): VirtualTime {
     now: () => nowMs,
     at(atMs, work) {
       if (Number.isNaN(atMs)) throw new RangeError('a moment that is no number never comes')
-      const handle: Handle = { atMs: Math.max(atMs, nowMs), work, order: orders }
+      const handle: Handle = { atMs: Math.max(Math.ceil(atMs), nowMs), work, order: orders }
       orders += 1
       if (atMs !== Number.POSITIVE_INFINITY) push(handle)
       return handle
