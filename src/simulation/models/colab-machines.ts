@@ -139,6 +139,7 @@ export function colabMachines(account: Account, options: ColabMachinesOptions) {
     takeBack,
     deny: book.deny,
     truth: book.truth,
+    left: book.left,
   }
 }
 

@@ -27,6 +27,7 @@ interface User {
 const nothing: Truth = {
   sessions: [],
   usedByWeek: new Map(),
+  allowed: () => [],
   overruns: [],
   duplicates: [],
   denials: 0,
@@ -72,6 +73,7 @@ export function colabModel(options: ColabModelOptions): ProviderModel {
     logTail: async () => '',
     quota: async () => null,
     truth: (username) => users.get(username)?.machines.truth() ?? nothing,
+    left: (username) => users.get(username)?.machines.left() ?? { leftMs: 0, allowedMs: 0 },
     usernames: () => [...users.keys()],
   }
 }

@@ -1,4 +1,4 @@
-import type { Duplicate, Overrun, PhysicalSession, Truth } from './machine.ts'
+import type { Allowed, Duplicate, Overrun, PhysicalSession, Truth } from './machine.ts'
 
 /** One machine's stay in the book. */
 export interface Stay {
@@ -44,6 +44,16 @@ export function gpuBook(
     return book
   }
 
+  function allowed(fromMs: number, toMs: number): Allowed[] {
+    const weeks: Allowed[] = []
+    for (let weekStartMs = weekStartOf(fromMs); weekStartMs < toMs; ) {
+      const weekEndMs = weekAfter(weekStartMs)
+      weeks.push({ weekStartMs, weekEndMs, allowedMs: allowedMs(weekStartMs) })
+      weekStartMs = weekEndMs
+    }
+    return weeks
+  }
+
   return {
     live: live as readonly Stay[],
     /** @param wanted whether the machine was asked for anew; another press of a person is no duplicate of ours */
@@ -73,6 +83,13 @@ export function gpuBook(
       for (const stay of live) used += now() - Math.max(stay.startedMs, week)
       return used
     },
+    left() {
+      const week = weekStartOf(now())
+      let used = ended.get(week) ?? 0
+      for (const stay of live) used += now() - Math.max(stay.startedMs, week)
+      const granted = allowedMs(week)
+      return { leftMs: granted - used, allowedMs: granted }
+    },
     truth(): Truth {
       const usedByWeek = byWeek()
       const overruns: Overrun[] = []
@@ -84,7 +101,7 @@ export function gpuBook(
         ...stay,
         gpuMs: (stay.endedMs ?? now()) - stay.startedMs,
       }))
-      return { sessions, usedByWeek, overruns, duplicates, denials }
+      return { sessions, usedByWeek, overruns, duplicates, denials, allowed }
     },
   }
 }

@@ -197,7 +197,7 @@ export function kaggleUser({ username, time, seed, faults, run }: KaggleUserOpti
     }
   }
 
-  return { refusal, push, observe, quota, truth: book.truth }
+  return { refusal, push, observe, quota, truth: book.truth, left: book.left }
 }
 
 export type KaggleUser = ReturnType<typeof kaggleUser>

@@ -85,6 +85,7 @@ export function kaggleModel(options: KaggleModelOptions): ProviderModel {
       return userOf(account.username).quota(account)
     },
     truth: (username) => userOf(username).truth(),
+    left: (username) => userOf(username).left(),
     usernames: () => [...users.keys()],
   }
 }

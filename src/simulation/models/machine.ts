@@ -34,12 +34,20 @@ export interface Truth {
   readonly sessions: readonly PhysicalSession[]
   /** GPU milliseconds by the beginning of the provider's week. */
   readonly usedByWeek: ReadonlyMap<number, number>
+  /** What the provider allows in each of its weeks that touch the span, in GPU milliseconds. */
+  allowed(fromMs: number, toMs: number): readonly Allowed[]
   /** Weeks in which more was used than the provider allowed. */
   readonly overruns: readonly Overrun[]
   /** Sessions that were started although one of that name had been started before. */
   readonly duplicates: readonly Duplicate[]
   /** How often a person was given no machine, which nobody else is told. */
   readonly denials: number
+}
+
+export interface Allowed {
+  readonly weekStartMs: number
+  readonly weekEndMs: number
+  readonly allowedMs: number
 }
 
 export interface Overrun {
@@ -60,4 +68,6 @@ export interface ProviderModel extends SessionProvider {
   /** By the account's user name. */
   truth(username: string): Truth
   usernames(): readonly string[]
+  /** What is truly left of this week, in GPU milliseconds, and what it grants. */
+  left(username: string): { readonly leftMs: number; readonly allowedMs: number }
 }
