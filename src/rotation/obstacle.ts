@@ -6,8 +6,8 @@ export interface Standing {
   readonly grantedSeconds: number
   /** When its present week ends and the books begin anew. */
   readonly resetsAt: Date
-  /** Its sessions of any run that have not ended. */
-  readonly liveSessions: number
+  /** When its sessions of any run will have ended, those that have not. */
+  readonly busyUntil: readonly Date[]
 }
 
 export interface Obstacle {
@@ -30,16 +30,14 @@ export function firstObstacle(
 }
 
 function obstacleOf(standing: Standing, minSeconds: number, now: Date): Obstacle | null {
-  const { account, grantedSeconds, resetsAt, liveSessions } = standing
+  const { account, grantedSeconds, resetsAt, busyUntil } = standing
   if (account.holdUntil && account.holdUntil > now) {
     return { until: account.holdUntil, why: `${account.name}: ${account.holdReason ?? 'on hold'}` }
   }
   if (grantedSeconds < minSeconds) {
     return { until: resetsAt, why: `${account.name}: this week's GPU hours are spent or booked` }
   }
-  if (liveSessions < account.maxConcurrent) return null
-  return {
-    until: new Date(now.getTime() + 60_000),
-    why: `${account.name}: busy with another session`,
-  }
+  if (busyUntil.length < account.maxConcurrent) return null
+  const [first] = busyUntil.toSorted((a, b) => a.getTime() - b.getTime())
+  return { until: first ?? now, why: `${account.name}: busy with another session` }
 }

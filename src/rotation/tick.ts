@@ -20,7 +20,8 @@ export async function tick(ports: TickPorts): Promise<number | null> {
   if (facts.size === 0) return null
   const sought = await ports.store.apply({ kind: 'seek', around, runs: facts })
   await perform(ports, around, sought.effects)
-  return sought.lookAtMs
+  // What was begun may have come to nothing at once, and another account have its turn.
+  return sought.effects.length > 0 ? ports.now().getTime() : sought.lookAtMs
 }
 
 /** What is known of each open run; empty when every one has its session and none could have a better one. */

@@ -8,6 +8,7 @@ import {
   type Door,
   type Launch,
   onceKey,
+  type Person,
   type Progress,
   type RotationState,
   type Sample,
@@ -50,6 +51,7 @@ export function memory(options: MemoryOptions) {
   const samples = new Map<string, Sample[]>()
   const launches = new Map<string, Launch[]>()
   const answers = new Map<string, number[]>()
+  const people = new Map<string, Person>()
   /** Newest first, by account. */
   const recent = new Map<string, string[]>()
   const state: RotationState = {
@@ -68,6 +70,7 @@ export function memory(options: MemoryOptions) {
     samples,
     launches,
     answers,
+    people,
   }
 
   function take(changes: Changes): void {
@@ -187,6 +190,7 @@ export function memory(options: MemoryOptions) {
   return {
     store,
     state,
+    addPerson: (owner: string, person: Person) => void people.set(owner, person),
     addAccount: (account: Account) => void accounts.set(account.name, account),
     putRun: (run: Run) => void runs.set(run.id, run),
     open,

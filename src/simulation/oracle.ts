@@ -1,6 +1,7 @@
 import type { Reduced } from '../rotation/engine/reduce.ts'
 import type { RotationState } from '../rotation/engine/state.ts'
-import { balanceSeconds, freshReading, grantOf } from '../rotation/ledger.ts'
+import { balanceSeconds, freshReading } from '../rotation/ledger.ts'
+import { weekOf } from '../rotation/week.ts'
 
 /** What must never happen, counted. */
 export interface Violations {
@@ -27,6 +28,8 @@ export function oracle() {
   const ended = new Set<string>()
   const serving = new Set<string>()
   const overdrawn = new Set<string>()
+  /** The most that an account's week was said to grant, by us or by its provider: what was booked then stays booked. */
+  const grants = new Map<string, number>()
   let fencedCommits = 0
   let lostCheckpoints = 0
   let acceptedSteps = 0
@@ -40,16 +43,21 @@ export function oracle() {
         if (session.endedAt) ended.add(session.id)
         if (session.serves) serving.add(session.id)
       }
+      for (const reading of changes.readings) {
+        const account = state.accounts.get(reading.account)
+        if (!account || !freshReading(reading, at)) continue
+        const key = `${account.name} ${weekOf(account.reset, reading.readAt).start.toISOString()}`
+        const before = grants.get(key) ?? account.weeklySeconds
+        grants.set(key, Math.max(before, reading.allowedSeconds))
+      }
       for (const name of new Set(changes.entries.map(({ account }) => account))) {
         const account = state.accounts.get(name)
         const rows = state.entries.get(name) ?? []
         if (!account) continue
-        const reading = freshReading(state.readings.get(name) ?? null, at)
-        for (const week of new Set(changes.entries.map(({ weekStart }) => weekStart.getTime()))) {
-          // A week whose grant the provider has named since may have been booked by a smaller or a greater one.
-          const grant = Math.max(account.weeklySeconds, grantOf(account, reading))
-          if (balanceSeconds(account, rows, new Date(week), grant) < 0)
-            overdrawn.add(`${name} ${week}`)
+        for (const { weekStart } of changes.entries.filter((entry) => entry.account === name)) {
+          const key = `${name} ${weekStart.toISOString()}`
+          const grant = grants.get(key) ?? account.weeklySeconds
+          if (balanceSeconds(account, rows, weekStart, grant) < 0) overdrawn.add(key)
         }
       }
     },

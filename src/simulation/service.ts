@@ -98,18 +98,21 @@ export function service(options: ServiceOptions) {
       wakesAt = (await (options.look ?? tick)(ports)) ?? null
     } catch {
       // A store that is away, or the service's own death: the next look makes it good.
-      wakesAt = time.now() + lookMs
+      wakesAt = 0
     }
     if (life.isDead()) {
       goDown()
       return
     }
-    wake(Math.min(wakesAt ?? Number.POSITIVE_INFINITY, nextLook()))
+    // Both are by the service's own clock, which may have jumped.
+    const aheadMs = time.date().getTime() - time.now()
+    const due = Math.min(wakesAt ?? Number.POSITIVE_INFINITY, nextLook()) - aheadMs
+    wake(Math.max(due, time.now() + lookMs))
   }
 
   /** When a session may give reason to look again. */
   function nextLook(): number {
-    const now = time.now()
+    const now = time.date().getTime()
     let soonest = now + 6 * hourMs
     for (const session of memory.open()) {
       const heard = (session.heardAt ?? session.launchedAt ?? session.createdAt).getTime()

@@ -1,4 +1,5 @@
 import type { Account } from '../rotation/account.ts'
+import type { News } from '../rotation/engine/changes.ts'
 import { isOpen } from '../rotation/run.ts'
 import { desk } from './desk.ts'
 import type { Faults } from './faults.ts'
@@ -28,6 +29,8 @@ export interface SimulateOptions {
   readonly scenario: Scenario
   /** In place of the engine's own look at runs without a session: for comparison. */
   readonly look?: ServiceOptions['look']
+  /** Told of every event, as the service's log would be. */
+  readonly told?: (news: News, at: Date) => void
   /** Told now and then how far it is, from 0 to 1. */
   readonly progress?: (share: number) => void
 }
@@ -49,6 +52,9 @@ export interface Simulated {
   readonly violations: Violations
   readonly spent: Spent
   readonly sessions: number
+  /** Looks of the service at the world, and things that happened besides. */
+  readonly ticks: number
+  readonly events: number
   /** Of the runs that were completed, in order. */
   readonly runs: readonly SimulatedRun[]
 }
@@ -66,7 +72,11 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   const spellLuck = stream(seed, 'store')
   let isAway = false
   const isDown = () => serves.isDown() || isAway
-  const mind = memory({ now: () => time.date(), isAway: () => isAway, applied: watch.applied })
+  const applied: typeof watch.applied = (reduced, state, at) => {
+    watch.applied(reduced, state, at)
+    if (options.told) for (const news of reduced.changes.news) options.told(news, at)
+  }
+  const mind = memory({ now: () => time.date(), isAway: () => isAway, applied })
   const plane = desk(mind, watch, () => time.date())
   const up: Span[] = []
   const books = notebooks({
@@ -107,7 +117,12 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     return answer
   }
 
-  for (const account of scenario.accounts) mind.addAccount(account)
+  for (const account of scenario.accounts) {
+    mind.addAccount(account)
+    // As people say of themselves when they lend an account; what they really do is the model's business.
+    const { zone } = scenario
+    mind.addPerson(account.owner, { waking: { fromHour: 8, toHour: 23, zone }, away: [] })
+  }
   let begun = 0
   const beginRuns = () => {
     if (time.now() >= endMs) return
@@ -189,6 +204,8 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     },
     spent: hours,
     sessions: sum(truths, ({ sessions }) => sessions.length),
+    ticks: serves.ticks(),
+    events: time.happened(),
     runs: completed.map(({ name, fromMs, toMs }) => {
       const need = scenario.stepsOfRun * stepHours
       return {

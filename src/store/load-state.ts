@@ -62,6 +62,7 @@ async function stateOf(parts: Partial<RotationState>): Promise<RotationState> {
     samples: new Map(),
     launches: new Map(),
     answers: new Map(),
+    people: new Map(),
     ...parts,
   }
 }

@@ -64,6 +64,7 @@ export function planInputOf(
 
 function accountOf(state: RotationState, account: Account, now: Date): PlanAccount {
   const launches = state.launches.get(account.name) ?? []
+  const person = state.people.get(account.owner)
   const isPersons = account.automation === 'person'
   const answers = state.answers.get(account.name) ?? []
   return {
@@ -78,8 +79,8 @@ function accountOf(state: RotationState, account: Account, now: Date): PlanAccou
     preference: preferenceOf(launches, now.getTime()),
     startSeconds: startPriorSeconds,
     answerSeconds: isPersons ? learnedStart(answerPriorSeconds, answers) : 0,
-    waking: null,
-    away: [],
+    waking: isPersons ? (person?.waking ?? null) : null,
+    away: isPersons ? (person?.away ?? []) : [],
     serves: account.serves,
   }
 }

@@ -184,7 +184,10 @@ function explainWait(
   const obstacle = firstObstacle(rota, least, now)
   const until = obstacle?.until ?? (planned?.untilMs ? new Date(planned.untilMs) : null)
   const why = obstacle?.why ?? wordsOf(planned?.why, state)
-  const next = until ? `; next look ${until.toISOString()}` : ''
+  // To the minute: what is told again and again is told once.
+  const next = until
+    ? `; next look ${new Date(Math.ceil(until.getTime() / 60_000) * 60_000).toISOString()}`
+    : ''
   const passedOver = because ? `; accounts elsewhere are passed over: ${because}` : ''
   wait(draft, run, `${why}${next}${passedOver}`)
 }
@@ -200,10 +203,12 @@ function standing(state: RotationState, draft: Draft, account: Account, now: Dat
   ]
   const reading = state.readings.get(account.name) ?? null
   const unseen = unseenSeconds(state, account.name)
+  const resetsAt =
+    reading?.refreshesAt && reading.refreshesAt > now ? reading.refreshesAt : week.end
   return {
     account,
     grantedSeconds: grantedSeconds(account, rows, reading, unseen, now),
-    resetsAt: reading?.refreshesAt && reading.refreshesAt > now ? reading.refreshesAt : week.end,
-    liveSessions: mine.length,
+    resetsAt,
+    busyUntil: mine.map((session) => session.deadlineAt ?? session.expiresAt ?? resetsAt),
   }
 }

@@ -1,6 +1,7 @@
 import { AppError } from '../../lib/errors.ts'
 import type { Account } from '../account.ts'
 import type { LedgerEntry, QuotaReading } from '../ledger.ts'
+import type { Span, WakingHours } from '../planner/plan-input.ts'
 import type { Run } from '../run.ts'
 import type { Session } from '../session.ts'
 
@@ -29,6 +30,13 @@ export interface Sample {
   readonly seconds: number
   /** From the launch, or a person's coming, to its first step. */
   readonly startSeconds: number
+}
+
+/** When somebody can be asked to start a session. */
+export interface Person {
+  /** Null for at any hour. */
+  readonly waking: WakingHours | null
+  readonly away: readonly Span[]
 }
 
 /** A launch, and whether it came to nothing. */
@@ -68,6 +76,8 @@ export interface RotationState {
   readonly samples: ReadonlyMap<string, readonly Sample[]>
   /** By account: its newest launches, newest first. */
   readonly launches: ReadonlyMap<string, readonly Launch[]>
+  /** By owner. */
+  readonly people: ReadonlyMap<string, Person>
   /** By account: how long its person took to come of late, in seconds, newest first. */
   readonly answers: ReadonlyMap<string, readonly number[]>
 }

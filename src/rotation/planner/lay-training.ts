@@ -33,12 +33,23 @@ interface Laying {
   readonly held: Map<string, number>
 }
 
-/** Lays a run's sessions, one after the other, into what the book has left. Returns when its last step is done, if it is. */
-export function layTraining(
-  book: Book,
-  input: PlanInput,
-  run: PlanRun,
-): { readonly stays: Laid[]; readonly finishMs: number | null } {
+/** A run whose sessions are laid one at a time. */
+export interface Rest {
+  readonly run: PlanRun
+  /** When its next session would be launched, as the book stands; null when it needs or gets none. */
+  nextMs(): number | null
+  /** Takes that session out of the book. */
+  take(): Laid | null
+  /** An account has less than before: what was going to be taken there is sought anew. */
+  changed(account: string): void
+  /** When its last step is done, once that is laid. */
+  finishMs(): number | null
+  /** Seconds that were laid for it so far. */
+  laidSeconds(): number
+}
+
+/** A run as its live session leaves it, ready to be laid into what the book has left. */
+export function restOf(book: Book, input: PlanInput, run: PlanRun): Rest {
   const work = { kind: 'run', id: run.id } as const
   let atMs = book.nowMs
   let remaining = run.remainingSteps
@@ -50,24 +61,72 @@ export function layTraining(
   const terms = book.lanes.flatMap((lane) => termsOf(run, lane) ?? [])
   const laying: Laying = { book, terms, held: new Map(run.lastGeneration) }
   let newest = Math.max(0, ...run.lastGeneration.values())
-  const stays: Laid[] = []
-  while (remaining > 0) {
-    const choice = nextOf(laying, atMs, remaining)
-    if (!choice) break
-    const { terms: own, launchMs, beginMs, endMs, seconds, steps, doneMs } = choice.offer
-    const { account } = own.lane
-    take(book, own.lane, launchMs, seconds, work)
-    laying.held.set(account.name, ++newest)
-    stays.push({
-      stay: { account: account.name, work, startMs: launchMs, seconds, steps },
-      runnerUp: choice.runnerUp,
-      beginMs,
-    })
-    if (doneMs < Number.POSITIVE_INFINITY) return { stays, finishMs: doneMs }
-    remaining -= steps
-    atMs = endMs
+  let finish: number | null = null
+  let seconds = 0
+  let pick: Pick | null | undefined
+  const next = (): Pick | null => {
+    if (remaining <= 0 || finish !== null) return null
+    if (pick === undefined) pick = nextOf(laying, atMs, remaining)
+    return pick
   }
-  return { stays, finishMs: null }
+  return {
+    run,
+    nextMs: () => next()?.offer.launchMs ?? null,
+    take() {
+      const choice = next()
+      if (!choice) return null
+      const { terms: own, launchMs, beginMs, endMs, seconds: booked, steps, doneMs } = choice.offer
+      const { account } = own.lane
+      take(book, own.lane, launchMs, booked, work)
+      laying.held.set(account.name, ++newest)
+      seconds += booked
+      remaining -= steps
+      atMs = endMs
+      if (doneMs < Number.POSITIVE_INFINITY) finish = doneMs
+      pick = undefined
+      const stay = { account: account.name, work, startMs: launchMs, seconds: booked, steps }
+      return { stay, runnerUp: choice.runnerUp, beginMs }
+    },
+    changed(account) {
+      if (pick?.offer.terms.lane.account.name === account) pick = undefined
+    },
+    finishMs: () => finish,
+    laidSeconds: () => seconds,
+  }
+}
+
+/**
+ * Lays the sessions of runs that have the same claim: always that which can begin soonest, so that no account stands idle for a
+ * run that cannot use it yet; of two, that of the run that got less in this plan, then of the one that stands first.
+ */
+export function layTraining(
+  book: Book,
+  input: PlanInput,
+  runs: readonly PlanRun[],
+): { readonly stays: Laid[]; readonly finishes: ReadonlyMap<string, number> } {
+  const rests = runs.map((run) => restOf(book, input, run))
+  const stays: Laid[] = []
+  for (;;) {
+    let first: Rest | null = null
+    let firstMs = Number.POSITIVE_INFINITY
+    for (const rest of rests) {
+      const atMs = rest.nextMs()
+      if (atMs === null || atMs > firstMs) continue
+      if (atMs === firstMs && first && rest.laidSeconds() >= first.laidSeconds()) continue
+      first = rest
+      firstMs = atMs
+    }
+    const laid = first?.take()
+    if (!laid) break
+    stays.push(laid)
+    for (const rest of rests) rest.changed(laid.stay.account)
+  }
+  const finishes = new Map<string, number>()
+  for (const rest of rests) {
+    const finishMs = rest.finishMs()
+    if (finishMs !== null && finishMs <= book.untilMs) finishes.set(rest.run.id, finishMs)
+  }
+  return { stays, finishes }
 }
 
 interface Pick {

@@ -9,11 +9,10 @@ import { waitsOf } from './waits.ts'
 /**
  * Who does what in the days to come. Pure: the same input, in any order of its lists, gives the same plan.
  *
- * Work is laid one after the other into the hours and slots that are left: by priority, serving before training where that is
- * equal, then by age, then by id. What comes first takes what it needs for all the days of the plan; so the hours of windows
- * still to come are kept from training of the same or a lower priority, of two runs or policies of one priority the older is
- * served first and the younger has what remains, and a policy that always wants a node leaves no hours to training of its own
- * priority where its windows can use them.
+ * Work is laid into the hours and slots that are left by priority, and serving before training where that is equal. What comes
+ * first takes what it needs for all the days of the plan: so the hours of windows still to come are kept from training of the
+ * same or a lower priority, of two policies of one priority the older is served first, and a policy that always wants a node
+ * leaves no hours to training of its own priority where its windows can use them. Runs of one priority share: see `layTraining`.
  *
  * No stay takes more than its weeks, its account's slots and its longest session allow; a person's account is launched in
  * waking hours alone; a run has one session at a time, and none that cannot bring a step and its checkpoint home.
@@ -34,9 +33,9 @@ export function layPlan(input: PlanInput): { readonly plan: Plan; readonly laid:
       laid.push(...stays)
       unserved.set(work.policy.id, unservedSeconds)
     } else {
-      const { stays, finishMs } = layTraining(book, input, work.run)
-      laid.push(...stays)
-      if (finishMs !== null && finishMs <= book.untilMs) finishes.set(work.run.id, finishMs)
+      const trained = layTraining(book, input, work.runs)
+      laid.push(...trained.stays)
+      for (const [id, finishMs] of trained.finishes) finishes.set(id, finishMs)
     }
   }
   laid.sort((a, b) => a.stay.startMs - b.stay.startMs || byName(a.stay.account, b.stay.account))
@@ -48,20 +47,26 @@ export function layPlan(input: PlanInput): { readonly plan: Plan; readonly laid:
 
 type Work =
   | { readonly kind: 'policy'; readonly policy: PlanPolicy }
-  | { readonly kind: 'run'; readonly run: PlanRun }
+  /** Of one priority, in the order of their age and id. */
+  | { readonly kind: 'runs'; readonly runs: readonly PlanRun[] }
 
-/** Works as they are laid: greater priority, serving, age, id. */
-function inOrder(input: PlanInput): Work[] {
-  const works: Work[] = [
-    ...input.policies.map((policy) => ({ kind: 'policy', policy }) as const),
-    ...input.runs.map((run) => ({ kind: 'run', run }) as const),
-  ]
-  const what = (work: Work) => (work.kind === 'policy' ? work.policy : work.run)
-  return works.sort(
-    (a, b) =>
-      what(b).priority - what(a).priority ||
-      byName(a.kind, b.kind) ||
-      what(a).createdMs - what(b).createdMs ||
-      byName(what(a).id, what(b).id),
-  )
+/** Works as they are laid: greater priority, then serving, by age and id. */
+function inOrder({ policies, runs }: PlanInput): Work[] {
+  const priorities = new Set([...policies, ...runs].map(({ priority }) => priority))
+  return [...priorities]
+    .toSorted((a, b) => b - a)
+    .flatMap((priority): Work[] => {
+      const isOfIt = (work: PlanPolicy | PlanRun) => work.priority === priority
+      const mine = runs.filter(isOfIt).toSorted(byAge)
+      return [
+        ...policies
+          .filter(isOfIt)
+          .toSorted(byAge)
+          .map((policy) => ({ kind: 'policy', policy }) as const),
+        ...(mine.length > 0 ? [{ kind: 'runs', runs: mine } as const] : []),
+      ]
+    })
 }
+
+const byAge = (a: PlanPolicy | PlanRun, b: PlanPolicy | PlanRun): number =>
+  a.createdMs - b.createdMs || byName(a.id, b.id)
