@@ -1,4 +1,4 @@
-import { type Book, byName, charge, liveUntil, take } from './book.ts'
+import { type Book, byName, charge, liveUntil, take, weekAt } from './book.ts'
 import { firstRoom } from './first-room.ts'
 import type { Laid } from './laid.ts'
 import type { PlanInput, PlanRun } from './plan-input.ts'
@@ -140,33 +140,56 @@ function offerOf(
   return { terms, launchMs, beginMs, endMs: beginMs + seconds * 1000, seconds, steps, doneMs }
 }
 
-/** Takes an offer and then, time after time, the session by which most steps are done for the time until its end. */
+/** Takes an offer and then, time after time, the likeliest next session. */
 function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
-  const { book, terms } = laying
-  const left = book.left.slice()
+  const { untilMs } = laying.book
+  const left = laying.book.left.slice()
   let steps = 0
   let rest = remaining
   let next: Offer | null = offer
   while (next) {
     charge(next.terms.lane, left, next.beginMs, next.seconds)
-    steps += stepsBy(next, book.untilMs)
+    steps += stepsBy(next, untilMs)
     rest -= next.steps
-    if (next.doneMs <= book.untilMs) return { offer, finishMs: next.doneMs, steps }
-    const atMs: number = next.endMs
-    next = null
-    let pace = 0
-    if (rest <= 0 || atMs >= book.untilMs) break
-    for (const own of terms) {
-      const other = offerOf(book, own, left, atMs, rest, 0)
-      if (!other) continue
-      const itsPace = other.steps / (Math.min(other.endMs, other.doneMs) - atMs)
-      if (itsPace > pace) {
-        pace = itsPace
-        next = other
-      }
-    }
+    if (next.doneMs <= untilMs) return { offer, finishMs: next.doneMs, steps }
+    next = rest > 0 && next.endMs < untilMs ? likeliest(laying, left, next.endMs, rest) : null
   }
   return { offer, finishMs: Number.POSITIVE_INFINITY, steps }
+}
+
+/**
+ * The session by which most steps are done for the time until its end; or, while that one is waited for, the best of those that
+ * are over before it begins.
+ */
+function likeliest(
+  { book, terms }: Laying,
+  left: Float64Array,
+  atMs: number,
+  remaining: number,
+): Offer | null {
+  const offers: Offer[] = []
+  for (const own of terms) {
+    const offer = offerOf(book, own, left, atMs, remaining, 0)
+    if (offer) offers.push(offer)
+  }
+  let byMs = Number.POSITIVE_INFINITY
+  let found: Offer | null = null
+  for (;;) {
+    let pace = 0
+    let best: Offer | null = null
+    for (const offer of offers) {
+      if (offer.endMs > byMs) continue
+      const itsPace = offer.steps / (Math.min(offer.endMs, offer.doneMs) - atMs)
+      if (itsPace > pace) {
+        pace = itsPace
+        best = offer
+      }
+    }
+    if (!best) return found
+    found = best
+    if (best.launchMs <= atMs) return found
+    byMs = best.launchMs
+  }
 }
 
 /** Steps of a session that are done by some moment. */
@@ -177,9 +200,21 @@ function stepsBy(offer: Offer, atMs: number): number {
   return Math.min(offer.steps, Math.max(0, Math.floor(trained / secondsPerStep)))
 }
 
-/** What an hour's delay weighs where launches have failed of late: a preference of one half is an hour. */
-const doubtMs = (offer: Offer): number =>
-  (1 / Math.max(offer.terms.lane.account.preference, 0.05) - 1) * 3_600_000
+/**
+ * What is held against an offer of an account whose launches failed of late, in time: an hour where the preference is one half,
+ * if an account that is preferred could begin within that time; nothing where there is none, so that no hours lie idle for it.
+ */
+function doubtMs(offer: Offer, prospects: readonly Prospect[]): number {
+  const { preference } = offer.terms.lane.account
+  let most = 0
+  for (const { offer: other } of prospects) {
+    const better = other.terms.lane.account.preference
+    if (better <= preference) continue
+    const doubt = (1 / Math.max(preference, 0.05) - 1 / better) * 3_600_000
+    if (other.launchMs <= offer.launchMs + doubt) most = Math.max(most, doubt)
+  }
+  return most
+}
 
 /**
  * The offer with the earliest finish, or with most steps where none finishes within the plan; of those that are as good, the
@@ -198,37 +233,45 @@ function ranking(laying: Laying, prospects: readonly Prospect[]): readonly Prosp
   if (prospects.length < 2) return prospects
   let soonest = Number.POSITIVE_INFINITY
   let most = 0
-  for (const { offer, finishMs, steps } of prospects) {
-    soonest = Math.min(soonest, finishMs + doubtMs(offer))
-    most = Math.max(most, stepsLess(offer, steps))
-  }
-  /** 0 for as good as the best; else how far behind it. */
-  const behind = ({ offer, finishMs, steps }: Prospect): number => {
-    if (soonest < Number.POSITIVE_INFINITY) return finishMs + doubtMs(offer) - soonest
-    const { overheadSeconds, secondsPerStep } = offer.terms
-    const less = most - stepsLess(offer, steps)
-    return less <= overheadSeconds / secondsPerStep ? 0 : less
-  }
-  return prospects.toSorted((a, b) => {
-    const by = behind(a) - behind(b)
-    return by < 0 || by > 0 ? by : turn(laying, a.offer, b.offer)
+  const weighed = prospects.map((prospect) => {
+    const { offer } = prospect
+    const doubt = doubtMs(offer, prospects)
+    const finishMs = prospect.finishMs + doubt
+    const steps = prospect.steps - doubt / 1000 / offer.terms.secondsPerStep
+    soonest = Math.min(soonest, finishMs)
+    most = Math.max(most, steps)
+    return { prospect, finishMs, steps, behind: 0 }
   })
+  for (const one of weighed) {
+    const { overheadSeconds, secondsPerStep } = one.prospect.offer.terms
+    const less = most - one.steps
+    if (soonest < Number.POSITIVE_INFINITY) one.behind = one.finishMs - soonest
+    else one.behind = less <= overheadSeconds / secondsPerStep ? 0 : less
+  }
+  return weighed
+    .toSorted((a, b) => {
+      const by = a.behind - b.behind
+      return by < 0 || by > 0 ? by : turn(laying, a.prospect.offer, b.prospect.offer)
+    })
+    .map(({ prospect }) => prospect)
 }
 
-const stepsLess = (offer: Offer, steps: number): number =>
-  steps - doubtMs(offer) / 1000 / offer.terms.secondsPerStep
-
-/** Whose turn it is when both would do. */
+/** Whose turn it is when both would do: who can begin sooner, then the account that it is best to take. */
 function turn({ book, held }: Laying, a: Offer, b: Offer): number {
   const one = a.terms.lane
   const other = b.terms.lane
-  if (one === other) return a.launchMs - b.launchMs || b.seconds - a.seconds
-  const rank = (name: string) => held.get(name) ?? 0
+  const sooner = a.launchMs - b.launchMs
+  if (sooner !== 0 || one === other) return sooner || b.seconds - a.seconds
+  const heldAt = (name: string) => held.get(name) ?? 0
   return (
     Number(one.account.automation === 'person') - Number(other.account.automation === 'person') ||
     other.account.preference - one.account.preference ||
-    rank(one.account.name) - rank(other.account.name) ||
-    (book.left[other.at] ?? 0) - (book.left[one.at] ?? 0) ||
+    heldAt(one.account.name) - heldAt(other.account.name) ||
+    hoursAt(book, b) - hoursAt(book, a) ||
     byName(one.account.name, other.account.name)
   )
 }
+
+/** What is left of the week in which an offer begins, in seconds. */
+const hoursAt = (book: Book, { terms, beginMs }: Offer): number =>
+  book.left[terms.lane.at + weekAt(terms.lane, beginMs)] ?? 0
