@@ -14,6 +14,8 @@ interface Offer {
   readonly steps: number
   /** When the run has its last step; infinite where it has it in a later session. */
   readonly doneMs: number
+  /** Whether hours that it could have had are left unused. */
+  readonly isShort: boolean
 }
 
 /** What follows from an offer when the best guess is taken from then on. */
@@ -23,6 +25,8 @@ interface Prospect {
   readonly finishMs: number
   /** Steps that it would have done by the plan's end. */
   readonly steps: number
+  /** Where the session after it would be. */
+  readonly next: Terms | null
 }
 
 /** A run while it is laid. */
@@ -110,10 +114,43 @@ function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[
     const longer = offerOf(book, own, book.left, atMs, remaining, long)
     if (longer && longer.launchMs < first.endMs) offers.push(longer)
   }
-  if (offers.length === 1) {
-    return offers.map((offer) => ({ offer, finishMs: offer.doneMs, steps: offer.steps }))
+  if (offers.length === 1 && terms.length === 1) {
+    return offers.map((offer) => ({
+      offer,
+      finishMs: offer.doneMs,
+      steps: offer.steps,
+      next: null,
+    }))
   }
-  return offers.map((offer) => follow(laying, offer, remaining))
+  const prospects = offers.map((offer) => follow(laying, offer, remaining))
+  if (prospects.every(({ finishMs }) => finishMs === Number.POSITIVE_INFINITY)) return prospects
+  const cut = shortened(offers).map((offer) => follow(laying, offer, remaining))
+  return prospects.concat(cut.filter(({ next, offer }) => next && next !== offer.terms))
+}
+
+/**
+ * The same sessions with hours unused, where that might let the run finish sooner: ended when another account's first offer is
+ * launched, or at the last minute in which that account may be told to begin. The other account has to come next.
+ */
+function shortened(offers: readonly Offer[]): Offer[] {
+  return offers.flatMap((offer) => {
+    const { terms, beginMs, seconds } = offer
+    const ends = new Set<number>()
+    for (const { terms: other, launchMs } of offers) {
+      if (other === terms) continue
+      const closesMs = other.lane.launch.find(({ toMs }) => toMs > launchMs)?.toMs ?? launchMs
+      ends.add(Math.floor((launchMs - beginMs) / 60_000) * 60)
+      ends.add(Math.ceil((closesMs - beginMs) / 60_000 - 1) * 60)
+    }
+    return [...ends].flatMap((end): Offer | [] => {
+      if (end < terms.worthSeconds || end >= seconds) return []
+      const steps = Math.min(offer.steps, stepsIn(terms, end, Number.POSITIVE_INFINITY))
+      if (steps === offer.steps) return []
+      const endMs = beginMs + end * 1000
+      const doneMs = Number.POSITIVE_INFINITY
+      return { ...offer, seconds: end, steps, endMs, doneMs, isShort: true }
+    })
+  })
 }
 
 /** @param least in seconds; 0 for what is worth it */
@@ -137,7 +174,16 @@ function offerOf(
     steps < remaining
       ? Number.POSITIVE_INFINITY
       : Math.ceil(beginMs + (terms.startSeconds + steps * terms.secondsPerStep) * 1000)
-  return { terms, launchMs, beginMs, endMs: beginMs + seconds * 1000, seconds, steps, doneMs }
+  return {
+    terms,
+    launchMs,
+    beginMs,
+    endMs: beginMs + seconds * 1000,
+    seconds,
+    steps,
+    doneMs,
+    isShort: false,
+  }
 }
 
 /** Takes an offer and then, time after time, the likeliest next session. */
@@ -146,15 +192,18 @@ function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
   const left = laying.book.left.slice()
   let steps = 0
   let rest = remaining
-  let next: Offer | null = offer
-  while (next) {
-    charge(next.terms.lane, left, next.beginMs, next.seconds)
-    steps += stepsBy(next, untilMs)
-    rest -= next.steps
-    if (next.doneMs <= untilMs) return { offer, finishMs: next.doneMs, steps }
-    next = rest > 0 && next.endMs < untilMs ? likeliest(laying, left, next.endMs, rest) : null
+  let at: Offer = offer
+  let next: Terms | null = null
+  for (;;) {
+    charge(at.terms.lane, left, at.beginMs, at.seconds)
+    steps += stepsBy(at, untilMs)
+    rest -= at.steps
+    if (at.doneMs <= untilMs) return { offer, finishMs: at.doneMs, steps, next }
+    const more = rest > 0 && at.endMs < untilMs ? likeliest(laying, left, at.endMs, rest) : null
+    if (!more) return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
+    next ??= more.terms
+    at = more
   }
-  return { offer, finishMs: Number.POSITIVE_INFINITY, steps }
 }
 
 /**
@@ -260,6 +309,8 @@ function ranking(laying: Laying, prospects: readonly Prospect[]): readonly Prosp
 function turn({ book, held }: Laying, a: Offer, b: Offer): number {
   const one = a.terms.lane
   const other = b.terms.lane
+  const fuller = Number(a.isShort) - Number(b.isShort)
+  if (fuller !== 0) return fuller
   const sooner = a.launchMs - b.launchMs
   if (sooner !== 0 || one === other) return sooner || b.seconds - a.seconds
   const heldAt = (name: string) => held.get(name) ?? 0
