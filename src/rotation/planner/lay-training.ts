@@ -1,4 +1,4 @@
-import { type Book, byName, charge, liveUntil, take } from './book.ts'
+import { type Book, byName, charge, liveUntil, take, weekAt } from './book.ts'
 import { firstRoom } from './first-room.ts'
 import type { Laid } from './laid.ts'
 import type { PlanInput, PlanRun } from './plan-input.ts'
@@ -14,6 +14,8 @@ interface Offer {
   readonly steps: number
   /** When the run has its last step; infinite where it has it in a later session. */
   readonly doneMs: number
+  /** Whether hours that it could have had are left unused. */
+  readonly isShort: boolean
 }
 
 /** What follows from an offer when the best guess is taken from then on. */
@@ -23,6 +25,8 @@ interface Prospect {
   readonly finishMs: number
   /** Steps that it would have done by the plan's end. */
   readonly steps: number
+  /** Where the session after it would be. */
+  readonly next: Terms | null
 }
 
 /** A run while it is laid. */
@@ -169,10 +173,43 @@ function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[
     const longer = offerOf(book, own, book.left, atMs, remaining, long)
     if (longer && longer.launchMs < first.endMs) offers.push(longer)
   }
-  if (offers.length === 1) {
-    return offers.map((offer) => ({ offer, finishMs: offer.doneMs, steps: offer.steps }))
+  if (offers.length === 1 && terms.length === 1) {
+    return offers.map((offer) => ({
+      offer,
+      finishMs: offer.doneMs,
+      steps: offer.steps,
+      next: null,
+    }))
   }
-  return offers.map((offer) => follow(laying, offer, remaining))
+  const prospects = offers.map((offer) => follow(laying, offer, remaining))
+  if (prospects.every(({ finishMs }) => finishMs === Number.POSITIVE_INFINITY)) return prospects
+  const cut = shortened(offers).map((offer) => follow(laying, offer, remaining))
+  return prospects.concat(cut.filter(({ next, offer }) => next && next !== offer.terms))
+}
+
+/**
+ * The same sessions with hours unused, where that might let the run finish sooner: ended when another account's first offer is
+ * launched, or at the last minute in which that account may be told to begin. The other account has to come next.
+ */
+function shortened(offers: readonly Offer[]): Offer[] {
+  return offers.flatMap((offer) => {
+    const { terms, beginMs, seconds } = offer
+    const ends = new Set<number>()
+    for (const { terms: other, launchMs } of offers) {
+      if (other === terms) continue
+      const closesMs = other.lane.launch.find(({ toMs }) => toMs > launchMs)?.toMs ?? launchMs
+      ends.add(Math.floor((launchMs - beginMs) / 60_000) * 60)
+      ends.add(Math.ceil((closesMs - beginMs) / 60_000 - 1) * 60)
+    }
+    return [...ends].flatMap((end): Offer | [] => {
+      if (end < terms.worthSeconds || end >= seconds) return []
+      const steps = Math.min(offer.steps, stepsIn(terms, end, Number.POSITIVE_INFINITY))
+      if (steps === offer.steps) return []
+      const endMs = beginMs + end * 1000
+      const doneMs = Number.POSITIVE_INFINITY
+      return { ...offer, seconds: end, steps, endMs, doneMs, isShort: true }
+    })
+  })
 }
 
 /** @param least in seconds; 0 for what is worth it */
@@ -196,36 +233,71 @@ function offerOf(
     steps < remaining
       ? Number.POSITIVE_INFINITY
       : Math.ceil(beginMs + (terms.startSeconds + steps * terms.secondsPerStep) * 1000)
-  return { terms, launchMs, beginMs, endMs: beginMs + seconds * 1000, seconds, steps, doneMs }
+  return {
+    terms,
+    launchMs,
+    beginMs,
+    endMs: beginMs + seconds * 1000,
+    seconds,
+    steps,
+    doneMs,
+    isShort: false,
+  }
 }
 
-/** Takes an offer and then, time after time, the session by which most steps are done for the time until its end. */
+/** Takes an offer and then, time after time, the likeliest next session. */
 function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
-  const { book, terms } = laying
-  const left = book.left.slice()
+  const { untilMs } = laying.book
+  const left = laying.book.left.slice()
   let steps = 0
   let rest = remaining
-  let next: Offer | null = offer
-  while (next) {
-    charge(next.terms.lane, left, next.beginMs, next.seconds)
-    steps += stepsBy(next, book.untilMs)
-    rest -= next.steps
-    if (next.doneMs <= book.untilMs) return { offer, finishMs: next.doneMs, steps }
-    const atMs: number = next.endMs
-    next = null
+  let at: Offer = offer
+  let next: Terms | null = null
+  for (;;) {
+    charge(at.terms.lane, left, at.beginMs, at.seconds)
+    steps += stepsBy(at, untilMs)
+    rest -= at.steps
+    if (at.doneMs <= untilMs) return { offer, finishMs: at.doneMs, steps, next }
+    const more = rest > 0 && at.endMs < untilMs ? likeliest(laying, left, at.endMs, rest) : null
+    if (!more) return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
+    next ??= more.terms
+    at = more
+  }
+}
+
+/**
+ * The session by which most steps are done for the time until its end; or, while that one is waited for, the best of those that
+ * are over before it begins.
+ */
+function likeliest(
+  { book, terms }: Laying,
+  left: Float64Array,
+  atMs: number,
+  remaining: number,
+): Offer | null {
+  const offers: Offer[] = []
+  for (const own of terms) {
+    const offer = offerOf(book, own, left, atMs, remaining, 0)
+    if (offer) offers.push(offer)
+  }
+  let byMs = Number.POSITIVE_INFINITY
+  let found: Offer | null = null
+  for (;;) {
     let pace = 0
-    if (rest <= 0 || atMs >= book.untilMs) break
-    for (const own of terms) {
-      const other = offerOf(book, own, left, atMs, rest, 0)
-      if (!other) continue
-      const itsPace = other.steps / (Math.min(other.endMs, other.doneMs) - atMs)
+    let best: Offer | null = null
+    for (const offer of offers) {
+      if (offer.endMs > byMs) continue
+      const itsPace = offer.steps / (Math.min(offer.endMs, offer.doneMs) - atMs)
       if (itsPace > pace) {
         pace = itsPace
-        next = other
+        best = offer
       }
     }
+    if (!best) return found
+    found = best
+    if (best.launchMs <= atMs) return found
+    byMs = best.launchMs
   }
-  return { offer, finishMs: Number.POSITIVE_INFINITY, steps }
 }
 
 /** Steps of a session that are done by some moment. */
@@ -236,9 +308,21 @@ function stepsBy(offer: Offer, atMs: number): number {
   return Math.min(offer.steps, Math.max(0, Math.floor(trained / secondsPerStep)))
 }
 
-/** What an hour's delay weighs where launches have failed of late: a preference of one half is an hour. */
-const doubtMs = (offer: Offer): number =>
-  (1 / Math.max(offer.terms.lane.account.preference, 0.05) - 1) * 3_600_000
+/**
+ * What is held against an offer of an account whose launches failed of late, in time: an hour where the preference is one half,
+ * if an account that is preferred could begin within that time; nothing where there is none, so that no hours lie idle for it.
+ */
+function doubtMs(offer: Offer, prospects: readonly Prospect[]): number {
+  const { preference } = offer.terms.lane.account
+  let most = 0
+  for (const { offer: other } of prospects) {
+    const better = other.terms.lane.account.preference
+    if (better <= preference) continue
+    const doubt = (1 / Math.max(preference, 0.05) - 1 / better) * 3_600_000
+    if (other.launchMs <= offer.launchMs + doubt) most = Math.max(most, doubt)
+  }
+  return most
+}
 
 /**
  * The offer with the earliest finish, or with most steps where none finishes within the plan; of those that are as good, the
@@ -257,37 +341,47 @@ function ranking(laying: Laying, prospects: readonly Prospect[]): readonly Prosp
   if (prospects.length < 2) return prospects
   let soonest = Number.POSITIVE_INFINITY
   let most = 0
-  for (const { offer, finishMs, steps } of prospects) {
-    soonest = Math.min(soonest, finishMs + doubtMs(offer))
-    most = Math.max(most, stepsLess(offer, steps))
-  }
-  /** 0 for as good as the best; else how far behind it. */
-  const behind = ({ offer, finishMs, steps }: Prospect): number => {
-    if (soonest < Number.POSITIVE_INFINITY) return finishMs + doubtMs(offer) - soonest
-    const { overheadSeconds, secondsPerStep } = offer.terms
-    const less = most - stepsLess(offer, steps)
-    return less <= overheadSeconds / secondsPerStep ? 0 : less
-  }
-  return prospects.toSorted((a, b) => {
-    const by = behind(a) - behind(b)
-    return by < 0 || by > 0 ? by : turn(laying, a.offer, b.offer)
+  const weighed = prospects.map((prospect) => {
+    const { offer } = prospect
+    const doubt = doubtMs(offer, prospects)
+    const finishMs = prospect.finishMs + doubt
+    const steps = prospect.steps - doubt / 1000 / offer.terms.secondsPerStep
+    soonest = Math.min(soonest, finishMs)
+    most = Math.max(most, steps)
+    return { prospect, finishMs, steps, behind: 0 }
   })
+  for (const one of weighed) {
+    const { overheadSeconds, secondsPerStep } = one.prospect.offer.terms
+    const less = most - one.steps
+    if (soonest < Number.POSITIVE_INFINITY) one.behind = one.finishMs - soonest
+    else one.behind = less <= overheadSeconds / secondsPerStep ? 0 : less
+  }
+  return weighed
+    .toSorted((a, b) => {
+      const by = a.behind - b.behind
+      return by < 0 || by > 0 ? by : turn(laying, a.prospect.offer, b.prospect.offer)
+    })
+    .map(({ prospect }) => prospect)
 }
 
-const stepsLess = (offer: Offer, steps: number): number =>
-  steps - doubtMs(offer) / 1000 / offer.terms.secondsPerStep
-
-/** Whose turn it is when both would do. */
+/** Whose turn it is when both would do: who can begin sooner, then the account that it is best to take. */
 function turn({ book, held }: Laying, a: Offer, b: Offer): number {
   const one = a.terms.lane
   const other = b.terms.lane
-  if (one === other) return a.launchMs - b.launchMs || b.seconds - a.seconds
-  const rank = (name: string) => held.get(name) ?? 0
+  const fuller = Number(a.isShort) - Number(b.isShort)
+  if (fuller !== 0) return fuller
+  const sooner = a.launchMs - b.launchMs
+  if (sooner !== 0 || one === other) return sooner || b.seconds - a.seconds
+  const heldAt = (name: string) => held.get(name) ?? 0
   return (
     Number(one.account.automation === 'person') - Number(other.account.automation === 'person') ||
     other.account.preference - one.account.preference ||
-    rank(one.account.name) - rank(other.account.name) ||
-    (book.left[other.at] ?? 0) - (book.left[one.at] ?? 0) ||
+    heldAt(one.account.name) - heldAt(other.account.name) ||
+    hoursAt(book, b) - hoursAt(book, a) ||
     byName(one.account.name, other.account.name)
   )
 }
+
+/** What is left of the week in which an offer begins, in seconds. */
+const hoursAt = (book: Book, { terms, beginMs }: Offer): number =>
+  book.left[terms.lane.at + weekAt(terms.lane, beginMs)] ?? 0
