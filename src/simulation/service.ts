@@ -16,7 +16,7 @@ const weekMs = 7 * 24 * hourMs
 /** The service looks at the world every ten seconds; here only when something can have changed. */
 const lookMs = 10_000
 /** … and at least so often while a session is open. */
-const idleLookMs = 30 * minuteMs
+const idleLookMs = 60 * minuteMs
 
 export interface ServiceOptions {
   readonly time: VirtualTime
@@ -29,7 +29,7 @@ export interface ServiceOptions {
   /** Delivers the heartbeats that have been sent since. */
   readonly hear: () => Promise<void>
   /** In place of the engine's own look at runs without a session. */
-  readonly look?: (ports: TickPorts) => Promise<void>
+  readonly look?: (ports: TickPorts) => Promise<number | null>
 }
 
 /** The service process in virtual time: the real ticks, at the moments at which they can matter, and its deaths. */

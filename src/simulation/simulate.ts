@@ -8,11 +8,12 @@ import { colabModel } from './models/colab.ts'
 import { kaggleModel } from './models/kaggle.ts'
 import { notebooks } from './models/notebooks.ts'
 import { person } from './models/person.ts'
+import { naive } from './naive.ts'
 import { type Oracle, oracle, type Violations } from './oracle.ts'
 import { stream } from './random.ts'
 import { policyOf, priorOf, runOf, type Scenario } from './scenario.ts'
 import { availability, boundMs, grantedWeeks, type Span, type Spent, spentHours } from './score.ts'
-import { type ServiceOptions, service } from './service.ts'
+import { service } from './service.ts'
 import { virtualTime } from './virtual-time.ts'
 
 const hourMs = 3_600_000
@@ -27,8 +28,8 @@ export interface SimulateOptions {
   readonly seed: number
   readonly faults: Faults
   readonly scenario: Scenario
-  /** In place of the engine's own look at runs without a session: for comparison. */
-  readonly look?: ServiceOptions['look']
+  /** Without the planner: the obvious loop in its place, for comparison. */
+  readonly isNaive?: boolean
   /** Told of every event, as the service's log would be. */
   readonly told?: (news: News, at: Date) => void
   /** Told now and then how far it is, from 0 to 1. */
@@ -110,7 +111,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     priorOf: () => priorOf(scenario),
     personSeconds: 12 * 3600,
     hear: books.pollOrders,
-    ...(options.look ? { look: options.look } : {}),
+    ...(options.isNaive ? { look: naive(() => mind) } : {}),
   })
   function heard<T>(answer: T): T {
     serves.soon()
