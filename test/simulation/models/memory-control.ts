@@ -24,7 +24,8 @@ export function memoryControl(time: VirtualTime, options: MemoryControlOptions =
     refusal: null as Extract<Enrolment, { kind: 'refused' }>['code'] | null,
     /** What was accepted, with the second in which it was. */
     accepted: [] as [kind: string, step: number, at: number][],
-    refused: 0,
+    /** What was refused to those who may not write any more. */
+    refused: [] as ('beat' | 'commit')[],
     beats: [] as [step: number, at: number][],
     reports: [] as (Report & { readonly at: number })[],
   }
@@ -53,7 +54,7 @@ export function memoryControl(time: VirtualTime, options: MemoryControlOptions =
     async beat(token, step) {
       if (state.isAway()) return { order: 'away' }
       if (!isCurrent(token)) {
-        state.refused += 1
+        state.refused.push('beat')
         return { order: 'fenced', secondsLeft: 0 }
       }
       state.beats.push([step, at()])
@@ -62,7 +63,7 @@ export function memoryControl(time: VirtualTime, options: MemoryControlOptions =
     async commit(token, step, kind) {
       if (state.isAway()) return 'away'
       if (!isCurrent(token)) {
-        state.refused += 1
+        state.refused.push('commit')
         return 'fenced'
       }
       state.step = Math.max(state.step, step)

@@ -257,7 +257,7 @@ describe('a frozen notebook', () => {
   const frozen = { freezesPerGpuHour: 1.5, freezeMinutes: 40 }
 
   it('sends nothing while it is frozen, and what it brings when it wakes is never taken from another', async () => {
-    let asked = 0
+    const asked: string[] = []
     for (let seed = 0; seed < 40; seed += 1) {
       const world = bench({ faults: frozen, seed, secondsLeft: 40_000 })
       await world.to(300)
@@ -267,14 +267,21 @@ describe('a frozen notebook', () => {
       const beats = world.state.beats.length
       await world.all.pollOrders()
       expect(world.state.beats.length).toBe(beats)
+      const [notebook] = world.all.live
+      if (!notebook) throw new Error('it is over')
+      const fell = world.time.now() - (world.spent().frozen ?? 0) * 1000
+      expect(notebook.beatsDue(world.time.now())?.sentMs ?? 0).toBeLessThanOrEqual(fell)
       const accepted = world.state.accepted.length
       world.state.generation += 1 // the run has been handed over
       await world.to(50_000)
       expect(world.state.accepted.length).toBe(accepted)
       expect(world.ends).toEqual([[true, 'fenced: another session has the run']])
-      asked += world.state.refused
+      asked.push(...world.state.refused)
     }
-    expect(asked).toBe(40) // by a heartbeat or a checkpoint, and then no more
+    expect(asked.length).toBe(40) // by a heartbeat or a checkpoint, and then no more
+    for (const by of ['beat', 'commit']) {
+      expect(asked.filter((one) => one === by).length).toBeGreaterThan(10)
+    }
   })
 
   it('goes on where it was when nobody took its place', async () => {
