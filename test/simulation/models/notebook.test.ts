@@ -110,6 +110,14 @@ describe('a notebook', () => {
     expect(world.state.reports).toMatchObject([{ outcome: 'finished' }])
   })
 
+  it('leaves the artifact to the next session when its time is too short for it', async () => {
+    const world = bench({ work: { targetSteps: 7 }, secondsLeft: 270 })
+    world.state.step = 7
+    await world.to(2000)
+    expect(world.state.accepted).toEqual([])
+    expect(world.state.reports).toMatchObject([{ outcome: 'limit', step: 7, at: 300 }])
+  })
+
   it('that is preempted says nothing more; what no checkpoint holds is to be done again', async () => {
     const world = bench()
     await world.to(2500)
