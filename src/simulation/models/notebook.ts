@@ -271,17 +271,22 @@ export function startNotebook(options: NotebookOptions): Notebook {
     time.cancel(fault)
     time.cancel(freezing)
     clock.enter('leaving')
-    const report = () =>
+    const report = (as: Report['outcome']) =>
       deliver(
-        () => control.report(holder, { outcome, step, failure: null, logTail: '' }),
+        () => control.report(holder, { outcome: as, step, failure: null, logTail: '' }),
         () => finish(false, null),
       )
     const artifact = () => {
-      if (outcome !== 'finished') return report()
+      if (outcome !== 'finished') return report(outcome)
+      const takesMs = noisy(pace.artifactTakes * secondMs)
+      if (now() + takesMs > deadlineMs) return report('limit') // the next session makes up for it
       clock.enter('saving')
-      soon(noisy(pace.artifactTakes * secondMs), () => {
+      soon(takesMs, () => {
         clock.enter('leaving')
-        return deliver(() => control.commit(holder, step, 'artifact'), report)
+        return deliver(
+          () => control.commit(holder, step, 'artifact'),
+          () => report('finished'),
+        )
       })
       return undefined
     }

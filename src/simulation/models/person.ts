@@ -32,14 +32,12 @@ export function person(seed: number, faults: Faults, name: string, zone: string)
 
   /** The first moment from then on at which they are awake. */
   function whenAwake(ms: number): number {
-    let at = ms
-    // Twice where the clocks change in the night.
-    for (let look = 0; look < 3; look += 1) {
-      const minute = clock(at)
-      if (isAwake(minute)) return at
-      at += ((fromMinute - minute + dayMinutes) % dayMinutes) * minuteMs
-    }
-    return at
+    const minute = clock(ms)
+    if (isAwake(minute)) return ms
+    const wakes = ms + ((fromMinute - minute + dayMinutes) % dayMinutes) * minuteMs
+    // Where the clocks change in the night, it is another hour by then.
+    const off = clock(wakes) - fromMinute
+    return Math.abs(off) <= 120 ? wakes - off * minuteMs : wakes
   }
 
   return {
