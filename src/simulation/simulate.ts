@@ -1,6 +1,6 @@
 import type { Account } from '../rotation/account.ts'
 import type { News } from '../rotation/engine/changes.ts'
-import { isOpen } from '../rotation/run.ts'
+import { defaultOptions, isOpen } from '../rotation/run.ts'
 import { desk } from './desk.ts'
 import type { Faults } from './faults.ts'
 import { memory } from './memory.ts'
@@ -208,7 +208,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     ticks: serves.ticks(),
     events: time.happened(),
     runs: completed.map(({ name, fromMs, toMs }) => {
-      const need = scenario.stepsOfRun * stepHours
+      const need = scenario.stepsOfRun * stepHours * (1 + savingShare(scenario))
       return {
         name,
         hours: need,
@@ -258,6 +258,10 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     await time.advanceTo(endMs + drainMs)
   }
 }
+
+/** What a checkpoint every quarter of an hour adds to the time of the steps. */
+const savingShare = ({ pace }: Scenario): number =>
+  pace.saveTakes / (defaultOptions.saveSeconds - pace.saveTakes)
 
 const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
   items.reduce((total, item) => total + of(item), 0)
