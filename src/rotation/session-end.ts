@@ -67,6 +67,11 @@ export function afterSession(
   artifactCommitted: boolean,
 ): RunChange {
   if (artifactCommitted) return { state: 'completed', failures: 0, failure: null }
+  // A policy has no end of its own: its next window comes, and other sessions of it may be up.
+  if (run.serving) {
+    const failed = end.outcome === 'failed' ? run.failures + 1 : 0
+    return { state: run.stopAsked ? 'stopping' : 'training', failures: failed, failure: null }
+  }
   // A session that never started says nothing about the run.
   const neverRan =
     end.outcome === 'cancelled' ||

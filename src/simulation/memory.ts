@@ -52,6 +52,7 @@ export function memory(options: MemoryOptions) {
   const launches = new Map<string, Launch[]>()
   const answers = new Map<string, number[]>()
   const people = new Map<string, Person>()
+  const nodesLost = new Map<string, Map<string, number>>()
   /** Newest first, by account. */
   const recent = new Map<string, string[]>()
   const state: RotationState = {
@@ -71,6 +72,7 @@ export function memory(options: MemoryOptions) {
     launches,
     answers,
     people,
+    nodesLost,
   }
 
   function take(changes: Changes): void {
@@ -120,6 +122,10 @@ export function memory(options: MemoryOptions) {
     if (isUnheard) there.set(account, session.name)
     else there.delete(account)
     unheard.set(runId, there)
+    if (session.serves && (isUnheard || session.outcome === 'failed')) {
+      const lost = nodesLost.get(runId) ?? new Map<string, number>()
+      nodesLost.set(runId, lost.set(account, session.endedAt.getTime()))
+    }
     const sample = sampleOf(session)
     if (sample) samples.set(runId, [sample, ...(samples.get(runId) ?? [])].slice(0, most))
   }

@@ -11,7 +11,7 @@ import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { weekOf } from '../rotation/week.ts'
 import { readAccount, readAccounts } from './account-rows.ts'
-import { number, type Queries, type Row, text, textOrNull } from './database.ts'
+import { date, number, type Queries, type Row, text, textOrNull } from './database.ts'
 import { readLedger, readQuota, readReservation } from './ledger-rows.ts'
 import { readPast } from './past-sessions.ts'
 import { readOpenRuns, readRun } from './run-rows.ts'
@@ -63,6 +63,7 @@ async function stateOf(parts: Partial<RotationState>): Promise<RotationState> {
     launches: new Map(),
     answers: new Map(),
     people: new Map(),
+    nodesLost: new Map(),
     ...parts,
   }
 }
@@ -206,6 +207,7 @@ async function everything(tx: Queries, now: Date): Promise<RotationState> {
     ),
     lastGenerations: await lastGenerations(tx, runs),
     ...(await readPast(tx, accounts, runs)),
+    nodesLost: await readNodesLost(tx, runs),
   })
 }
 
@@ -231,4 +233,21 @@ export async function readLastGenerations(
     runId,
   )
   return new Map(rows.map((row) => [text(row, 'account'), number(row, 'generation')]))
+}
+
+/** When a session that served was lost, preempted or failed last, by policy and account. */
+async function readNodesLost(tx: Queries, runs: readonly Run[]) {
+  const found = new Map<string, ReadonlyMap<string, number>>()
+  for (const { id } of runs.filter(({ serving }) => serving !== null)) {
+    const rows = await tx.all(
+      `select account, max(ended_at) as ended_at from sessions
+       where run_id = $1 and outcome in ('lost', 'preempted', 'failed') group by account`,
+      id,
+    )
+    found.set(
+      id,
+      new Map(rows.map((row) => [text(row, 'account'), date(row, 'ended_at').getTime()])),
+    )
+  }
+  return found
 }

@@ -65,6 +65,8 @@ export type RotationInput =
       readonly logTail?: string
       readonly around: Surroundings
     }
+  /** A served node is gone for good, whatever its session says: it is replaced elsewhere. */
+  | { readonly kind: 'node-lost'; readonly sessionId: string; readonly reason: string }
   | { readonly kind: 'killed'; readonly sessionId: string }
   | { readonly kind: 'launching'; readonly sessionId: string; readonly ticketHash: string }
   | {

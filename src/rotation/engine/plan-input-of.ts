@@ -55,7 +55,7 @@ export function planInputOf(
     horizonSeconds,
     accounts: usable.map((account) => accountOf(state, account, now)),
     runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
-    policies: open.flatMap(({ run }) => policyOf(run) ?? []),
+    policies: open.flatMap(({ run }) => policyOf(state, run, now) ?? []),
     live: [...state.sessions.values()]
       .filter((session) => session.endedAt === null && session !== without)
       .map((session) => liveOf(state, session, facts, now)),
@@ -165,7 +165,10 @@ function startOn(state: RotationState, runId: string, account: string, prior: Pr
   )
 }
 
-const policyOf = (run: Run): PlanPolicy | undefined =>
+/** After a node was lost on an account, its successor goes elsewhere for so long where it can. */
+const avoidMs = 3_600_000
+
+const policyOf = (state: RotationState, run: Run, now: Date): PlanPolicy | undefined =>
   run.serving
     ? {
         id: run.id,
@@ -174,7 +177,11 @@ const policyOf = (run: Run): PlanPolicy | undefined =>
         createdMs: run.createdAt.getTime(),
         windows: run.serving.windows,
         overlapSeconds: run.serving.overlapSeconds,
-        avoid: new Set(),
+        avoid: new Set(
+          [...(state.nodesLost.get(run.id) ?? [])]
+            .filter(([, lostMs]) => now.getTime() - lostMs < avoidMs)
+            .map(([name]) => name),
+        ),
       }
     : undefined
 

@@ -65,6 +65,10 @@ export function reduce(state: RotationState, input: RotationInput, now: Date): R
       const end = endOf('lost', 'silent past its deadline')
       return result({ done: endSession(state, draft, input.sessionId, end, now) })
     }
+    case 'node-lost': {
+      const end = endOf('lost', input.reason)
+      return result({ done: endSession(state, draft, input.sessionId, end, now) })
+    }
     case 'ended':
       return result({ done: endSession(state, draft, input.sessionId, input.end, now) })
     case 'planned':

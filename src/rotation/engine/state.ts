@@ -76,6 +76,8 @@ export interface RotationState {
   readonly samples: ReadonlyMap<string, readonly Sample[]>
   /** By account: its newest launches, newest first. */
   readonly launches: ReadonlyMap<string, readonly Launch[]>
+  /** By policy, then by account: when a session that served there was lost, preempted or failed last, in epoch milliseconds. */
+  readonly nodesLost: ReadonlyMap<string, ReadonlyMap<string, number>>
   /** By owner. */
   readonly people: ReadonlyMap<string, Person>
   /** By account: how long its person took to come of late, in seconds, newest first. */

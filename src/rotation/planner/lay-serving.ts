@@ -17,7 +17,7 @@ const avoidingMs = 3_600_000
 
 /**
  * Lays sessions over a policy's windows, each begun before its forerunner ends, into what the book has left.
- * Returns the seconds of windows in which no session is there; a session counts from its beginning, its start included.
+ * Returns the seconds of windows in which no node is up: a session counts from when its start is over.
  */
 export function layServing(
   book: Book,
@@ -34,7 +34,8 @@ export function layServing(
     const from = stays.length
     layWindow(book, policy, window, served, stays)
     for (const { stay, beginMs } of stays.slice(from)) {
-      served.push({ fromMs: beginMs, toMs: beginMs + stay.seconds * 1000 })
+      const lane = book.lanes.find(({ account }) => account.name === stay.account)
+      served.push({ fromMs: beginMs + upMs(lane), toMs: beginMs + stay.seconds * 1000 })
     }
     unservedMs += uncoveredMs(window, served)
   }
@@ -57,7 +58,7 @@ function layWindow(
   let hasForerunner = coveredMs > window.fromMs
   while (coveredMs < window.toMs) {
     const wantedMs = Math.max(book.nowMs, coveredMs - (hasForerunner ? overlapMs : 0))
-    const choice = chosen(book, policy, window, coveredMs, wantedMs)
+    const choice = chosen(book, policy, window, coveredMs, wantedMs, hasForerunner)
     if (!choice) return
     const { lane, launchMs, beginMs, seconds } = choice.offer
     take(book, lane, launchMs, seconds, work)
@@ -77,9 +78,13 @@ function chosen(
   window: Span,
   coveredMs: number,
   wantedMs: number,
+  hasForerunner: boolean,
 ): { readonly offer: Offer; readonly runnerUp: string | null } | null {
   const offers = book.lanes.flatMap(
-    (lane) => offerOf(book, lane, policy, window, coveredMs, wantedMs) ?? [],
+    (lane) =>
+      // A successor's start is part of the overlap; the first one is to be up when the window opens.
+      offerOf(book, lane, policy, window, coveredMs, wantedMs - (hasForerunner ? 0 : upMs(lane))) ??
+      [],
   )
   const order = offers.toSorted(
     (a, b) =>
@@ -96,7 +101,8 @@ function chosen(
 
 /** How long nobody would serve, with an hour more for an account to avoid. */
 const late = ({ beginMs, lane }: Offer, policy: PlanPolicy, coveredMs: number): number =>
-  Math.max(0, beginMs - coveredMs) + (policy.avoid.has(lane.account.name) ? avoidingMs : 0)
+  Math.max(0, beginMs + upMs(lane) - coveredMs) +
+  (policy.avoid.has(lane.account.name) ? avoidingMs : 0)
 
 /** The account's first session of use from the wanted moment on: beyond its start, and beyond what is served already. */
 function offerOf(
@@ -120,8 +126,8 @@ function offerOf(
         Math.max(60, policy.overlapSeconds),
       restSeconds,
     )
-    const unservedMs = window.toMs - Math.max(coveredMs, fromMs + answerMs)
-    if (unservedMs <= account.startSeconds * 1000) return null
+    const unservedMs = window.toMs - Math.max(coveredMs, fromMs + answerMs + upMs(lane))
+    if (unservedMs <= 0) return null
     const room = firstRoom(book, lane, book.left, fromMs, least, most)
     if (!room) return null
     if (room.launchMs === fromMs) {
@@ -130,6 +136,9 @@ function offerOf(
     fromMs = room.launchMs
   }
 }
+
+/** From a session's beginning until its node is up. */
+const upMs = (lane: Lane | undefined): number => (lane?.account.startSeconds ?? 0) * 1000
 
 /** Of a window, what no span covers. */
 function uncoveredMs(window: Span, spans: readonly Span[]): number {
