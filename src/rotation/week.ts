@@ -54,15 +54,16 @@ export function instantOf(zone: string, wallMs: number): Date {
   return zoneOffsetMs(zone, late) === after ? late : early
 }
 
-/** The week that was asked for last of each reset: the next question is mostly about the same one. */
-const known = new WeakMap<WeekReset, Week>()
+/** The weeks that were asked for last of each reset: the next question is mostly about one of them. */
+const known = new WeakMap<WeekReset, Week[]>()
+const keptWeeks = 4
 
 /** The week of the account in which `at` lies: 167, 168 or 169 hours, as summer time has it. */
 export function weekOf(reset: WeekReset, at: Date): Week {
-  const last = known.get(reset)
-  if (last && last.start <= at && at < last.end) return last
+  const weeks = known.get(reset) ?? []
+  for (const week of weeks) if (week.start <= at && at < week.end) return week
   const week = foundWeek(reset, at)
-  known.set(reset, week)
+  known.set(reset, [week, ...weeks.slice(0, keptWeeks - 1)])
   return week
 }
 

@@ -16,7 +16,7 @@ const weekMs = 7 * 24 * hourMs
 /** The service looks at the world every ten seconds; here only when something can have changed. */
 const lookMs = 10_000
 /** … and at least so often while a session is open. */
-const idleLookMs = 60 * minuteMs
+const idleLookMs = 2 * hourMs
 
 export interface ServiceOptions {
   readonly time: VirtualTime
@@ -124,8 +124,8 @@ export function service(options: ServiceOptions) {
         const until = session.expiresAt?.getTime() ?? now + hourMs
         const half = (from + until) / 2
         soonest = Math.min(soonest, half > now ? half : Math.max(until, now + lookMs))
-      } else if (session.enrolledAt === null) soonest = Math.min(soonest, now + minuteMs)
-      else if (now - heard > silence) soonest = Math.min(soonest, now + minuteMs / 2)
+      } else if (session.enrolledAt === null) soonest = Math.min(soonest, now + 3 * minuteMs)
+      else if (now - heard > silence) soonest = Math.min(soonest, now + minuteMs)
       else soonest = Math.min(soonest, now + idleLookMs)
     }
     return soonest

@@ -15,7 +15,7 @@ import type {
   PlanWeek,
 } from '../planner/plan-input.ts'
 import { learnedSpeed, learnedStart } from '../planner/speed.ts'
-import { preferenceOf } from '../planner/weather.ts'
+import { backOffUntil, preferenceOf } from '../planner/weather.ts'
 import { isOpen, type Run } from '../run.ts'
 import type { Session } from '../session.ts'
 import { weekOf } from '../week.ts'
@@ -74,7 +74,10 @@ function accountOf(state: RotationState, account: Account, now: Date): PlanAccou
     maxSessionSeconds: account.maxSessionSeconds,
     maxConcurrent: account.maxConcurrent,
     weeks: weeksOf(state, account, now),
-    holdUntilMs: account.holdUntil?.getTime() ?? null,
+    holdUntilMs: latest(
+      account.holdUntil?.getTime() ?? null,
+      backOffUntil(launches, now.getTime()),
+    ),
     holdReason: account.holdReason,
     preference: preferenceOf(launches, now.getTime()),
     startSeconds: startPriorSeconds,
@@ -84,6 +87,9 @@ function accountOf(state: RotationState, account: Account, now: Date): PlanAccou
     serves: account.serves,
   }
 }
+
+const latest = (one: number | null, other: number | null): number | null =>
+  one === null ? other : other === null ? one : Math.max(one, other)
 
 /** This week and those that a plan of seven days, and a session at its end, can reach. */
 function weeksOf(state: RotationState, account: Account, now: Date): PlanWeek[] {

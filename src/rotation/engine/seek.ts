@@ -143,10 +143,14 @@ function begin(
   return draft.session(sessionId)
 }
 
+const reasonOf = (why: string): string => why.replace(/; next look [^;]*/, '')
+
 /** Notes why a run cannot go on; told only when it changed. */
 function wait(draft: Draft, run: Run, why: string): void {
   if (run.waiting === why) return
   draft.putRun({ ...run, waiting: why })
+  // Another moment for the same reason is no news.
+  if (run.waiting !== null && reasonOf(run.waiting) === reasonOf(why)) return
   draft.tell({ kind: 'run.waiting', runId: run.id, data: { run: run.name, why } })
 }
 

@@ -18,7 +18,7 @@ export function wordsOf(why: Constraint | undefined, state: Pick<RotationState, 
     case 'reserve':
       return `${why.account}: its hours are kept for the windows of ${nameOf(why.policy)}`
     case 'hold':
-      return `${why.account}: on hold`
+      return `${why.account}: left alone for a while after launches that failed`
     case 'slots':
       return `${why.account}: busy with another session`
     case 'person':

@@ -16,3 +16,19 @@ export function preferenceOf(launches: readonly Launch[], nowMs: number): number
     .toSorted((a, b) => b.atMs - a.atMs || Number(a.failed) - Number(b.failed))
   return last?.failed && before?.failed && nowMs - last.atMs < foulMs ? 0.5 : 1
 }
+
+const firstWaitMs = 60_000
+const longestWaitMs = 30 * 60_000
+
+/**
+ * Until when an account is left alone after launches that failed one after the other: a minute after the first, twice as long
+ * after each that follows, half an hour at most. Null after one that did not fail.
+ */
+export function backOffUntil(launches: readonly Launch[], nowMs: number): number | null {
+  const past = launches.filter(({ atMs }) => atMs <= nowMs).toSorted((a, b) => b.atMs - a.atMs)
+  const [last] = past
+  const good = past.findIndex(({ failed }) => !failed)
+  const inARow = good < 0 ? past.length : good
+  if (!last || inARow === 0) return null
+  return last.atMs + Math.min(longestWaitMs, firstWaitMs * 2 ** (inARow - 1))
+}
