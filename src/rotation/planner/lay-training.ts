@@ -80,26 +80,21 @@ interface Pick {
 }
 
 /**
- * The session that comes next. A session that is waited for is one that would also be chosen when its moment has come: so a
- * plan made then begins it.
+ * The session that comes next. One that is waited for is chosen at its own moment: so a plan made then begins it. A wait that
+ * would then be for another account is given up for what begins before.
  */
 function nextOf(laying: Laying, atMs: number, remaining: number): Pick | null {
-  const prospects = prospectsAt(laying, atMs, remaining)
+  let prospects = prospectsAt(laying, atMs, remaining)
   for (;;) {
     const pick = best(laying, prospects)
     if (!pick || pick.offer.launchMs <= atMs) return pick
-    const then = best(laying, prospectsAt(laying, pick.offer.launchMs, remaining))
-    if (then && isSame(then.offer, pick.offer)) return pick
-    if (prospects.length === 1) return then ?? pick
-    prospects.splice(
-      prospects.findIndex(({ offer }) => offer === pick.offer),
-      1,
-    )
+    const { terms, launchMs } = pick.offer
+    const then = best(laying, prospectsAt(laying, launchMs, remaining))
+    if (then?.offer.terms === terms && then.offer.launchMs === launchMs) return then
+    prospects = prospects.filter(({ offer }) => offer.launchMs < launchMs)
+    if (prospects.length === 0) return nextOf(laying, launchMs, remaining)
   }
 }
-
-const isSame = (a: Offer, b: Offer): boolean =>
-  a.terms === b.terms && a.launchMs === b.launchMs && a.seconds === b.seconds
 
 /** Every account's first session that is worth it, and its first long one where that is another; each followed to its end. */
 function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[] {

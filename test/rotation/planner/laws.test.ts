@@ -6,7 +6,6 @@ import type { Stay } from '../../../src/rotation/planner/plan.ts'
 import type { PlanInput } from '../../../src/rotation/planner/plan-input.ts'
 import { relax } from '../../../src/rotation/planner/relax.ts'
 import { afterwards } from './afterwards.ts'
-import { hourMs } from './plan-world.ts'
 import { moreHours, worlds } from './worlds.ts'
 
 const anyWorld = worlds({ runs: 3, policies: 1, preferences: [1, 1, 0.5] })
@@ -218,9 +217,4 @@ describe('an explanation', () => {
       { numRuns: 300 },
     )
   })
-})
-
-describe('following the plan stay by stay', () => {
-  it.todo('spends')
-  void hourMs
 })
