@@ -12,7 +12,7 @@ interface Offer {
   readonly seconds: number
 }
 
-/** So long a gap is taken rather than an account whose node was lost of late. */
+/** So long a delay is taken rather than an account whose node was lost of late. */
 const avoidingMs = 3_600_000
 
 /**
@@ -83,7 +83,7 @@ function chosen(
   )
   const order = offers.toSorted(
     (a, b) =>
-      late(a, policy, coveredMs) - late(b, policy, coveredMs) ||
+      late(a, policy, wantedMs) - late(b, policy, wantedMs) ||
       Number(a.lane.account.automation === 'person') -
         Number(b.lane.account.automation === 'person') ||
       b.lane.account.preference - a.lane.account.preference ||
@@ -94,9 +94,9 @@ function chosen(
   return first ? { offer: first, runnerUp: second?.lane.account.name ?? null } : null
 }
 
-/** How long nobody would serve, with an hour more for an account to avoid. */
-const late = ({ beginMs, lane }: Offer, policy: PlanPolicy, coveredMs: number): number =>
-  Math.max(0, beginMs - coveredMs) + (policy.avoid.has(lane.account.name) ? avoidingMs : 0)
+/** By how much it comes after the wanted moment, with an hour more for an account to avoid. */
+const late = ({ beginMs, lane }: Offer, policy: PlanPolicy, wantedMs: number): number =>
+  Math.max(0, beginMs - wantedMs) + (policy.avoid.has(lane.account.name) ? avoidingMs : 0)
 
 /** The account's first session of use from the wanted moment on: beyond its start, and beyond what is served already. */
 function offerOf(

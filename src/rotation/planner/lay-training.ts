@@ -33,6 +33,8 @@ interface Prospect {
 interface Laying {
   readonly book: Book
   readonly terms: readonly Terms[]
+  /** Room for the seconds of whatever is tried. */
+  readonly scratch: Float64Array
   /** The place in the run's history at which each account held it last; absent for never. */
   readonly held: Map<string, number>
 }
@@ -52,7 +54,12 @@ export function layTraining(
     remaining -= live.expectedSteps
   }
   const terms = book.lanes.flatMap((lane) => termsOf(run, lane) ?? [])
-  const laying: Laying = { book, terms, held: new Map(run.lastGeneration) }
+  const laying: Laying = {
+    book,
+    terms,
+    scratch: new Float64Array(book.left.length),
+    held: new Map(run.lastGeneration),
+  }
   let newest = Math.max(0, ...run.lastGeneration.values())
   const stays: Laid[] = []
   while (remaining > 0) {
@@ -109,7 +116,7 @@ function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[
     const longer = offerOf(book, own, book.left, atMs, remaining, long)
     if (longer && longer.launchMs < first.endMs) offers.push(longer)
   }
-  if (offers.length === 1 && terms.length === 1) {
+  if (offers.length === 1) {
     return offers.map((offer) => ({
       offer,
       finishMs: offer.doneMs,
@@ -184,7 +191,8 @@ function offerOf(
 /** Takes an offer and then, time after time, the likeliest next session. */
 function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
   const { untilMs } = laying.book
-  const left = laying.book.left.slice()
+  const left = laying.scratch
+  left.set(laying.book.left)
   let steps = 0
   let rest = remaining
   let at: Offer = offer
@@ -216,6 +224,8 @@ function likeliest(
     const offer = offerOf(book, own, left, atMs, remaining, 0)
     if (offer) offers.push(offer)
   }
+  // Before the first of them can begin there is nothing to lose.
+  const fromMs = offers.reduce((ms, { launchMs }) => Math.min(ms, launchMs), book.untilMs)
   let byMs = Number.POSITIVE_INFINITY
   let found: Offer | null = null
   for (;;) {
@@ -223,7 +233,7 @@ function likeliest(
     let best: Offer | null = null
     for (const offer of offers) {
       if (offer.endMs > byMs) continue
-      const itsPace = offer.steps / (Math.min(offer.endMs, offer.doneMs) - atMs)
+      const itsPace = offer.steps / (Math.min(offer.endMs, offer.doneMs) - fromMs)
       if (itsPace > pace) {
         pace = itsPace
         best = offer
@@ -231,7 +241,7 @@ function likeliest(
     }
     if (!best) return found
     found = best
-    if (best.launchMs <= atMs) return found
+    if (best.launchMs <= fromMs) return found
     byMs = best.launchMs
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { explain } from '../../../src/rotation/planner/explain.ts'
 import { makePlan } from '../../../src/rotation/planner/make-plan.ts'
-import type { Stay } from '../../../src/rotation/planner/plan.ts'
+import type { Constraint, Stay } from '../../../src/rotation/planner/plan.ts'
 import type { PlanInput } from '../../../src/rotation/planner/plan-input.ts'
 import {
   api,
@@ -322,7 +322,7 @@ describe('a policy', () => {
 })
 
 describe('a wait', () => {
-  it.each<[string, Partial<PlanInput>, unknown]>([
+  it.each<[string, Partial<PlanInput>, readonly [Constraint, number | null]]>([
     [
       'for a hold',
       { accounts: [api('ana', { holdUntilMs: monday + hourMs })] },
@@ -357,7 +357,7 @@ describe('a wait', () => {
       [{ kind: 'reserve', policy: 'p', account: 'ana' }, 20],
     ],
     ['without any account', {}, [{ kind: 'none' }, null]],
-  ])('%s says what for and until when', (_why, change, [why, after]: any) => {
+  ])('%s says what for and until when', (_why, change, [why, after]) => {
     const { waits } = planned({ runs: [run('r', 300)], ...change })
     const untilMs = after === null ? null : monday + after * hourMs
     expect(waits).toEqual([{ work: { kind: 'run', id: 'r' }, why, untilMs }])
@@ -410,7 +410,7 @@ describe('an explanation', () => {
         runs: [run('r', 400)],
         horizonSeconds: 12 * hour,
       },
-      { kind: 'hours', account: 'ana', weekStartMs: monday + 332 * hourMs },
+      { kind: 'reserve', policy: 'p', account: 'ana' },
     ],
   ])('names %s', (_what, change, bound) => expect(bounds(change)[0]).toEqual(bound))
 
