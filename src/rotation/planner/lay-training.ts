@@ -4,6 +4,13 @@ import type { Laid } from './laid.ts'
 import type { PlanInput, PlanRun } from './plan-input.ts'
 import { bareSeconds, neededSeconds, stepsIn, type Terms, termsOf } from './terms.ts'
 
+/**
+ * Of a run with very short sessions so many are chosen with care, and so many looked ahead: more than a week of long ones.
+ * What lies beyond is the likeliest, so that a plan of hundreds of sessions takes no seconds.
+ */
+const chosenWithCare = 32
+const lookedAhead = 48
+
 /** A session that a run could have next. */
 interface Offer {
   readonly terms: Terms
@@ -63,7 +70,10 @@ export function layTraining(
   let newest = Math.max(0, ...run.lastGeneration.values())
   const stays: Laid[] = []
   while (remaining > 0) {
-    const choice = nextOf(laying, atMs, remaining)
+    const choice: Pick | null =
+      stays.length < chosenWithCare
+        ? nextOf(laying, atMs, remaining)
+        : likeliestPick(laying, atMs, remaining)
     if (!choice) break
     const { terms: own, launchMs, beginMs, endMs, seconds, steps, doneMs } = choice.offer
     const { account } = own.lane
@@ -79,6 +89,11 @@ export function layTraining(
     atMs = endMs
   }
   return { stays, finishMs: null }
+}
+
+function likeliestPick(laying: Laying, atMs: number, remaining: number): Pick | null {
+  const offer = likeliest(laying, laying.book.left, atMs, remaining)
+  return offer && { offer, runnerUp: null }
 }
 
 interface Pick {
@@ -197,7 +212,7 @@ function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
   let rest = remaining
   let at: Offer = offer
   let next: Terms | null = null
-  for (;;) {
+  for (let ahead = 1; ; ahead++) {
     charge(at.terms.lane, left, at.beginMs, at.seconds)
     steps += stepsBy(at, untilMs)
     rest -= at.steps
@@ -205,6 +220,11 @@ function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
     const more = rest > 0 && at.endMs < untilMs ? likeliest(laying, left, at.endMs, rest) : null
     if (!more) return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
     next ??= more.terms
+    if (ahead >= lookedAhead) {
+      const pace = steps / (at.endMs - offer.launchMs)
+      steps += Math.min(rest, Math.floor(pace * (untilMs - at.endMs)))
+      return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
+    }
     at = more
   }
 }
