@@ -139,9 +139,9 @@ function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[
       next: null,
     }))
   }
-  const prospects = offers.map((offer) => follow(laying, offer, remaining))
+  const prospects = offers.map((offer) => follow(laying, offer, atMs, remaining))
   if (prospects.every(({ finishMs }) => finishMs === Number.POSITIVE_INFINITY)) return prospects
-  const cut = shortened(offers).map((offer) => follow(laying, offer, remaining))
+  const cut = shortened(offers).map((offer) => follow(laying, offer, atMs, remaining))
   return prospects.concat(cut.filter(({ next, offer }) => next && next !== offer.terms))
 }
 
@@ -204,7 +204,7 @@ function offerOf(
 }
 
 /** Takes an offer and then, time after time, the likeliest next session. */
-function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
+function follow(laying: Laying, offer: Offer, atMs: number, remaining: number): Prospect {
   const { untilMs } = laying.book
   const left = laying.scratch
   left.set(laying.book.left)
@@ -221,7 +221,7 @@ function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
     if (!more) return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
     next ??= more.terms
     if (ahead >= lookedAhead) {
-      const pace = steps / (at.endMs - offer.launchMs)
+      const pace = steps / (at.endMs - atMs)
       steps += Math.min(rest, Math.floor(pace * (untilMs - at.endMs)))
       return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
     }

@@ -203,11 +203,12 @@ function isLater(input: PlanInput, more: (input: PlanInput) => PlanInput): boole
   const before = finishOf(input)
   if (!before) return false
   const after = finishOf(more(input))
-  if (!after) return true
   const slowest = Math.min(...input.runs.flatMap((run) => [...run.stepsPerHour.values()]))
   const start = Math.max(...input.accounts.map(({ startSeconds }) => startSeconds))
-  const slack = (start + 3600 / slowest + 60) * Math.max(1, after.sessions)
-  return after.atMs > before.atMs + slack * 1000
+  const slack = (start + 3600 / slowest + 60) * Math.max(before.sessions, after?.sessions ?? 1)
+  // What finishes beyond the plan's end has no finish.
+  const endMs = input.nowMs + input.horizonSeconds * 1000
+  return (after?.atMs ?? endMs) > before.atMs + slack * 1000
 }
 
 describe('an explanation', () => {
