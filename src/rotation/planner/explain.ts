@@ -13,34 +13,42 @@ import { relax } from './relax.ts'
  */
 export function explain(input: PlanInput): Explained[] {
   const { plan, laid } = layPlan(input)
-  const replans = new Map<string, Plan>()
-  const relaxed = (by: Constraint): Plan => {
+  const before = textsOf(plan)
+  const replans = new Map<string, Replan>()
+  const relaxed = (by: Constraint): Replan => {
     const key = JSON.stringify(by)
-    const known = replans.get(key) ?? makePlan(relax(input, by))
-    replans.set(key, known)
-    return known
+    const known = replans.get(key)
+    if (known) return known
+    const stays = textsOf(makePlan(relax(input, by)))
+    const has = new Set(stays)
+    const changes = stays.length !== before.length || before.some((text) => !has.has(text))
+    const replan = { has, changes }
+    replans.set(key, replan)
+    return replan
   }
   return laid.map((one) => ({
     stay: one.stay,
-    bound: boundOf(input, plan, one, relaxed),
+    bound: boundOf(input, one, relaxed),
     runnerUp: one.runnerUp,
   }))
 }
 
-function boundOf(
-  input: PlanInput,
-  plan: Plan,
-  laid: Laid,
-  relaxed: (by: Constraint) => Plan,
-): Constraint {
+/** The plan as it is without some constraint. */
+interface Replan {
+  readonly has: ReadonlySet<string>
+  readonly changes: boolean
+}
+
+function boundOf(input: PlanInput, laid: Laid, relaxed: (by: Constraint) => Replan): Constraint {
   const tried = candidates(input, laid)
   const own = textOf(laid.stay)
-  const all = plan.stays.map(textOf).join()
   return (
-    tried.find((by) => !relaxed(by).stays.some((stay) => textOf(stay) === own)) ??
-    tried.find((by) => relaxed(by).stays.map(textOf).join() !== all) ?? { kind: 'none' }
+    tried.find((by) => !relaxed(by).has.has(own)) ??
+    tried.find((by) => relaxed(by).changes) ?? { kind: 'none' }
   )
 }
+
+const textsOf = ({ stays }: Plan): string[] => stays.map(textOf)
 
 const textOf = ({ account, work, startMs, seconds, steps }: Stay): string =>
   [account, work.kind, work.id, startMs, seconds, steps].join('|')

@@ -4,6 +4,13 @@ import type { Laid } from './laid.ts'
 import type { PlanInput, PlanRun } from './plan-input.ts'
 import { bareSeconds, neededSeconds, stepsIn, type Terms, termsOf } from './terms.ts'
 
+/**
+ * Of a run with very short sessions so many are chosen with care, and so many looked ahead: more than a week of long ones.
+ * What lies beyond is the likeliest, so that a plan of hundreds of sessions takes no seconds.
+ */
+const chosenWithCare = 32
+const lookedAhead = 48
+
 /** A session that a run could have next. */
 interface Offer {
   readonly terms: Terms
@@ -33,6 +40,8 @@ interface Prospect {
 interface Laying {
   readonly book: Book
   readonly terms: readonly Terms[]
+  /** Room for the seconds of whatever is tried. */
+  readonly scratch: Float64Array
   /** The place in the run's history at which each account held it last; absent for never. */
   readonly held: Map<string, number>
 }
@@ -63,14 +72,23 @@ export function restOf(book: Book, input: PlanInput, run: PlanRun): Rest {
     remaining -= live.expectedSteps
   }
   const terms = book.lanes.flatMap((lane) => termsOf(run, lane) ?? [])
-  const laying: Laying = { book, terms, held: new Map(run.lastGeneration) }
+  const laying: Laying = {
+    book,
+    terms,
+    scratch: new Float64Array(book.left.length),
+    held: new Map(run.lastGeneration),
+  }
   let newest = Math.max(0, ...run.lastGeneration.values())
   let finish: number | null = null
   let seconds = 0
+  let count = 0
   let pick: Pick | null | undefined
   const next = (): Pick | null => {
     if (remaining <= 0 || finish !== null) return null
-    if (pick === undefined) pick = nextOf(laying, atMs, remaining)
+    if (pick === undefined) {
+      const isLooked = count < chosenWithCare
+      pick = (isLooked ? nextOf : likeliestPick)(laying, atMs, remaining)
+    }
     return pick
   }
   return {
@@ -83,6 +101,7 @@ export function restOf(book: Book, input: PlanInput, run: PlanRun): Rest {
       const { account } = own.lane
       take(book, own.lane, launchMs, booked, work)
       laying.held.set(account.name, ++newest)
+      count += 1
       seconds += booked
       remaining -= steps
       atMs = endMs
@@ -133,32 +152,32 @@ export function layTraining(
   return { stays, finishes }
 }
 
+function likeliestPick(laying: Laying, atMs: number, remaining: number): Pick | null {
+  const offer = likeliest(laying, laying.book.left, atMs, remaining)
+  return offer && { offer, runnerUp: null }
+}
+
 interface Pick {
   readonly offer: Offer
   readonly runnerUp: string | null
 }
 
 /**
- * The session that comes next. A session that is waited for is one that would also be chosen when its moment has come: so a
- * plan made then begins it.
+ * The session that comes next. One that is waited for is chosen at its own moment: so a plan made then begins it. A wait that
+ * would then be for another account is given up for what begins before.
  */
 function nextOf(laying: Laying, atMs: number, remaining: number): Pick | null {
-  const prospects = prospectsAt(laying, atMs, remaining)
+  let prospects = prospectsAt(laying, atMs, remaining)
   for (;;) {
     const pick = best(laying, prospects)
     if (!pick || pick.offer.launchMs <= atMs) return pick
-    const then = best(laying, prospectsAt(laying, pick.offer.launchMs, remaining))
-    if (then && isSame(then.offer, pick.offer)) return pick
-    if (prospects.length === 1) return then ?? pick
-    prospects.splice(
-      prospects.findIndex(({ offer }) => offer === pick.offer),
-      1,
-    )
+    const { terms, launchMs } = pick.offer
+    const then = best(laying, prospectsAt(laying, launchMs, remaining))
+    if (then?.offer.terms === terms && then.offer.launchMs === launchMs) return then
+    prospects = prospects.filter(({ offer }) => offer.launchMs < launchMs)
+    if (prospects.length === 0) return nextOf(laying, launchMs, remaining)
   }
 }
-
-const isSame = (a: Offer, b: Offer): boolean =>
-  a.terms === b.terms && a.launchMs === b.launchMs && a.seconds === b.seconds
 
 /** Every account's first session that is worth it, and its first long one where that is another; each followed to its end. */
 function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[] {
@@ -173,7 +192,7 @@ function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[
     const longer = offerOf(book, own, book.left, atMs, remaining, long)
     if (longer && longer.launchMs < first.endMs) offers.push(longer)
   }
-  if (offers.length === 1 && terms.length === 1) {
+  if (offers.length === 1) {
     return offers.map((offer) => ({
       offer,
       finishMs: offer.doneMs,
@@ -181,9 +200,9 @@ function prospectsAt(laying: Laying, atMs: number, remaining: number): Prospect[
       next: null,
     }))
   }
-  const prospects = offers.map((offer) => follow(laying, offer, remaining))
+  const prospects = offers.map((offer) => follow(laying, offer, atMs, remaining))
   if (prospects.every(({ finishMs }) => finishMs === Number.POSITIVE_INFINITY)) return prospects
-  const cut = shortened(offers).map((offer) => follow(laying, offer, remaining))
+  const cut = shortened(offers).map((offer) => follow(laying, offer, atMs, remaining))
   return prospects.concat(cut.filter(({ next, offer }) => next && next !== offer.terms))
 }
 
@@ -246,14 +265,15 @@ function offerOf(
 }
 
 /** Takes an offer and then, time after time, the likeliest next session. */
-function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
+function follow(laying: Laying, offer: Offer, atMs: number, remaining: number): Prospect {
   const { untilMs } = laying.book
-  const left = laying.book.left.slice()
+  const left = laying.scratch
+  left.set(laying.book.left)
   let steps = 0
   let rest = remaining
   let at: Offer = offer
   let next: Terms | null = null
-  for (;;) {
+  for (let ahead = 1; ; ahead++) {
     charge(at.terms.lane, left, at.beginMs, at.seconds)
     steps += stepsBy(at, untilMs)
     rest -= at.steps
@@ -261,6 +281,11 @@ function follow(laying: Laying, offer: Offer, remaining: number): Prospect {
     const more = rest > 0 && at.endMs < untilMs ? likeliest(laying, left, at.endMs, rest) : null
     if (!more) return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
     next ??= more.terms
+    if (ahead >= lookedAhead) {
+      const pace = steps / (at.endMs - atMs)
+      steps += Math.min(rest, Math.floor(pace * (untilMs - at.endMs)))
+      return { offer, finishMs: Number.POSITIVE_INFINITY, steps, next }
+    }
     at = more
   }
 }
@@ -280,6 +305,8 @@ function likeliest(
     const offer = offerOf(book, own, left, atMs, remaining, 0)
     if (offer) offers.push(offer)
   }
+  // Before the first of them can begin there is nothing to lose.
+  const fromMs = offers.reduce((ms, { launchMs }) => Math.min(ms, launchMs), book.untilMs)
   let byMs = Number.POSITIVE_INFINITY
   let found: Offer | null = null
   for (;;) {
@@ -287,7 +314,7 @@ function likeliest(
     let best: Offer | null = null
     for (const offer of offers) {
       if (offer.endMs > byMs) continue
-      const itsPace = offer.steps / (Math.min(offer.endMs, offer.doneMs) - atMs)
+      const itsPace = offer.steps / (Math.min(offer.endMs, offer.doneMs) - fromMs)
       if (itsPace > pace) {
         pace = itsPace
         best = offer
@@ -295,7 +322,7 @@ function likeliest(
     }
     if (!best) return found
     found = best
-    if (best.launchMs <= atMs) return found
+    if (best.launchMs <= fromMs) return found
     byMs = best.launchMs
   }
 }
