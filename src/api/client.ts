@@ -36,9 +36,13 @@ export interface ClientOptions {
 export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions) {
   const base = url.replace(/\/$/, '')
 
-  async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  async function send(
+    path: string,
+    init: RequestInit = {},
+    patienceMs = timeoutMs,
+  ): Promise<Response> {
     const headers = { authorization: `Bearer ${token}`, ...init.headers }
-    const signal = AbortSignal.timeout(timeoutMs)
+    const signal = AbortSignal.timeout(patienceMs)
     const response = await fetch(base + path, { ...init, headers, signal }).catch(
       (cause: unknown) => {
         throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
@@ -73,8 +77,12 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     return parse(schema, await response.json())
   }
 
-  const remove = async <T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> =>
-    parse(schema, await (await send(path, { method: 'DELETE' })).json())
+  const remove = async <T extends z.ZodType>(
+    path: string,
+    schema: T,
+    patienceMs?: number,
+  ): Promise<z.output<T>> =>
+    parse(schema, await (await send(path, { method: 'DELETE' }, patienceMs)).json())
 
   const all = async <T extends z.ZodType>(path: string, item: T): Promise<z.output<T>[]> => {
     const items: z.output<T>[] = []
@@ -98,11 +106,15 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     health: () => read('/health', wire.Health),
     datasets: () => all('/v1/datasets', wire.Dataset),
     dataset: (name: string) => read(`/v1/datasets/${at(name)}`, wire.Dataset),
+    removeDataset: (name: string, dryRun: boolean) =>
+      remove(`/v1/datasets/${at(name)}?dryRun=${dryRun}`, wire.DatasetRemoval),
     runs: () => all('/v1/runs', wire.RunSummary),
     run: (name: string) => read(`/v1/runs/${at(name)}`, wire.Run),
     startRun: (run: wire.NewRun, idempotencyKey?: string) =>
       post('/v1/runs', run, wire.StartedRun, idempotencyKey),
     stopRun: (name: string) => post(`/v1/runs/${at(name)}/stop`, {}, wire.StopAnswer),
+    removeRun: (name: string, dryRun: boolean) =>
+      remove(`/v1/runs/${at(name)}?dryRun=${dryRun}`, wire.RunRemoval),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
     sessions: (open: boolean) => all(`/v1/sessions${open ? '?open=true' : ''}`, wire.Session),

@@ -55,6 +55,33 @@ export const ImportResult = z.object({
 })
 export type ImportResult = z.infer<typeof ImportResult>
 
+/** What is asked of a call that removes something. */
+export const RemovalQuery = z.object({
+  dryRun: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('tell what would go, and remove nothing'),
+})
+
+const RemovalState = z
+  .enum(['kept', 'removed', 'removing'])
+  .describe('`kept` after a dry run; `removing` goes on by itself, also after a restart')
+
+export const DatasetRemoval = z.object({
+  names: z.array(z.string()).describe('names that go'),
+  versions: z.array(
+    z.object({
+      version: z.string(),
+      rows: z.number(),
+      bytes: z.number(),
+      keptAs: z.array(z.string()).describe('names that stay, and the files with them'),
+    }),
+  ),
+  state: RemovalState,
+  why: z.string().nullable().describe('what holds the removal up'),
+})
+export type DatasetRemoval = z.infer<typeof DatasetRemoval>
+
 export const NewRun = z.strictObject({
   name: Name.optional(),
   dataset: z.string().describe('name or version of a data set'),
@@ -221,6 +248,19 @@ export const StopAnswer = z.object({
   message: z.string().describe('what will really happen, and when'),
 })
 export type StopAnswer = z.infer<typeof StopAnswer>
+
+export const RunRemoval = z.object({
+  run: z.string(),
+  id: z.string(),
+  sessions: z.number(),
+  checkpoints: z.object({ count: z.number(), bytes: z.number() }),
+  artifact: z.object({ label: z.string(), bytes: z.number() }).nullable(),
+  events: z.number(),
+  ledgerRows: z.number().describe('rows of the GPU-hour book; they stay'),
+  state: RemovalState,
+  why: z.string().nullable().describe('what holds the removal up'),
+})
+export type RunRemoval = z.infer<typeof RunRemoval>
 
 export const NewAccount = z.strictObject({
   name: Name,

@@ -11,6 +11,7 @@ import type { Artifacts } from './artifacts.ts'
 import type { Hub } from './hub.ts'
 import type { Providers } from './providers.ts'
 import type { Storage } from './storage.ts'
+import type { Upkeep } from './upkeep.ts'
 
 export interface FaceOptions {
   readonly version: string
@@ -28,6 +29,7 @@ export function openFace(
   providers: Providers,
   kept: Artifacts,
   hub: Hub,
+  upkeep: Upkeep,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -76,6 +78,7 @@ export function openFace(
     startRun: begin,
     outlook: (run, lookAtRows) => runOutlook(outlookPorts, run, lookAtRows),
     askStop: runs.askStop,
+    removals: upkeep.removals,
     once: runs.once,
     artifactPath: (runId, label, generation) =>
       kept.pathOf(artifactPrefix(runId, label, generation)),

@@ -15,6 +15,7 @@ import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { migrate } from '../store/migrate.ts'
 import { reads } from '../store/reads.ts'
+import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
 import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
@@ -58,12 +59,16 @@ export async function openStorage(
       runs: runBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
+      /** @param hasDrive whether files on Drive can be reached */
+      removalRows: (hasDrive: boolean) => removalRows(db, now, hasDrive),
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
       rotation: rotationStore(db, now),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
         const imported = await importDataset(body, await files.stage(), strict)
-        await insertDataset(db, name, imported.version, imported.rejected, now().toISOString())
+        const { version, rejected } = imported
+        const stands = () => files.stands(version.version)
+        await insertDataset(db, name, version, rejected, now().toISOString(), stands)
         return { imported, dataset: await mustHave(name) }
       },
       /** A data set that the books must have. */

@@ -1,3 +1,4 @@
+import { AppError } from '../lib/errors.ts'
 import { defaultOptions, type Run, type RunOptions, type RunState } from '../rotation/run.ts'
 import { date, dateOrNull, number, type Queries, type Row, text, textOrNull } from './database.ts'
 
@@ -51,3 +52,9 @@ export const readOpenRuns = async (db: Queries): Promise<Run[]> =>
       "select * from runs where state in ('queued', 'training', 'stopping') order by created_at, id",
     )
   ).map(toRun)
+
+export const unknownRun = (idOrName: string) =>
+  new AppError('not-found', `there is no run ${idOrName}`, {
+    code: 'run_unknown',
+    next: 'rodizio train list shows all runs',
+  })
