@@ -21,6 +21,9 @@ const kindOf = (status: number): ErrorKind => {
   return status >= 500 ? 'unavailable' : 'invalid'
 }
 
+/** Work that takes a call to the store for each file may last so long. */
+const patientMs = 600_000
+
 export interface ClientOptions {
   readonly url: string
   readonly token: string
@@ -117,6 +120,8 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       remove(`/v1/runs/${at(name)}?dryRun=${dryRun}`, wire.RunRemoval),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
+    leftOvers: () => read('/v1/store/leftovers', wire.LeftOvers),
+    removeLeftOvers: () => remove('/v1/store/leftovers', wire.LeftOvers, patientMs),
     sessions: (open: boolean) => all(`/v1/sessions${open ? '?open=true' : ''}`, wire.Session),
     accounts: () => all('/v1/accounts', wire.Account),
     addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),

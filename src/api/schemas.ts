@@ -262,6 +262,22 @@ export const RunRemoval = z.object({
 })
 export type RunRemoval = z.infer<typeof RunRemoval>
 
+export const LeftOvers = z.object({
+  items: z.array(
+    z.object({
+      folder: z.string().describe('within the artifact store'),
+      why: z.string(),
+      files: z.number(),
+      bytes: z.number(),
+    }),
+  ),
+  files: z.number(),
+  bytes: z.number(),
+  removed: z.boolean(),
+  why: z.string().nullable().describe('what kept some of it from going'),
+})
+export type LeftOvers = z.infer<typeof LeftOvers>
+
 export const NewAccount = z.strictObject({
   name: Name,
   owner: z.string().min(1).max(80),

@@ -79,6 +79,7 @@ export function openFace(
     outlook: (run, lookAtRows) => runOutlook(outlookPorts, run, lookAtRows),
     askStop: runs.askStop,
     removals: upkeep.removals,
+    cleaning: upkeep.cleaning,
     once: runs.once,
     artifactPath: (runId, label, generation) =>
       kept.pathOf(artifactPrefix(runId, label, generation)),

@@ -10,10 +10,12 @@ import { takeDataFolder } from '../store/data-folder.ts'
 import type { Database } from '../store/database.ts'
 import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
+import { insertEvent } from '../store/event-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { migrate } from '../store/migrate.ts'
+import { readOwners } from '../store/owner-rows.ts'
 import { reads } from '../store/reads.ts'
 import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -59,6 +61,11 @@ export async function openStorage(
       runs: runBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
+      owners: () => readOwners(db),
+      tellCleaned: (data: { readonly files: number; readonly bytes: number }) =>
+        db.transaction((tx) =>
+          insertEvent(tx, { kind: 'store.cleaned', data }, now().toISOString()),
+        ),
       /** @param hasDrive whether files on Drive can be reached */
       removalRows: (hasDrive: boolean) => removalRows(db, now, hasDrive),
       signIns: signInRows(db, key, now),

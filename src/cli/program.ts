@@ -12,6 +12,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['train'], async () => (await import('./train.ts')).trainCommands],
   [['accounts', 'budget', 'sessions'], async () => (await import('./accounts.ts')).accountCommands],
   [['data'], async () => (await import('./data.ts')).dataCommands],
+  [['store'], async () => (await import('./store.ts')).storeCommands],
   [['bases'], async () => (await import('./bases.ts')).basesCommand],
   [['notebooks'], async () => (await import('./notebooks.ts')).notebookCommands],
   [['login', 'logout'], async () => (await import('./login.ts')).loginCommands],

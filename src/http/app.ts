@@ -15,9 +15,16 @@ import { type LoginPorts, loginRoutes } from './logins.ts'
 import { problem } from './problem.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
+import { type StorePorts, storeRoutes } from './store.ts'
 import { transferRoutes } from './transfers.ts'
 
-export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts, LoginPorts, HubLoginPorts {
+export interface HttpPorts
+  extends RunPorts,
+    DatasetPorts,
+    AccountPorts,
+    LoginPorts,
+    HubLoginPorts,
+    StorePorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -62,6 +69,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', accountRoutes(ports))
   app.route('/', loginRoutes(ports))
   app.route('/', hubLoginRoutes(ports))
+  app.route('/', storeRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

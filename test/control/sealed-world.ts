@@ -86,7 +86,7 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
       clock,
     })
     const index = fileIndexRows(rows, now)
-    const { store, ways, bring } = driveArtifacts(async () => files, index)
+    const { store, ways, bring, inventory } = driveArtifacts(async () => files, index)
     const gate = sessionGate(rows, now)
     const slots = driveSlots(async () => files, index, slotRows(rows, now))
     const checkpoints = checkpointBook(checkpointRows(rows, now), store)
@@ -117,7 +117,7 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
       sealed: desk,
       renderNotebook: (ofRun, session) => desk.order(ofRun, session),
     }
-    return { rows, store, bring, slots, checkpoints, desk, gate, ports }
+    return { rows, store, bring, inventory, slots, checkpoints, desk, gate, ports }
   }
 
   let current = started()
