@@ -266,7 +266,7 @@ async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 const hasRealAccount = async ({ accounts }: Storage): Promise<boolean> =>
-  (await accounts.all()).some(({ provider, emulated }) => provider !== 'local' && !emulated)
+  (await accounts.every()).some(({ provider, emulated }) => provider !== 'local' && !emulated)
 
 const described = (error: unknown) => ({
   message: messageOf(error),

@@ -122,8 +122,20 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
     leftOvers: () => read('/v1/store/leftovers', wire.LeftOvers),
     removeLeftOvers: () => remove('/v1/store/leftovers', wire.LeftOvers, patientMs),
-    sessions: (open: boolean) => all(`/v1/sessions${open ? '?open=true' : ''}`, wire.Session),
-    accounts: () => all('/v1/accounts', wire.Account),
+    sessions: (which: { open?: boolean; account?: string; run?: string } | boolean) => {
+      const { open = false, ...rest } = typeof which === 'boolean' ? { open: which } : which
+      const query = new URLSearchParams({ open: String(open), ...rest })
+      return all(`/v1/sessions?${query}`, wire.Session)
+    },
+    accounts: (withRemoved = false) => all(`/v1/accounts?all=${withRemoved}`, wire.Account),
+    account: (name: string) => read(`/v1/accounts/${at(name)}`, wire.AccountDetails),
+    removeAccount: (name: string, dryRun: boolean) =>
+      remove(`/v1/accounts/${at(name)}?dryRun=${dryRun}`, wire.AccountRemoval),
+    adjustBudget: (name: string, adjustment: wire.NewAdjustment, idempotencyKey: string) =>
+      post(`/v1/accounts/${at(name)}/adjustments`, adjustment, wire.Budget, idempotencyKey),
+    absences: () => all('/v1/absences', wire.Absence),
+    addAbsence: (absence: wire.NewAbsence) => post('/v1/absences', absence, wire.Absence),
+    removeAbsence: (id: string) => remove(`/v1/absences/${at(id)}`, wire.Absence),
     addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),
     testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
     beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),

@@ -1,6 +1,8 @@
 import { artifactPrefix } from '../artifacts/checkpoint.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
+import { adjustBudget } from '../control/adjust-budget.ts'
+import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
@@ -87,6 +89,10 @@ export function openFace(
     hub: hub.access,
     importData: storage.importData,
     addAccount: (wanted) => addAccount(accounts, wanted, emulated),
+    removeAccount: (name, dryRun) =>
+      removeAccount({ rows: accounts, removeSignIn: upkeep.removeSignIn }, name, dryRun),
+    adjustBudget: (wanted) => adjustBudget(storage.adjustments, wanted),
+    absences: storage.absences,
     testAccount: (name) => testAccount(name, accounts, providers.prove),
     credentialsOf: (given) => readCredentials(given, providers.connect),
     ready: options.ready,

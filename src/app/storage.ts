@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import type { NamedDataset } from '../control/reads.ts'
 import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
+import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
+import { adjustmentRows } from '../store/adjustment-rows.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
 import { takeDataFolder } from '../store/data-folder.ts'
@@ -61,6 +63,8 @@ export async function openStorage(
       runs: runBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
+      adjustments: adjustmentRows(db, now),
+      absences: absenceRows(db, now),
       owners: () => readOwners(db),
       tellCleaned: (data: { readonly files: number; readonly bytes: number }) =>
         db.transaction((tx) =>

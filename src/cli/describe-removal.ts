@@ -1,4 +1,4 @@
-import type { DatasetRemoval, RunRemoval } from '../api/schemas.ts'
+import type { AccountRemoval, DatasetRemoval, RunRemoval } from '../api/schemas.ts'
 import { bytes } from './narrate.ts'
 
 export const counted = (count: number, noun: string): string =>
@@ -41,6 +41,21 @@ export function describeDataRemoval(removal: DatasetRemoval): string {
       keptAs.length === 0
         ? `  ${version}: ${counted(rows, 'conversation')}, ${bytes(size)}`
         : `  ${version}: the name alone; its content stays as ${keptAs.join(', ')}`,
+    )
+  }
+  return lines.join('\n')
+}
+
+/** What `accounts rm` answers. */
+export function describeAccountRemoval(removal: AccountRemoval): string {
+  const { account, owner, provider, credentials, sessions, state } = removal
+  const lines = [
+    ...begun(`account ${account} (${provider}, lent by ${owner})`, { state, why: null }),
+    credentials ? '  its stored credentials' : '  it has no stored credentials',
+  ]
+  if (sessions > 0) {
+    lines.push(
+      `  Its ${counted(sessions, 'session')} and their hours stay readable under its name.`,
     )
   }
   return lines.join('\n')

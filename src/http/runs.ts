@@ -17,7 +17,15 @@ import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run as DomainRun } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
-import { answers, answersPage, body, NameParam, PageQuery, routes } from './routes.ts'
+import {
+  answers,
+  answersPage,
+  body,
+  IdempotencyHeader,
+  NameParam,
+  PageQuery,
+  routes,
+} from './routes.ts'
 import { emulatedNames, toEvent, toRun, toRunSummary } from './views.ts'
 
 export interface RunPorts {
@@ -42,7 +50,7 @@ const start = createRoute({
   path: '/v1/runs',
   request: {
     body: body(NewRun),
-    headers: z.object({ 'idempotency-key': z.string().min(8).max(200).optional() }),
+    headers: IdempotencyHeader,
   },
   responses: answers(
     'The run with what is to be expected of it; its first session is sought at the next tick',

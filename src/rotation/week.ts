@@ -44,7 +44,7 @@ function zoneOffsetMs(zone: string, at: Date): number {
 }
 
 /** The first instant at which the zone's clocks show that wall time; in a gap, as much later as the gap is long. */
-function instantOf(zone: string, wallMs: number): Date {
+export function instantOf(zone: string, wallMs: number): Date {
   // A day is more than any zone is ahead or behind, so these lie on either side of a change of clocks.
   const before = zoneOffsetMs(zone, new Date(wallMs - dayMs))
   const after = zoneOffsetMs(zone, new Date(wallMs + dayMs))
