@@ -249,7 +249,7 @@ async function prepare(
     emulators,
     google: google && signsInItself(config) ? google.signIn : undefined,
     sleep: (seconds) => systemClock.sleep(seconds * 1000),
-    hasRuns: async () => (await storage.look.runs(1, undefined)).items.length > 0,
+    hasRuns: storage.hadRuns,
     withSample: config.RODIZIO_SAMPLE,
     real: real?.start,
     importSample: async () => {

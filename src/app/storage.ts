@@ -63,6 +63,10 @@ export async function openStorage(
       runs: runBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
+      /** Whether there has ever been a run here: one that was removed counts. */
+      hadRuns: async () =>
+        (await look.runs(1, undefined)).items.length > 0 ||
+        (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
       owners: () => readOwners(db),
