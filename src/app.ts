@@ -14,6 +14,7 @@ import { besideEmulators, signsInItself, usesEmulators } from './config/emulated
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
 import { mountedBase } from './control/mounted-base.ts'
+import { priorOf } from './control/prior.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
 import { startBeat } from './daemon/heart.ts'
@@ -159,6 +160,7 @@ export async function startService(options: ServiceOptions) {
       },
       baseTrouble: (run) => hub.bases.trouble(run.plan),
       mountedBase,
+      prior: async (run) => priorOf(run, (await storage.mustHave(run.datasetVersion)).train),
       sealed,
       personSeconds: config.RODIZIO_PERSON_SECONDS,
     }

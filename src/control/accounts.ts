@@ -134,6 +134,7 @@ export async function addAccount(
     maxSessionSeconds: Math.round(
       (wanted.maxSessionHours ?? defaults.maxSessionSeconds / 3600) * 3600,
     ),
+    serves: false,
     emulated: provider !== 'local' && emulated,
     holdUntil: null,
     holdReason: null,

@@ -22,6 +22,8 @@ export interface WantedRun {
   /** One when left out. */
   readonly epochs?: number | undefined
   readonly seed: number
+  /** Greater is sooner; 0 when left out. */
+  readonly priority?: number | undefined
   readonly plan: Readonly<Record<string, unknown>>
   readonly options: { readonly [K in keyof RunOptions]?: RunOptions[K] | undefined }
   /** A finished run, by name or id, whose adapter the first step begins with. */
@@ -110,6 +112,8 @@ export async function startRun(
     datasetVersion: dataset.version,
     plan,
     options: optionsOf(wanted.smoke ? { ...wanted.options, ...smokeOptions } : wanted.options),
+    serving: null,
+    priority: wanted.priority ?? 0,
     targetSteps,
     step: 0,
     generation: 0,

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { RotationStore } from '../rotation/rotation-store.ts'
 import type { Session } from '../rotation/session.ts'
+import { endOf } from '../rotation/session-end.ts'
 import type { SessionProvider } from '../rotation/session-provider.ts'
 
 /** How long a session on this machine may take to save and report when the service stops. */
@@ -37,13 +38,6 @@ export async function stopLocalSessions(
   }
 }
 
-async function end(store: RotationStore, { id }: Session): Promise<void> {
-  const reason = 'the service was stopped'
-  await store.endSession(id, {
-    outcome: 'lost',
-    reason,
-    failure: null,
-    logTail: null,
-    holdUntil: null,
-  })
+async function end(store: RotationStore, { id: sessionId }: Session): Promise<void> {
+  await store.apply({ kind: 'ended', sessionId, end: endOf('lost', 'the service was stopped') })
 }

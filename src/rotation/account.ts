@@ -22,6 +22,8 @@ export interface Account {
   readonly maxConcurrent: number
   /** Share of the week that is never planned, in percent. */
   readonly marginPercent: number
+  /** Whether its provider's rule of serving has been accepted. */
+  readonly serves: boolean
   /** Made for the emulators: never shown to a real provider. */
   readonly emulated: boolean
   readonly holdUntil: Date | null

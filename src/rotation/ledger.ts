@@ -115,17 +115,37 @@ export function totals(rows: readonly LedgerEntry[], weekStart: Date) {
 }
 
 /** Seconds of the week that may be planned at all: the grant less the safety margin. */
-export const plannableSeconds = (account: Account): number =>
-  Math.floor((account.weeklySeconds * (100 - account.marginPercent)) / 100)
+export const plannableSeconds = (
+  account: Account,
+  grantSeconds: number = account.weeklySeconds,
+): number => Math.floor((grantSeconds * (100 - account.marginPercent)) / 100)
+
+/** A reading of this week; one from before the refresh says nothing any more. */
+export const freshReading = (reading: QuotaReading | null, now: Date): QuotaReading | null =>
+  reading && (!reading.refreshesAt || reading.refreshesAt > now) ? reading : null
+
+/** What the provider grants this week: what it says itself, for that floats, else what the account was added with. */
+export const grantOf = (account: Account, reading: QuotaReading | null): number =>
+  reading?.allowedSeconds ?? account.weeklySeconds
+
+/**
+ * What the provider's own book leaves: allowed less used less reserved there, less what it does not show yet; without end where
+ * it keeps none.
+ */
+export const theirLeftSeconds = (reading: QuotaReading | null, unseenSeconds: number): number =>
+  reading
+    ? reading.allowedSeconds - reading.usedSeconds - reading.reservedSeconds - unseenSeconds
+    : Number.POSITIVE_INFINITY
 
 /** What is left of a week by our own book. Adjustments are signed: positive gives, negative takes. */
 export function balanceSeconds(
   account: Account,
   rows: readonly LedgerEntry[],
   weekStart: Date,
+  grantSeconds: number = account.weeklySeconds,
 ): number {
   const { chargedSeconds, adjustedSeconds } = totals(rows, weekStart)
-  return plannableSeconds(account) + adjustedSeconds - chargedSeconds
+  return plannableSeconds(account, grantSeconds) + adjustedSeconds - chargedSeconds
 }
 
 /**
@@ -142,13 +162,11 @@ export function grantedSeconds(
 ): number {
   const week = weekOf(account.reset, now)
   const untilReset = Math.ceil((week.end.getTime() - now.getTime()) / 1000)
-  const thisWeek = balanceSeconds(account, rows, week.start)
+  const fresh = freshReading(reading, now)
+  const thisWeek = balanceSeconds(account, rows, week.start, grantOf(account, fresh))
   const nextWeek = balanceSeconds(account, rows, week.end)
   const own = thisWeek < untilReset ? thisWeek : untilReset + Math.max(0, nextWeek)
-  const fresh = reading && (!reading.refreshesAt || reading.refreshesAt > now) ? reading : null
-  const theirs = fresh
-    ? fresh.allowedSeconds - fresh.usedSeconds - fresh.reservedSeconds - unseenSeconds
-    : Number.POSITIVE_INFINITY
+  const theirs = theirLeftSeconds(fresh, unseenSeconds)
   // Bookings are by the started minute, so a grant that is no whole minute would settle above it.
   const seconds = Math.min(account.maxSessionSeconds, own, theirs)
   return Math.max(0, Math.floor(seconds / 60) * 60)

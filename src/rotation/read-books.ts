@@ -1,6 +1,7 @@
 import { secondsBetween } from '../lib/clock.ts'
 import type { Account } from './account.ts'
-import { isUsed, type TickPorts } from './tick-ports.ts'
+import { isUsed } from './engine/look.ts'
+import type { TickPorts } from './tick-ports.ts'
 
 /** While nothing trains, the providers' books are read this often, in seconds. */
 const idleQuotaAgeSeconds = 900
@@ -23,7 +24,7 @@ export async function readBooks(
       ports.quotaAsked.set(account.name, now)
       try {
         const reading = await ports.providers.get(account.provider)?.quota(account)
-        if (reading) await ports.store.saveQuotaReading(reading)
+        if (reading) await ports.store.apply({ kind: 'read-books', reading })
       } catch (error) {
         ports.trouble(error, {})
       }

@@ -1,3 +1,5 @@
+import type { ServingWindow } from './planner/plan-input.ts'
+
 /** `queued` waits for its first session, `training` has or seeks one, `stopping` lets the last one finish. */
 export type RunState = 'queued' | 'training' | 'stopping' | 'stopped' | 'completed' | 'failed'
 
@@ -21,7 +23,14 @@ export interface RunOptions {
   readonly smoke: boolean
 }
 
-/** One training job; lives across many sessions. */
+/** When a node is wanted, and how its sessions follow each other. */
+export interface ServingPolicy {
+  readonly windows: 'always' | readonly ServingWindow[]
+  /** A successor begins so long before its forerunner ends: start, registration and one probe. */
+  readonly overlapSeconds: number
+}
+
+/** One training job, or one serving policy; lives across many sessions. */
 export interface Run {
   readonly id: string
   readonly name: string
@@ -32,6 +41,10 @@ export interface Run {
   /** What a checkpoint must agree with to be resumed; the notebooks' business, carried unread. */
   readonly plan: Readonly<Record<string, unknown>>
   readonly options: RunOptions
+  /** Null for a training. */
+  readonly serving: ServingPolicy | null
+  /** Greater is sooner. */
+  readonly priority: number
   readonly targetSteps: number
   readonly step: number
   readonly generation: number

@@ -71,6 +71,7 @@ export function afterSession(
   const neverRan =
     end.outcome === 'cancelled' ||
     end.outcome === 'expired' ||
+    end.outcome === 'superseded' ||
     end.failure?.class === 'access_expired'
   const failures = neverRan ? run.failures : progressed ? 0 : run.failures + 1
   if (run.stopAsked) return { state: 'stopped', failures, failure: null }

@@ -29,6 +29,8 @@ export interface Session {
   readonly name: string
   readonly account: string
   readonly provider: ProviderName
+  /** It serves a model instead of training one. */
+  readonly serves: boolean
   /** It takes no orders: its work order went with it, and it is followed through its log. */
   readonly sealed: boolean
   readonly state: SessionState
@@ -43,6 +45,8 @@ export interface Session {
   readonly createdAt: Date
   readonly launchedAt: Date | null
   readonly enrolledAt: Date | null
+  /** When its first step, or its readiness to serve, was heard of. */
+  readonly trainingAt: Date | null
   readonly heardAt: Date | null
   readonly checkedAt: Date | null
   /** When a session that waits for a person is given up; null for any other. */

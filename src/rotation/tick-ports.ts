@@ -1,4 +1,5 @@
 import type { Account, ProviderName } from './account.ts'
+import type { Prior } from './engine/input.ts'
 import type { RotationStore } from './rotation-store.ts'
 import type { Run } from './run.ts'
 import type { SealedSessions } from './sealed-sessions.ts'
@@ -37,13 +38,11 @@ export interface TickPorts {
   readonly baseTrouble: (run: Run) => Promise<string | null>
   /** Where alone the run's base is, as a model that the provider mounts; null where any session can have it. */
   readonly mountedBase: (run: Run) => MountedBase | null
+  /** What the run's sessions are taken to be like while none has shown it. */
+  readonly prior: (run: Run) => Promise<Prior>
   readonly sealed: SealedSessions
   /** How old a reading of a provider's books may be while a run is open, in seconds. */
   readonly quotaMaxAgeSeconds: number
   /** When each account's books were last asked for, answered or not: kept by the tick, empty at the start. */
   readonly quotaAsked: Map<string, Date>
 }
-
-/** Accounts of the emulators are never shown to a real provider, nor the other way round. */
-export const isUsed = (ports: TickPorts, account: Account): boolean =>
-  account.provider === 'local' || account.emulated === ports.emulated

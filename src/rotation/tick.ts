@@ -1,48 +1,50 @@
-import { followSession } from './follow-session.ts'
+import type { RunFacts } from './engine/input.ts'
+import { perform } from './perform.ts'
 import { readBooks } from './read-books.ts'
-import { seekSession } from './seek-session.ts'
+import { surroundings } from './surroundings.ts'
 import type { TickPorts } from './tick-ports.ts'
 
 /**
  * One look at the world: every open session is compared with what its provider says, every open run without a session gets
  * one. Level-triggered: nothing depends on an earlier tick, and a tick cut short anywhere is made good by the next.
+ * @returns when the plan has something to begin, by epoch milliseconds; null when nothing is to be waited for
  */
-export async function tick(ports: TickPorts): Promise<void> {
-  const accounts = new Map((await ports.store.accounts()).map((account) => [account.name, account]))
-  const runs = new Map((await ports.store.openRuns()).map((run) => [run.id, run]))
-  const guarded = async (
-    about: { runId: string; sessionId?: string },
-    work: () => Promise<void>,
-  ) => {
+export async function tick(ports: TickPorts): Promise<number | null> {
+  const accounts = await ports.store.accounts()
+  const around = surroundings(ports, accounts)
+  const looked = await ports.store.apply({ kind: 'look', around })
+  // Side by side: a provider that hangs holds up its own sessions alone.
+  await perform(ports, around, looked.effects)
+  const facts = await factsOf(ports)
+  await readBooks(ports, accounts, (await ports.store.openRuns()).length > 0)
+  if (facts.size === 0) return null
+  const sought = await ports.store.apply({ kind: 'seek', around, runs: facts })
+  await perform(ports, around, sought.effects)
+  // What was begun may have come to nothing at once, and another account have its turn.
+  return sought.effects.length > 0 ? ports.now().getTime() : sought.lookAtMs
+}
+
+/** What is known of each open run; empty when every one has its session and none could have a better one. */
+async function factsOf(ports: TickPorts): Promise<ReadonlyMap<string, RunFacts>> {
+  const runs = await ports.store.openRuns()
+  const live = await ports.store.openSessions()
+  const settled = new Set(
+    live.filter(({ state }) => state !== 'awaiting_person').map(({ runId }) => runId),
+  )
+  const facts = new Map<string, RunFacts>()
+  if (runs.every((run) => run.serving === null && settled.has(run.id))) return facts
+  for (const run of runs) {
     try {
-      await work()
+      const isAsked = run.stopAsked || settled.has(run.id)
+      const trouble = isAsked
+        ? null
+        : ((await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run)))
+      const only = ports.mountedBase(run)?.provider ?? null
+      const prior = await ports.prior(run)
+      facts.set(run.id, { trouble, only, prior, sessionId: ports.newSessionId() })
     } catch (error) {
-      ports.trouble(error, about)
+      ports.trouble(error, { runId: run.id })
     }
   }
-  // Side by side: a provider that hangs holds up its own sessions alone.
-  await Promise.all(
-    (await ports.store.openSessions()).map((session) => {
-      const account = accounts.get(session.account)
-      const provider = ports.providers.get(session.provider)
-      if (!account || !provider) return undefined
-      const about = { runId: session.runId, sessionId: session.id }
-      const run = runs.get(session.runId)
-      return guarded(about, () => followSession(ports, session, run, account, provider))
-    }),
-  )
-  await readBooks(ports, [...accounts.values()], runs.size > 0)
-  const busy = new Set((await ports.store.openSessions()).map((session) => session.runId))
-  // Read again: what has just ended may have put its account on hold.
-  const rota = await ports.store.accounts()
-  const launches: Promise<void>[] = []
-  for (const run of await ports.store.openRuns()) {
-    if (busy.has(run.id)) continue
-    // Planned one after the other, so that two runs never count on the same hours; launched side by side.
-    await guarded({ runId: run.id }, async () => {
-      const begin = await seekSession(ports, run, rota)
-      if (begin) launches.push(guarded({ runId: run.id }, begin))
-    })
-  }
-  await Promise.all(launches)
+  return facts
 }

@@ -54,8 +54,19 @@ export function instantOf(zone: string, wallMs: number): Date {
   return zoneOffsetMs(zone, late) === after ? late : early
 }
 
+/** The week that was asked for last of each reset: the next question is mostly about the same one. */
+const known = new WeakMap<WeekReset, Week>()
+
 /** The week of the account in which `at` lies: 167, 168 or 169 hours, as summer time has it. */
 export function weekOf(reset: WeekReset, at: Date): Week {
+  const last = known.get(reset)
+  if (last && last.start <= at && at < last.end) return last
+  const week = foundWeek(reset, at)
+  known.set(reset, week)
+  return week
+}
+
+function foundWeek(reset: WeekReset, at: Date): Week {
   const wall = new Date(at.getTime() + zoneOffsetMs(reset.zone, at))
   const back = (wall.getUTCDay() - reset.weekday + 7) % 7
   let startWall =

@@ -22,6 +22,7 @@ export const toAccount = (row: Row): Account => ({
   maxSessionSeconds: number(row, 'max_session_seconds'),
   maxConcurrent: number(row, 'max_concurrent'),
   marginPercent: number(row, 'margin_percent'),
+  serves: number(row, 'serves') === 1,
   emulated: number(row, 'emulated') === 1,
   holdUntil: row.removed_at === null ? dateOrNull(row, 'hold_until') : forever,
   holdReason: row.removed_at === null ? textOrNull(row, 'hold_reason') : 'it was removed',

@@ -1,5 +1,11 @@
 import { AppError } from '../lib/errors.ts'
-import { defaultOptions, type Run, type RunOptions, type RunState } from '../rotation/run.ts'
+import {
+  defaultOptions,
+  type Run,
+  type RunOptions,
+  type RunState,
+  type ServingPolicy,
+} from '../rotation/run.ts'
 import { date, dateOrNull, number, type Queries, type Row, text, textOrNull } from './database.ts'
 
 export const toRun = (row: Row): Run => ({
@@ -12,6 +18,8 @@ export const toRun = (row: Row): Run => ({
   plan: JSON.parse(text(row, 'plan')) as Record<string, unknown>, // written by insertRun alone
   // Likewise, maybe by an earlier program that had fewer of them.
   options: { ...defaultOptions, ...(JSON.parse(text(row, 'options')) as Partial<RunOptions>) },
+  serving: servingOf(textOrNull(row, 'serving')),
+  priority: number(row, 'priority'),
   targetSteps: number(row, 'target_steps'),
   step: number(row, 'step'),
   generation: number(row, 'generation'),
@@ -23,10 +31,14 @@ export const toRun = (row: Row): Run => ({
   endedAt: dateOrNull(row, 'ended_at'),
 })
 
+const servingOf = (json: string | null): ServingPolicy | null =>
+  json === null ? null : (JSON.parse(json) as ServingPolicy) // written by insertRun alone
+
 export async function insertRun(db: Queries, run: Run): Promise<void> {
   await db.run(
-    `insert into runs (id, name, engine, state, dataset_version, plan, options, target_steps, sample, created_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    `insert into runs (id, name, engine, state, dataset_version, plan, options, target_steps, sample, created_at, priority,
+       serving)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
     run.id,
     run.name,
     run.engine,
@@ -37,6 +49,8 @@ export async function insertRun(db: Queries, run: Run): Promise<void> {
     run.targetSteps,
     run.sample ? 1 : 0,
     run.createdAt.toISOString(),
+    run.priority,
+    run.serving === null ? null : JSON.stringify(run.serving),
   )
 }
 

@@ -18,6 +18,7 @@ export const toSession = (row: Row): Session => ({
   name: text(row, 'name'),
   account: text(row, 'account'),
   provider: text(row, 'provider') as ProviderName, // copied from the account's checked column
+  serves: number(row, 'serves') === 1,
   sealed: number(row, 'sealed') === 1,
   state: text(row, 'state') as SessionState, // the column's check constraint
   outcome: textOrNull(row, 'outcome') as Outcome | null, // likewise
@@ -31,6 +32,7 @@ export const toSession = (row: Row): Session => ({
   createdAt: date(row, 'created_at'),
   launchedAt: dateOrNull(row, 'launched_at'),
   enrolledAt: dateOrNull(row, 'enrolled_at'),
+  trainingAt: dateOrNull(row, 'training_at'),
   heardAt: dateOrNull(row, 'heard_at'),
   checkedAt: dateOrNull(row, 'checked_at'),
   expiresAt: dateOrNull(row, 'expires_at'),

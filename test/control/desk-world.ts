@@ -11,10 +11,12 @@ import type { Account } from '../../src/rotation/account.ts'
 import type { Report } from '../../src/rotation/session-gate.ts'
 import { checkpointRows } from '../../src/store/checkpoint-rows.ts'
 import { folderArtifacts } from '../../src/store/folder-artifacts.ts'
+import { readProgress } from '../../src/store/load-state.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
 import { sessionGate } from '../../src/store/session-gate.ts'
 import { settableClock } from '../settable-clock.ts'
+import { endSession, markLaunching, markStarted, planSession } from '../store/by-hand.ts'
 import {
   accountOf,
   endOf,
@@ -100,11 +102,13 @@ export async function deskWorld(
     const run = await look.run(name)
     const account = accounts[(run?.generation ?? 0) % 2]
     if (!run || !account) throw new Error('no run')
-    const plan = plannedOf(run, account, now(), HOUR, { fromStep: await store.resumeStep(run.id) })
-    if (!(await store.planSession(plan))) throw new Error('not planned')
+    const plan = plannedOf(run, account, now(), HOUR, {
+      fromStep: (await readProgress(db, run.id)).furthestStep,
+    })
+    if (!(await planSession(store, plan))) throw new Error('not planned')
     const ticket = `rzt_${plan.id}`
-    await store.markLaunching(plan.id, sha256Hex(ticket))
-    await store.markStarted(plan.id, plan.name)
+    await markLaunching(store, plan.id, sha256Hex(ticket))
+    await markStarted(store, plan.id, plan.name)
     return { id: plan.id, runId: run.id, generation: plan.generation, ticket }
   }
 
@@ -166,7 +170,7 @@ export async function deskWorld(
     enrolled,
     commit,
     manifestOf,
-    lose: (id: string) => store.endSession(id, endOf('lost')),
+    lose: (id: string) => endSession(store, id, endOf('lost')),
     [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose](),
   }
 }

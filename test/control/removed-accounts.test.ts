@@ -7,6 +7,7 @@ import { readLedger } from '../../src/store/ledger-rows.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
 import { settableClock } from '../settable-clock.ts'
+import { endSession, markLaunching, planSession } from '../store/by-hand.ts'
 import { endOf, freshDatabase, HOUR, plannedOf, runOf, seed, start } from '../store/fixture.ts'
 
 const ana: NewAccount = {
@@ -29,8 +30,8 @@ async function world() {
   await seed(db, [], [run])
   const account = await addAccount(book, ana, false)
   const plan = plannedOf(run, account, now(), HOUR)
-  if (!(await store.planSession(plan))) throw new Error('not planned')
-  await store.markLaunching(plan.id, 'hash')
+  if (!(await planSession(store, plan))) throw new Error('not planned')
+  await markLaunching(store, plan.id, 'hash')
   const forgotten: string[] = []
   const remove = (name: string, dryRun = false) =>
     removeAccount(
@@ -48,7 +49,7 @@ async function world() {
     look: reads(db),
     async end() {
       clock.advance(HOUR)
-      await store.endSession(plan.id, endOf('lost'))
+      await endSession(store, plan.id, endOf('lost'))
     },
     [Symbol.asyncDispose]: fresh[Symbol.asyncDispose],
   }

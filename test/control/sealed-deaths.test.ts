@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { tick } from '../../src/rotation/tick.ts'
+import { endSession } from '../store/by-hand.ts'
 import { endOf } from '../store/fixture.ts'
 import { atEachCall, Died, type Dying, dying } from './dying.ts'
 import { beat, fill, put, report, type SealedWorld, sealedWorld } from './sealed-world.ts'
@@ -112,7 +113,7 @@ describe('a process that dies at any call', () => {
         .catch((error: unknown) => expect(error).toBeInstanceOf(Died))
       await process.buried()
       world.restart()
-      await world.store.endSession(session.id, endOf('lost'))
+      await endSession(world.store, session.id, endOf('lost'))
       await expectNothingLost(world, await world.committed())
       return process.state.isDead
     })

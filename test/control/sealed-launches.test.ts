@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { endSession } from '../store/by-hand.ts'
 import { beat, fill, put, report, type SealedOrder, sealedWorld } from './sealed-world.ts'
 
 describe('a launch that is repeated', () => {
@@ -117,7 +118,7 @@ describe('a zombie', () => {
     const old = await world.session()
     await fill(order, 0, 8)
     await world.say(beat(9, { filled: [0] }), { ...report('finished', 100), filled: [0] })
-    await world.store.endSession(old.id, {
+    await endSession(world.store, old.id, {
       outcome: 'lost',
       reason: 'silent',
       failure: null,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { text as asText } from '../../src/store/database.ts'
 import { insertRun } from '../../src/store/run-rows.ts'
+import { endSession, markLaunching } from '../store/by-hand.ts'
 import { endOf, HOUR, runOf } from '../store/fixture.ts'
 import { body, deskWorld, file, nonce, reportOf, secretOf, stream } from './desk-world.ts'
 
@@ -68,7 +69,7 @@ describe('a ticket', () => {
     await using world = await deskWorld()
     const session = await world.launched()
     await world.db.run("update sessions set state = 'launching'")
-    await world.store.markLaunching(session.id, 'another hash')
+    await markLaunching(world.store, session.id, 'another hash')
     await expect(world.desk.enrol(session.ticket, nonce)).rejects.toMatchObject({
       code: 'ticket_unknown',
     })
@@ -484,7 +485,7 @@ describe('secrets', () => {
       secretOf(session.workOrder.data.files[0]?.url ?? ''),
     ]
     await world.commit(session, 20)
-    await world.store.endSession(session.id, endOf('limit'))
+    await endSession(world.store, session.id, endOf('limit'))
     const tables = await world.db.all("select name from sqlite_master where type = 'table'")
     expect(tables.length).toBeGreaterThan(10)
     for (const table of tables) {

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { readLastGenerations } from '../../src/store/load-state.ts'
 import { HOUR } from '../store/fixture.ts'
 import { body, deskWorld, file, nonce, reportOf, secretOf, stream } from './desk-world.ts'
 
@@ -180,7 +181,7 @@ describe('Run all pressed again in another process', () => {
   it('leaves the turn and the next session in order', async () => {
     await using world = await trained()
     const second = await world.again()
-    expect(await world.store.lastGenerations('run_one')).toEqual(new Map([['ana', 2]]))
+    expect(await readLastGenerations(world.db, 'run_one')).toEqual(new Map([['ana', 2]]))
     await world.lose(second.id)
     const plan = await world.enrolled()
     expect(plan.generation).toBe(3)

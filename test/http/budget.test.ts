@@ -4,6 +4,7 @@ import type { QuotaReading } from '../../src/rotation/ledger.ts'
 import { insertEntries, writeQuota } from '../../src/store/ledger-rows.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
+import { planSession } from '../store/by-hand.ts'
 import { accountOf, freshDatabase, HOUR, plannedOf, runOf, seed, start } from '../store/fixture.ts'
 
 const at = (hours: number) => new Date(new Date(start).getTime() + hours * HOUR * 1000)
@@ -28,7 +29,12 @@ async function weekWith(quota: QuotaReading | null, adjustedHours = 0) {
   await seed(db, [ana, accountOf('bia')], [run])
   if (quota) await writeQuota(db, quota)
   const plan = plannedOf(run, ana, now, 4 * HOUR)
-  expect(await rotationStore(db, () => now).planSession(plan)).toBe(true)
+  expect(
+    await planSession(
+      rotationStore(db, () => now),
+      plan,
+    ),
+  ).toBe(true)
   const [reserved] = plan.reservation
   if (adjustedHours !== 0 && reserved) {
     const adjust = {

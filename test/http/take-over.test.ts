@@ -4,6 +4,7 @@ import { insertAccount } from '../../src/store/account-rows.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
+import { markAwaiting, markLaunching, planSession } from '../store/by-hand.ts'
 import { accountOf, HOUR, plannedOf } from '../store/fixture.ts'
 import { runningService } from './service.ts'
 
@@ -38,9 +39,9 @@ async function awaitingService() {
   if (!run) throw new Error('no run')
   const store = rotationStore(db, now)
   const plan = plannedOf(run, account, now(), HOUR)
-  await store.planSession(plan)
-  await store.markLaunching(plan.id, sha256Hex(ticket))
-  await store.markAwaiting(plan.id, 'https://colab.example/drive/x', new Date(Date.now() + 1e6))
+  await planSession(store, plan)
+  await markLaunching(store, plan.id, sha256Hex(ticket))
+  await markAwaiting(store, plan.id, 'https://colab.example/drive/x')
   await db.close()
   const post = (path: string, json: unknown, bearer = '') =>
     fetch(`${service.url}/v1/session/${path}`, {

@@ -5,6 +5,7 @@ import { insertAccount } from '../../src/store/account-rows.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
+import { markLaunching, markStarted, planSession } from '../store/by-hand.ts'
 import { accountOf, HOUR, plannedOf } from '../store/fixture.ts'
 import { jsonl, type RunningService, runningService } from './service.ts'
 
@@ -71,9 +72,9 @@ beforeAll(async () => {
   const store = rotationStore(db, now)
   const plan = plannedOf(run, account, now(), HOUR)
   ticket = 'rzt_the-ticket-of-this-notebook'
-  await store.planSession(plan)
-  await store.markLaunching(plan.id, sha256Hex(ticket))
-  await store.markStarted(plan.id, plan.name)
+  await planSession(store, plan)
+  await markLaunching(store, plan.id, sha256Hex(ticket))
+  await markStarted(store, plan.id, plan.name)
   await db.close()
   const answer = await post('enrol', { ticket, nonce: 'nonce-one', runtime: {} })
   const body = (await answer.json()) as { sessionToken: string; workOrder: WorkOrder }

@@ -56,6 +56,7 @@ export async function tickWorld(options: WorldOptions = {}) {
     personSeconds: 100,
     storeTrouble: async () => storeTrouble,
     baseTrouble: async () => baseTrouble,
+    prior: async () => ({ stepsPerHour: 5, startSeconds: 300, saveSeconds: 20 }),
     mountedBase: options.mountedBase ?? (() => null),
     sealed: { follow: async (session) => session, collect: async () => undefined },
   })

@@ -3,6 +3,7 @@ import type { QuotaReading } from '../../src/rotation/ledger.ts'
 import { endOf } from '../../src/rotation/session-end.ts'
 import type { LaunchOrder, SessionProvider } from '../../src/rotation/session-provider.ts'
 import { tick } from '../../src/rotation/tick.ts'
+import { endSession } from '../store/by-hand.ts'
 import { accountOf, HOUR, runOf } from '../store/fixture.ts'
 import { type TickWorld, tickWorld } from './tick-world.ts'
 
@@ -284,7 +285,7 @@ describe('a session that is running', () => {
       await world.tick()
       const { name, id } = await world.enrol()
       world.clock.advance(181)
-      if (reported) await world.store.endSession(id, endOf('limit', 'its time is over'))
+      if (reported) await endSession(world.store, id, endOf('limit', 'its time is over'))
       world.kaggle.end(name, false, null)
       await world.tick()
       expect(world.kaggle.launches.map(({ outputsOf }) => outputsOf)).toEqual([
@@ -432,7 +433,7 @@ describe('a process that dies in the middle of a look', () => {
       expect(await sum(world, account)).toBe(9 * HOUR)
       // And its notebook gets in, whichever launch it came from.
       await world.enrol()
-      await world.store.endSession(sessions[0]?.id ?? '', {
+      await endSession(world.store, sessions[0]?.id ?? '', {
         outcome: 'limit',
         reason: 'its time is over',
         failure: null,

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Checkpoint } from '../../src/artifacts/checkpoint.ts'
 import type { Account } from '../../src/rotation/account.ts'
 import { reserve, roundedToMinute } from '../../src/rotation/ledger.ts'
-import type { PlannedSession } from '../../src/rotation/rotation-store.ts'
+import type { PlannedSession } from '../../src/rotation/planned-session.ts'
 import { defaultOptions, type Run } from '../../src/rotation/run.ts'
 import { type Session, sessionName } from '../../src/rotation/session.ts'
 import type { SessionEnd } from '../../src/rotation/session-end.ts'
@@ -49,6 +49,7 @@ export const accountOf = (name: string, changes: Partial<Account> = {}): Account
   maxSessionSeconds: 9 * HOUR,
   maxConcurrent: 2,
   marginPercent: 0,
+  serves: false,
   emulated: false,
   holdUntil: null,
   holdReason: null,
@@ -62,6 +63,8 @@ export const runOf = (name: string, changes: Partial<Run> = {}): Run => ({
   state: 'queued',
   stopAsked: false,
   datasetVersion: 'ds_one',
+  serving: null,
+  priority: 0,
   plan: { engine: 'dry', targetSteps: 100, seed: 7 },
   options: defaultOptions,
   targetSteps: 100,
@@ -83,6 +86,7 @@ export const sessionOf = (changes: Partial<Session> = {}): Session => ({
   name: 'rodizio-one-g1',
   account: 'ana',
   provider: 'kaggle',
+  serves: false,
   sealed: false,
   state: 'running',
   outcome: null,
@@ -96,6 +100,7 @@ export const sessionOf = (changes: Partial<Session> = {}): Session => ({
   createdAt: new Date(start),
   launchedAt: new Date(start),
   enrolledAt: new Date(start),
+  trainingAt: null,
   heardAt: new Date(start),
   checkedAt: null,
   expiresAt: null,

@@ -6,6 +6,7 @@ import type { Session } from '../../src/rotation/session.ts'
 import { reads } from '../../src/store/reads.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
 import { settableClock } from '../settable-clock.ts'
+import { endSession, markLaunching, markStarted, planSession } from './by-hand.ts'
 import { accountOf, endOf, freshDatabase, HOUR, plannedOf, runOf, seed } from './fixture.ts'
 
 // From few values: sessions that fill a week to the second, that end on its reset, that cross it or a change of clocks.
@@ -83,7 +84,7 @@ it('keeps the book true over any sequence of plans, launches and ends', async ()
               now(),
               act.seconds,
             )
-            const planned = await store.planSession(plan)
+            const planned = await planSession(store, plan)
             const fits = plan.reservation.every(
               (part) => balanceSeconds(account, before, part.weekStart) >= part.gpuSeconds,
             )
@@ -101,8 +102,8 @@ it('keeps the book true over any sequence of plans, launches and ends', async ()
           if (act.do === 'launch') {
             const id = live.get(runs[act.run]?.id ?? '')
             if (id === undefined) continue
-            await store.markLaunching(id, `ticket ${id}`)
-            await store.markStarted(id, id)
+            await markLaunching(store, id, `ticket ${id}`)
+            await markStarted(store, id, id)
           }
           if (act.do === 'end') await endOne(runs[act.run]?.id ?? '', act.outcome, act.twice)
           for (const account of accounts) await expectSolvent(account)
@@ -121,11 +122,11 @@ it('keeps the book true over any sequence of plans, launches and ends', async ()
           if (id === undefined) return
           seen.ended += 1
           live.delete(runId)
-          expect(await store.endSession(id, endOf(outcome))).toBe(true)
+          expect(await endSession(store, id, endOf(outcome))).toBe(true)
           if (!twice) return
           const books = await Promise.all(accounts.map(bookOf))
           clock.advance(1)
-          expect(await store.endSession(id, endOf('lost'))).toBe(false)
+          expect(await endSession(store, id, endOf('lost'))).toBe(false)
           expect(await Promise.all(accounts.map(bookOf))).toEqual(books)
         }
 

@@ -1,16 +1,4 @@
-/**
- * Why no machine was given: hours used up (or a blocked account, which looks the same), no such GPU free, too many sessions
- * (or no capacity: the service does not tell these apart), not signed in or not let in, Colab out of reach so that nothing
- * was asked, an answer cut off so that there may be a machine all the same, or none of these.
- */
-export type RefusedReason =
-  | 'quota'
-  | 'no_gpu'
-  | 'too_many'
-  | 'denied'
-  | 'unreachable'
-  | 'cut'
-  | 'unknown'
+import { type ColabRefusedReason, colabGaveNone } from '../../rotation/colab-refusal.ts'
 
 /** A machine that the account holds. */
 export interface CliSession {
@@ -31,7 +19,7 @@ export interface CliUsage {
 const NO_MACHINE = /validation errors? for PostAssignmentResponse/
 
 /** First match wins. The texts are those of google-colab-cli 0.7.5 (read 2026-11). */
-const REASONS: readonly (readonly [RegExp, RefusedReason])[] = [
+const REASONS: readonly (readonly [RegExp, ColabRefusedReason])[] = [
   [/Allocation refused \(precondition failed\)/, 'too_many'],
   [/Backend rejected accelerator/, 'no_gpu'],
   [/\/tun\/m\/assign\S*: Service Unavailable/, 'no_gpu'],
@@ -48,13 +36,12 @@ const REASONS: readonly (readonly [RegExp, RefusedReason])[] = [
 ]
 
 /** What a refusal means, from what the program printed before it ended. */
-export const reasonIn = (output: string): RefusedReason =>
+export const reasonIn = (output: string): ColabRefusedReason =>
   REASONS.find(([pattern]) => pattern.test(output))?.[1] ?? 'unknown'
 
 /** The one line of an output that says most: the program's own last word, or the last line of a traceback. */
 export function sentenceIn(output: string): string {
-  if (NO_MACHINE.test(output))
-    return 'Colab gave no machine: its hours are used up, or this account gets no GPU'
+  if (NO_MACHINE.test(output)) return colabGaveNone
   const lines = output.split('\n').map((line) => line.trim())
   const own = lines.filter((line) => line.startsWith('[colab] ')).map((line) => line.slice(8))
   const said = own.findLast((line) => !/^(?:Creating|Stopping) session |^Session READY/.test(line))

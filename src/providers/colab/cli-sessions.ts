@@ -3,6 +3,7 @@ import { AppError } from '../../lib/errors.ts'
 import { isSameProcessAlive, killGroup } from '../../lib/processes.ts'
 import { scriptOf, ticketVariable } from '../../notebooks/script.ts'
 import type { Account } from '../../rotation/account.ts'
+import { type ColabRefusedReason, colabWaitMinutes } from '../../rotation/colab-refusal.ts'
 import type {
   LaunchOrder,
   LaunchResult,
@@ -11,7 +12,7 @@ import type {
 } from '../../rotation/session-provider.ts'
 import { type ColabCli, saysReady } from './cli.ts'
 import { cliFolders } from './cli-folder.ts'
-import { type CliSession, type RefusedReason, sentenceIn } from './cli-output.ts'
+import { type CliSession, sentenceIn } from './cli-output.ts'
 
 export interface ColabCliSessionsOptions {
   readonly cli: ColabCli
@@ -24,18 +25,8 @@ export interface ColabCliSessionsOptions {
   readonly reachable: () => boolean
 }
 
-/** How long an account is left alone, in minutes. Colab names no time: usage limits pass within a day, the rest sooner. */
-const waitMinutes: Readonly<Record<Exclude<RefusedReason, 'cut'>, number>> = {
-  quota: 360,
-  no_gpu: 30,
-  too_many: 15,
-  denied: 30,
-  unreachable: 1,
-  unknown: 15,
-}
-
 /** Refusals by a status of their own: no machine can have been given. */
-const definite: ReadonlySet<RefusedReason> = new Set([
+const definite: ReadonlySet<ColabRefusedReason> = new Set([
   'no_gpu',
   'too_many',
   'denied',
@@ -168,7 +159,7 @@ export function colabCliSessions(options: ColabCliSessionsOptions): ColabCliSess
       const { reason, message } = result
       if (!definite.has(reason)) await clear(name) // where its words deceive, a machine is there
       if (reason === 'cut') return { kind: 'unknown', reason: message }
-      return refused(message, waitMinutes[reason])
+      return refused(message, colabWaitMinutes[reason])
     } catch (error) {
       if (!(error instanceof AppError)) throw error
       // Also when the machines could not be listed afterwards: they are, before anything is started again.

@@ -16,12 +16,12 @@ import { z } from 'zod'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isSameProcessAlive, killGroup } from '../../lib/processes.ts'
+import type { ColabRefusedReason } from '../../rotation/colab-refusal.ts'
 import {
   type CliSession,
   type CliUsage,
   isTooOld,
   oldestVersion,
-  type RefusedReason,
   reasonIn,
   sentenceIn,
   sessionsIn,
@@ -63,7 +63,7 @@ export interface CliRunOrder {
 
 export type CliRunResult =
   | ({ readonly kind: 'started'; readonly session: string } & Follower)
-  | { readonly kind: 'refused'; readonly reason: RefusedReason; readonly message: string }
+  | { readonly kind: 'refused'; readonly reason: ColabRefusedReason; readonly message: string }
 
 /** Colab through its official command line, google-colab-cli. */
 export interface ColabCli {

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
+import { type KaggleRefusal, readRefusal } from '../../rotation/kaggle-refusal.ts'
 import {
   IntrospectAnswer,
   OutputAnswer,
@@ -19,7 +20,6 @@ import {
 } from './failures.ts'
 import { type KaggleKernel, pushFields } from './kernel.ts'
 import { addFinishedLog, addLiveLog, createTail } from './log-tail.ts'
-import { type KaggleRefusal, readRefusal } from './refusals.ts'
 import { type KaggleSessionState, readStatus } from './status.ts'
 
 export interface KaggleClientOptions {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Account } from '../../rotation/account.ts'
+import { type KaggleRefusal, retryTime } from '../../rotation/kaggle-refusal.ts'
 import { unreachableFrom } from '../../rotation/reach.ts'
 import type {
   LaunchOrder,
@@ -9,7 +10,6 @@ import type {
   SessionProvider,
 } from '../../rotation/session-provider.ts'
 import type { KaggleClient } from './client.ts'
-import type { KaggleRefusal } from './refusals.ts'
 
 export interface KaggleSessionsOptions {
   /** The client of an account. @throws AppError when its credentials cannot be had */
@@ -20,14 +20,6 @@ export interface KaggleSessionsOptions {
 }
 
 const minute = 60
-
-/** How long each refusal is waited out, in seconds; the week's end is Kaggle's own refresh time. */
-const waits: Readonly<Record<KaggleRefusal['reason'], number>> = {
-  slot: 5 * minute,
-  projection: 10 * minute,
-  week: 6 * 60 * minute,
-  unknown: 15 * minute,
-}
 
 /**
  * Sessions on Kaggle: private notebooks on two T4s with a hard time limit. It cannot end a session by force: stopping is the
@@ -66,7 +58,7 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
         modelSources: models,
       })
       if (pushed.kind === 'started') return { kind: 'started', handle: pushed.url ?? name }
-      const retryAt = await retryTime(client, pushed.refusal)
+      const retryAt = await whenToRetry(client, pushed.refusal)
       return { kind: 'refused', reason: pushed.refusal.text, retryAt }
     } catch (error) {
       return troubled(error)
@@ -84,13 +76,13 @@ export function kaggleSessions({ clientOf, clock, reach }: KaggleSessionsOptions
     return { kind: 'refused', reason: error.message, retryAt: after(wait ?? minute) }
   }
 
-  async function retryTime(client: KaggleClient, refusal: KaggleRefusal): Promise<Date> {
-    if (refusal.reason !== 'week') return after(waits[refusal.reason])
-    const refresh = await client.quota().then(
+  async function whenToRetry(client: KaggleClient, refusal: KaggleRefusal): Promise<Date> {
+    if (refusal.reason !== 'week') return retryTime(refusal, null, clock.now())
+    const refreshesAt = await client.quota().then(
       (quota) => quota.refreshesAt,
-      () => null, // its book cannot be read now: the fixed wait does
+      () => null, // its book cannot be read now: a fixed wait does
     )
-    return refresh && refresh > clock.now() ? refresh : after(waits.week)
+    return retryTime(refusal, refreshesAt, clock.now())
   }
 
   async function observe(account: Account, name: string): Promise<Observed> {

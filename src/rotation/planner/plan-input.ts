@@ -56,6 +56,8 @@ export interface PlanRun {
   readonly remainingSteps: number
   /** Optimizer steps in an hour of training, by the account's name; an account that is missing cannot be used by this run. */
   readonly stepsPerHour: ReadonlyMap<string, number>
+  /** From its launch to its first step, by the account's name; the account's own figure where it is missing. */
+  readonly startSeconds?: ReadonlyMap<string, number>
   /** The longest session that it asks for; null for the account's own limit. */
   readonly maxSessionSeconds: number | null
   /** A shorter session is not worth its start. */

@@ -4,8 +4,8 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { authorizationOf, withoutSecrets } from '../../../src/providers/kaggle/credentials.ts'
 import { retryAfterSeconds } from '../../../src/providers/kaggle/failures.ts'
 import { normalizedNotebook, pushFields } from '../../../src/providers/kaggle/kernel.ts'
-import { readRefusal } from '../../../src/providers/kaggle/refusals.ts'
 import { mayBeRunning, readStatus } from '../../../src/providers/kaggle/status.ts'
+import { readRefusal } from '../../../src/rotation/kaggle-refusal.ts'
 
 describe('a status in any spelling', () => {
   it.each([

@@ -19,3 +19,22 @@ export function readRefusal(text: string): KaggleRefusal {
   const known = TEXTS.find(([pattern]) => pattern.test(text))
   return { reason: known?.[1] ?? 'unknown', text }
 }
+
+const minute = 60
+
+/** How long each refusal is waited out, in seconds, where Kaggle names no time. */
+const waits: Readonly<Record<KaggleRefusal['reason'], number>> = {
+  slot: 5 * minute,
+  projection: 10 * minute,
+  week: 6 * 60 * minute,
+  unknown: 15 * minute,
+}
+
+/**
+ * When a refused push is worth repeating. The end of a week is Kaggle's own.
+ * @param refreshesAt when its quota is refreshed; null where that cannot be read, or is not the reason
+ */
+export function retryTime(refusal: KaggleRefusal, refreshesAt: Date | null, now: Date): Date {
+  if (refusal.reason === 'week' && refreshesAt && refreshesAt > now) return refreshesAt
+  return new Date(now.getTime() + waits[refusal.reason] * 1000)
+}

@@ -1,0 +1,197 @@
+import type { Account } from '../account.ts'
+import {
+  balanceSeconds,
+  freshReading,
+  grantOf,
+  roundedToMinute,
+  theirLeftSeconds,
+} from '../ledger.ts'
+import type {
+  PlanAccount,
+  PlanInput,
+  PlanLive,
+  PlanPolicy,
+  PlanRun,
+  PlanWeek,
+} from '../planner/plan-input.ts'
+import { learnedSpeed, learnedStart } from '../planner/speed.ts'
+import { preferenceOf } from '../planner/weather.ts'
+import { isOpen, type Run } from '../run.ts'
+import type { Session } from '../session.ts'
+import { weekOf } from '../week.ts'
+import type { Prior, RunFacts, Surroundings } from './input.ts'
+import { isUsed } from './look.ts'
+import { progressOf, type RotationState } from './state.ts'
+
+/** How far a plan looks ahead. */
+export const horizonSeconds = 7 * 86_400
+
+/** From a launch until a node answers, while nothing is known of the work. */
+const startPriorSeconds = 480
+
+/** A person comes within so many seconds, while none has shown how long it takes. */
+const answerPriorSeconds = 900
+
+/**
+ * What the planner has to know, out of what is remembered and what is known of the runs.
+ * @param without a session that is taken as if it were not there
+ */
+export function planInputOf(
+  state: RotationState,
+  around: Surroundings,
+  facts: ReadonlyMap<string, RunFacts>,
+  now: Date,
+  without?: Session,
+): PlanInput {
+  const usable = [...state.accounts.values()].filter(
+    (account) => around.providers.has(account.provider) && isUsed(around, account),
+  )
+  const open = [...state.runs.values()].flatMap((run) => {
+    const known = facts.get(run.id)
+    return known && isOpen(run) && !run.stopAsked && known.trouble === null ? [{ run, known }] : []
+  })
+  return {
+    nowMs: now.getTime(),
+    horizonSeconds,
+    accounts: usable.map((account) => accountOf(state, account, now)),
+    runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
+    policies: open.flatMap(({ run }) => policyOf(run) ?? []),
+    live: [...state.sessions.values()]
+      .filter((session) => session.endedAt === null && session !== without)
+      .map((session) => liveOf(state, session, facts, now)),
+  }
+}
+
+function accountOf(state: RotationState, account: Account, now: Date): PlanAccount {
+  const launches = state.launches.get(account.name) ?? []
+  const person = state.people.get(account.owner)
+  const isPersons = account.automation === 'person'
+  const answers = state.answers.get(account.name) ?? []
+  return {
+    name: account.name,
+    provider: account.provider,
+    automation: account.automation,
+    maxSessionSeconds: account.maxSessionSeconds,
+    maxConcurrent: account.maxConcurrent,
+    weeks: weeksOf(state, account, now),
+    holdUntilMs: account.holdUntil?.getTime() ?? null,
+    holdReason: account.holdReason,
+    preference: preferenceOf(launches, now.getTime()),
+    startSeconds: startPriorSeconds,
+    answerSeconds: isPersons ? learnedStart(answerPriorSeconds, answers) : 0,
+    waking: isPersons ? (person?.waking ?? null) : null,
+    away: isPersons ? (person?.away ?? []) : [],
+    serves: account.serves,
+  }
+}
+
+/** This week and those that a plan of seven days, and a session at its end, can reach. */
+function weeksOf(state: RotationState, account: Account, now: Date): PlanWeek[] {
+  const rows = state.entries.get(account.name) ?? []
+  const reading = freshReading(state.readings.get(account.name) ?? null, now)
+  const weeks: PlanWeek[] = []
+  let week = weekOf(account.reset, now)
+  for (let n = 0; n < 3; n += 1) {
+    const own = balanceSeconds(
+      account,
+      rows,
+      week.start,
+      n === 0 ? grantOf(account, reading) : undefined,
+    )
+    const theirs = n === 0 ? theirLeftSeconds(reading, unseenSeconds(state, account.name)) : own
+    weeks.push({
+      startMs: week.start.getTime(),
+      endMs: week.end.getTime(),
+      leftSeconds: Math.max(0, Math.min(own, theirs)),
+    })
+    week = weekOf(account.reset, week.end)
+  }
+  return weeks
+}
+
+/** Booked by sessions that the provider's reading cannot know of yet. */
+export function unseenSeconds(state: RotationState, account: string): number {
+  const reading = state.readings.get(account)
+  if (!reading) return 0
+  return [...state.sessions.values()]
+    .filter(
+      (session) =>
+        session.account === account &&
+        session.endedAt === null &&
+        session.createdAt > reading.readAt,
+    )
+    .reduce((sum, session) => sum + session.plannedSeconds, 0)
+}
+
+function runOf(
+  state: RotationState,
+  run: Run,
+  { only, prior }: RunFacts,
+  usable: readonly Account[],
+): PlanRun {
+  const mine = usable.filter(({ provider }) => only === null || provider === only)
+  return {
+    id: run.id,
+    name: run.name,
+    priority: run.priority,
+    createdMs: run.createdAt.getTime(),
+    remainingSteps: Math.max(1, run.targetSteps - progressOf(state, run.id).furthestStep),
+    stepsPerHour: new Map(mine.map(({ name }) => [name, speedOn(state, run.id, name, prior)])),
+    startSeconds: new Map(mine.map(({ name }) => [name, startOn(state, run.id, name, prior)])),
+    // Booked by the minute, also where the session itself is shorter.
+    maxSessionSeconds:
+      run.options.sessionSeconds === null ? null : roundedToMinute(run.options.sessionSeconds),
+    minSessionSeconds: run.options.minSessionSeconds,
+    sessionSteps: run.options.sessionSteps,
+    saveSeconds: prior.saveSeconds,
+    lastGeneration: state.lastGenerations.get(run.id) ?? new Map(),
+  }
+}
+
+const samplesOn = (state: RotationState, runId: string, account: string) =>
+  (state.samples.get(runId) ?? []).filter((sample) => sample.account === account)
+
+/** Steps an hour at that account: what its own sessions show, else those of the others, else what is expected. */
+function speedOn(state: RotationState, runId: string, account: string, prior: Prior): number {
+  const elsewhere = learnedSpeed(prior.stepsPerHour, state.samples.get(runId) ?? [])
+  return learnedSpeed(elsewhere, samplesOn(state, runId, account))
+}
+
+function startOn(state: RotationState, runId: string, account: string, prior: Prior): number {
+  const samples = samplesOn(state, runId, account)
+  return learnedStart(
+    prior.startSeconds,
+    samples.map(({ startSeconds }) => startSeconds),
+  )
+}
+
+const policyOf = (run: Run): PlanPolicy | undefined =>
+  run.serving
+    ? {
+        id: run.id,
+        name: run.name,
+        priority: run.priority,
+        createdMs: run.createdAt.getTime(),
+        windows: run.serving.windows,
+        overlapSeconds: run.serving.overlapSeconds,
+        avoid: new Set(),
+      }
+    : undefined
+
+function liveOf(
+  state: RotationState,
+  session: Session,
+  facts: ReadonlyMap<string, RunFacts>,
+  now: Date,
+): PlanLive {
+  const { deadlineAt, account, runId: id } = session
+  const endsMs = deadlineAt?.getTime() ?? now.getTime() + session.plannedSeconds * 1000
+  const work = { kind: session.serves ? ('policy' as const) : ('run' as const), id }
+  const prior = facts.get(id)?.prior
+  const begun = session.trainingAt?.getTime()
+  const start = prior && begun === undefined ? startOn(state, id, account, prior) : 0
+  const left = Math.max(0, (endsMs - now.getTime()) / 1000 - start - (prior?.saveSeconds ?? 0))
+  const ahead = prior ? Math.floor((left * speedOn(state, id, account, prior)) / 3600) : 0
+  const beyond = session.toStep - progressOf(state, id).furthestStep
+  return { account, work, endsMs, expectedSteps: Math.max(0, beyond) + ahead }
+}

@@ -1,0 +1,214 @@
+import type { Account } from '../account.ts'
+import { grantedSeconds, reserve, roundedToMinute } from '../ledger.ts'
+import { firstObstacle, type Standing } from '../obstacle.ts'
+import { makePlan } from '../planner/make-plan.ts'
+import type { Plan, Stay } from '../planner/plan.ts'
+import { isOpen, type Run } from '../run.ts'
+import { type Session, sessionName } from '../session.ts'
+import { endOf } from '../session-end.ts'
+import { weekOf } from '../week.ts'
+import type { Draft } from './changes.ts'
+import { endSession } from './end-session.ts'
+import type { Effect, RunFacts, Surroundings } from './input.ts'
+import { isUsed } from './look.ts'
+import { planInputOf, unseenSeconds } from './plan-input-of.ts'
+import { planSession } from './plan-session.ts'
+import { progressOf, type RotationState } from './state.ts'
+import { wordsOf } from './words-of.ts'
+
+export interface Sought {
+  readonly effects: readonly Effect[]
+  /** When the plan would have something begin, by epoch milliseconds; null when nothing is to be waited for. */
+  readonly lookAtMs: number | null
+}
+
+/**
+ * Plans the days to come and books what begins now: a session for each open run and policy that wants one and can have it. The
+ * others wait, and it is said why.
+ */
+export function seek(
+  state: RotationState,
+  draft: Draft,
+  around: Surroundings,
+  facts: ReadonlyMap<string, RunFacts>,
+  now: Date,
+): Sought {
+  const live = [...state.sessions.values()].filter(({ endedAt }) => endedAt === null)
+  const busy = new Set(live.map(({ runId }) => runId))
+  const idle = [...state.runs.values()].filter((run) => {
+    if (!isOpen(run) || !facts.has(run.id)) return false
+    return run.serving !== null || !busy.has(run.id)
+  })
+  for (const run of idle) {
+    const hasNone = !live.some(({ runId }) => runId === run.id)
+    if (run.stopAsked && hasNone) stopRun(draft, run)
+    const trouble = facts.get(run.id)?.trouble ?? null
+    if (!run.stopAsked && hasNone && trouble !== null) wait(draft, run, trouble)
+  }
+  const input = planInputOf(state, around, facts, now)
+  const plan = makePlan(input)
+  const effects: Effect[] = []
+  for (const stay of plan.stays) {
+    if (stay.startMs > input.nowMs) break
+    const run = idle.find(({ id }) => id === stay.work.id)
+    const session = run && begin(state, draft, around, facts, run, stay, now)
+    if (session) effects.push({ kind: 'observe', session })
+  }
+  for (const session of live) {
+    const better = instead(state, around, facts, session, now)
+    const run = better && state.runs.get(session.runId)
+    if (!run) continue
+    const reason = `nobody had opened its link when ${better.account} could take its place`
+    endSession(state, draft, session.id, endOf('superseded', reason), now)
+    const successor = begin(state, draft, around, facts, draft.run(run.id) ?? run, better, now)
+    if (successor) effects.push({ kind: 'observe', session: successor })
+  }
+  const waiting = idle.filter(
+    (run) =>
+      !run.stopAsked &&
+      facts.get(run.id)?.trouble === null &&
+      !live.some(({ runId }) => runId === run.id) &&
+      !effects.some(({ session }) => session.runId === run.id),
+  )
+  for (const run of waiting) explainWait(state, draft, around, facts, run, plan, now)
+  return { effects, lookAtMs: nextMoment(plan, input.nowMs) }
+}
+
+function stopRun(draft: Draft, run: Run): void {
+  draft.putRun({ ...run, state: 'stopped', endedAt: draft.now })
+  draft.tell({ kind: 'run.stopped', runId: run.id, data: { run: run.name, step: run.step } })
+}
+
+/** The first moment after now at which the plan has a session begin, or a reason to wait ends. */
+function nextMoment(plan: Plan, nowMs: number): number | null {
+  const moments = [
+    ...plan.stays.map(({ startMs }) => startMs),
+    ...plan.waits.map(({ untilMs }) => untilMs ?? Number.POSITIVE_INFINITY),
+  ].filter((atMs) => atMs > nowMs)
+  const first = Math.min(...moments)
+  return first < Number.POSITIVE_INFINITY ? first : null
+}
+
+/** What could begin at once, without a person, in place of a session that still waits for one. */
+function instead(
+  state: RotationState,
+  around: Surroundings,
+  facts: ReadonlyMap<string, RunFacts>,
+  session: Session,
+  now: Date,
+): Stay | undefined {
+  if (session.state !== 'awaiting_person' || session.serves || !facts.has(session.runId))
+    return undefined
+  const input = planInputOf(state, around, facts, now, session)
+  const isApi = (name: string) => state.accounts.get(name)?.automation === 'api'
+  return makePlan(input).stays.find(
+    ({ startMs, work, account }) =>
+      startMs <= input.nowMs && work.id === session.runId && isApi(account),
+  )
+}
+
+/** Books the stay's session. */
+function begin(
+  state: RotationState,
+  draft: Draft,
+  around: Surroundings,
+  facts: ReadonlyMap<string, RunFacts>,
+  run: Run,
+  stay: Stay,
+  now: Date,
+): Session | undefined {
+  const account = state.accounts.get(stay.account)
+  const sessionId = facts.get(run.id)?.sessionId
+  if (!account || sessionId === undefined) return undefined
+  const newest = draft.run(run.id) ?? run
+  const generation = newest.generation + 1
+  const seconds = Math.min(stay.seconds, run.options.sessionSeconds ?? Number.POSITIVE_INFINITY)
+  planSession(
+    state,
+    draft,
+    {
+      id: sessionId,
+      runId: run.id,
+      generation,
+      name: sessionName(run.id, run.name, generation),
+      account,
+      plannedSeconds: seconds,
+      heartbeatSeconds: run.options.heartbeatSeconds,
+      fromStep: progressOf(state, run.id).furthestStep,
+      sealed: around.providers.get(account.provider)?.sealed ?? false,
+      reservation: reserve(account, sessionId, now, roundedToMinute(seconds)),
+    },
+    now,
+  )
+  return draft.session(sessionId)
+}
+
+/** Notes why a run cannot go on; told only when it changed. */
+function wait(draft: Draft, run: Run, why: string): void {
+  if (run.waiting === why) return
+  draft.putRun({ ...run, waiting: why })
+  draft.tell({ kind: 'run.waiting', runId: run.id, data: { run: run.name, why } })
+}
+
+function explainWait(
+  state: RotationState,
+  draft: Draft,
+  around: Surroundings,
+  facts: ReadonlyMap<string, RunFacts>,
+  run: Run,
+  plan: Plan,
+  now: Date,
+): void {
+  const only = facts.get(run.id)?.only ?? null
+  const because = only && `its base is a model that ${only} mounts, and no other place has it`
+  const usable = [...state.accounts.values()].filter(
+    (account) =>
+      around.providers.has(account.provider) &&
+      isUsed(around, account) &&
+      (only === null || account.provider === only) &&
+      (run.serving === null || account.serves),
+  )
+  if (usable.length === 0) {
+    const none = run.serving
+      ? 'no account may serve: accept a provider’s rule of serving with rodizio accounts accept'
+      : because
+        ? `no account can run it: ${because}; add one with rodizio accounts add NAME --provider ${only}`
+        : 'no account can run it: add one with rodizio accounts add'
+    wait(draft, run, none)
+    return
+  }
+  const { sessionSeconds, minSessionSeconds } = run.options
+  const least = Math.min(sessionSeconds ?? Number.POSITIVE_INFINITY, minSessionSeconds)
+  const rota = usable.map((account) => standing(state, draft, account, now))
+  const planned = plan.waits.find(({ work }) => work.id === run.id)
+  const obstacle = firstObstacle(rota, least, now)
+  const until = obstacle?.until ?? (planned?.untilMs ? new Date(planned.untilMs) : null)
+  const why = obstacle?.why ?? wordsOf(planned?.why, state)
+  // To the minute: what is told again and again is told once.
+  const next = until
+    ? `; next look ${new Date(Math.ceil(until.getTime() / 60_000) * 60_000).toISOString()}`
+    : ''
+  const passedOver = because ? `; accounts elsewhere are passed over: ${because}` : ''
+  wait(draft, run, `${why}${next}${passedOver}`)
+}
+
+function standing(state: RotationState, draft: Draft, account: Account, now: Date): Standing {
+  const week = weekOf(account.reset, now)
+  const mine = [...state.sessions.values(), ...draft.changes.sessions.values()].filter(
+    (session) => session.account === account.name && session.endedAt === null,
+  )
+  const rows = [
+    ...(state.entries.get(account.name) ?? []),
+    ...draft.changes.entries.filter((entry) => entry.account === account.name),
+  ]
+  const reading = state.readings.get(account.name) ?? null
+  const unseen = unseenSeconds(state, account.name)
+  const resetsAt =
+    reading?.refreshesAt && reading.refreshesAt > now ? reading.refreshesAt : week.end
+  return {
+    account,
+    grantedSeconds: grantedSeconds(account, rows, reading, unseen, now),
+    resetsAt,
+    busyUntil: mine.map((session) => session.deadlineAt ?? session.expiresAt ?? resetsAt),
+  }
+}
