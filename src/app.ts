@@ -9,6 +9,7 @@ import { openReal, type Real } from './app/real.ts'
 import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
 import { trlPythons } from './app/trl-pythons.ts'
+import { openUpkeep } from './app/upkeep.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
@@ -102,7 +103,8 @@ export async function startService(options: ServiceOptions) {
       sessionUrl: address.forTransfers,
     })
     const hub = openHub(storage, artifacts, { config, clock })
-    const { app, begin } = openFace(storage, providers, artifacts, hub, {
+    const upkeep = openUpkeep(storage, artifacts, clock)
+    const { app, begin } = openFace(storage, providers, artifacts, hub, upkeep, {
       version: options.version,
       ready: () => ready,
       unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
@@ -178,6 +180,11 @@ export async function startService(options: ServiceOptions) {
         async () => new Set((await rotation.openSessions()).map(({ name }) => name)),
       )
     undo.unshift(startBeat({ everySeconds: 300, work: endOrphans, failed }, clock))
+    /** What a removal that was cut short, or met a store out of reach, has left. */
+    const goOn = async () => {
+      if (ready) await upkeep.removals.sweep()
+    }
+    undo.unshift(startBeat({ everySeconds: 10, work: goOn, failed }, clock))
     if (emulators) {
       const claim = async () => {
         await emulators.ensure()
@@ -244,7 +251,7 @@ async function prepare(
     emulators,
     google: google && signsInItself(config) ? google.signIn : undefined,
     sleep: (seconds) => systemClock.sleep(seconds * 1000),
-    hasRuns: async () => (await storage.look.runs(1, undefined)).items.length > 0,
+    hasRuns: storage.hadRuns,
     withSample: config.RODIZIO_SAMPLE,
     real: real?.start,
     importSample: async () => {
@@ -261,7 +268,7 @@ async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 const hasRealAccount = async ({ accounts }: Storage): Promise<boolean> =>
-  (await accounts.all()).some(({ provider, emulated }) => provider !== 'local' && !emulated)
+  (await accounts.every()).some(({ provider, emulated }) => provider !== 'local' && !emulated)
 
 const described = (error: unknown) => ({
   message: messageOf(error),

@@ -21,6 +21,9 @@ const kindOf = (status: number): ErrorKind => {
   return status >= 500 ? 'unavailable' : 'invalid'
 }
 
+/** Work that takes a call to the store for each file may last so long. */
+const patientMs = 600_000
+
 export interface ClientOptions {
   readonly url: string
   readonly token: string
@@ -36,9 +39,13 @@ export interface ClientOptions {
 export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions) {
   const base = url.replace(/\/$/, '')
 
-  async function send(path: string, init: RequestInit = {}): Promise<Response> {
+  async function send(
+    path: string,
+    init: RequestInit = {},
+    patienceMs = timeoutMs,
+  ): Promise<Response> {
     const headers = { authorization: `Bearer ${token}`, ...init.headers }
-    const signal = AbortSignal.timeout(timeoutMs)
+    const signal = AbortSignal.timeout(patienceMs)
     const response = await fetch(base + path, { ...init, headers, signal }).catch(
       (cause: unknown) => {
         throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
@@ -73,8 +80,12 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     return parse(schema, await response.json())
   }
 
-  const remove = async <T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> =>
-    parse(schema, await (await send(path, { method: 'DELETE' })).json())
+  const remove = async <T extends z.ZodType>(
+    path: string,
+    schema: T,
+    patienceMs?: number,
+  ): Promise<z.output<T>> =>
+    parse(schema, await (await send(path, { method: 'DELETE' }, patienceMs)).json())
 
   const all = async <T extends z.ZodType>(path: string, item: T): Promise<z.output<T>[]> => {
     const items: z.output<T>[] = []
@@ -98,15 +109,33 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     health: () => read('/health', wire.Health),
     datasets: () => all('/v1/datasets', wire.Dataset),
     dataset: (name: string) => read(`/v1/datasets/${at(name)}`, wire.Dataset),
+    removeDataset: (name: string, dryRun: boolean) =>
+      remove(`/v1/datasets/${at(name)}?dryRun=${dryRun}`, wire.DatasetRemoval),
     runs: () => all('/v1/runs', wire.RunSummary),
     run: (name: string) => read(`/v1/runs/${at(name)}`, wire.Run),
     startRun: (run: wire.NewRun, idempotencyKey?: string) =>
       post('/v1/runs', run, wire.StartedRun, idempotencyKey),
     stopRun: (name: string) => post(`/v1/runs/${at(name)}/stop`, {}, wire.StopAnswer),
+    removeRun: (name: string, dryRun: boolean) =>
+      remove(`/v1/runs/${at(name)}?dryRun=${dryRun}`, wire.RunRemoval),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
-    sessions: (open: boolean) => all(`/v1/sessions${open ? '?open=true' : ''}`, wire.Session),
-    accounts: () => all('/v1/accounts', wire.Account),
+    leftOvers: () => read('/v1/store/leftovers', wire.LeftOvers),
+    removeLeftOvers: () => remove('/v1/store/leftovers', wire.LeftOvers, patientMs),
+    sessions: (which: { open?: boolean; account?: string; run?: string } | boolean) => {
+      const { open = false, ...rest } = typeof which === 'boolean' ? { open: which } : which
+      const query = new URLSearchParams({ open: String(open), ...rest })
+      return all(`/v1/sessions?${query}`, wire.Session)
+    },
+    accounts: (withRemoved = false) => all(`/v1/accounts?all=${withRemoved}`, wire.Account),
+    account: (name: string) => read(`/v1/accounts/${at(name)}`, wire.AccountDetails),
+    removeAccount: (name: string, dryRun: boolean) =>
+      remove(`/v1/accounts/${at(name)}?dryRun=${dryRun}`, wire.AccountRemoval),
+    adjustBudget: (name: string, adjustment: wire.NewAdjustment, idempotencyKey: string) =>
+      post(`/v1/accounts/${at(name)}/adjustments`, adjustment, wire.Budget, idempotencyKey),
+    absences: () => all('/v1/absences', wire.Absence),
+    addAbsence: (absence: wire.NewAbsence) => post('/v1/absences', absence, wire.Absence),
+    removeAbsence: (id: string) => remove(`/v1/absences/${at(id)}`, wire.Absence),
     addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),
     testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
     beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),

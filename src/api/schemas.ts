@@ -55,6 +55,33 @@ export const ImportResult = z.object({
 })
 export type ImportResult = z.infer<typeof ImportResult>
 
+/** What is asked of a call that removes something. */
+export const RemovalQuery = z.object({
+  dryRun: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('tell what would go, and remove nothing'),
+})
+
+const RemovalState = z
+  .enum(['kept', 'removed', 'removing'])
+  .describe('`kept` after a dry run; `removing` goes on by itself, also after a restart')
+
+export const DatasetRemoval = z.object({
+  names: z.array(z.string()).describe('names that go'),
+  versions: z.array(
+    z.object({
+      version: z.string(),
+      rows: z.number(),
+      bytes: z.number(),
+      keptAs: z.array(z.string()).describe('names that stay, and the files with them'),
+    }),
+  ),
+  state: RemovalState,
+  why: z.string().nullable().describe('what holds the removal up'),
+})
+export type DatasetRemoval = z.infer<typeof DatasetRemoval>
+
 export const NewRun = z.strictObject({
   name: Name.optional(),
   dataset: z.string().describe('name or version of a data set'),
@@ -107,6 +134,7 @@ export type NewRun = z.input<typeof NewRun>
 export const Session = z.object({
   id: z.string(),
   runId: z.string(),
+  run: z.string().describe('name of the run'),
   generation: z.number(),
   account: z.string(),
   provider: z.string(),
@@ -222,6 +250,35 @@ export const StopAnswer = z.object({
 })
 export type StopAnswer = z.infer<typeof StopAnswer>
 
+export const RunRemoval = z.object({
+  run: z.string(),
+  id: z.string(),
+  sessions: z.number(),
+  checkpoints: z.object({ count: z.number(), bytes: z.number() }),
+  artifact: z.object({ label: z.string(), bytes: z.number() }).nullable(),
+  events: z.number(),
+  ledgerRows: z.number().describe('rows of the GPU-hour book; they stay'),
+  state: RemovalState,
+  why: z.string().nullable().describe('what holds the removal up'),
+})
+export type RunRemoval = z.infer<typeof RunRemoval>
+
+export const LeftOvers = z.object({
+  items: z.array(
+    z.object({
+      folder: z.string().describe('within the artifact store'),
+      why: z.string(),
+      files: z.number(),
+      bytes: z.number(),
+    }),
+  ),
+  files: z.number(),
+  bytes: z.number(),
+  removed: z.boolean(),
+  why: z.string().nullable().describe('what kept some of it from going'),
+})
+export type LeftOvers = z.infer<typeof LeftOvers>
+
 export const NewAccount = z.strictObject({
   name: Name,
   owner: z.string().min(1).max(80),
@@ -238,6 +295,13 @@ export const NewAccount = z.strictObject({
   key: z.string().min(1).max(500).optional(),
   token: z.string().min(1).max(500).optional(),
   acceptRules: z.boolean().default(false),
+  zone: z.string().min(1).max(60).optional().describe('IANA time zone of the owner'),
+  waking: z
+    .strictObject({ from: z.number().int(), to: z.number().int() })
+    .optional()
+    .describe(
+      'hours of the owner’s day in which a session may ask for them; 22 to 6 goes over midnight',
+    ),
 })
 export type NewAccount = z.input<typeof NewAccount>
 
@@ -254,8 +318,53 @@ export const Account = z.object({
   maxConcurrent: z.number(),
   holdUntil: Time.nullable(),
   holdReason: z.string().nullable(),
+  zone: z.string().describe('of the owner; that of the service’s machine where nothing was said'),
+  wakingFrom: z.number().describe('hour of the owner’s day'),
+  wakingTo: z.number(),
+  rulesAcceptedAt: Time.nullable().describe('when the rules of its provider were accepted'),
+  removedAt: Time.nullable(),
 })
 export type Account = z.infer<typeof Account>
+
+export const AccountsQuery = z.object({
+  all: z.enum(['true', 'false']).default('false').describe('those removed as well'),
+})
+
+export const AccountRemoval = z.object({
+  account: z.string(),
+  owner: z.string(),
+  provider: z.string(),
+  credentials: z.boolean().describe('whether stored credentials go with it'),
+  sessions: z.number().describe('they stay readable, as the hours do'),
+  state: z.enum(['kept', 'removed']).describe('`kept` after a dry run'),
+})
+export type AccountRemoval = z.infer<typeof AccountRemoval>
+
+export const NewAdjustment = z.strictObject({
+  hours: z.number().describe('negative for what was used beside Rodízio, positive to give back'),
+  note: z.string().min(1).max(200).optional(),
+})
+export type NewAdjustment = z.input<typeof NewAdjustment>
+
+export const NewAbsence = z.strictObject({
+  owner: z.string().min(1).max(80),
+  from: z
+    .string()
+    .min(1)
+    .max(40)
+    .describe('such as 2026-12-24 or 2026-12-24T18:00, in the zone of the owner'),
+  to: z.string().min(1).max(40).describe('likewise; a day counts whole'),
+})
+export type NewAbsence = z.input<typeof NewAbsence>
+
+export const Absence = z.object({
+  id: z.string(),
+  owner: z.string(),
+  from: Time,
+  to: Time.describe('not included'),
+  zone: z.string().describe('of the owner'),
+})
+export type Absence = z.infer<typeof Absence>
 
 export const AccountTest = z.object({
   account: z.string(),
@@ -301,6 +410,15 @@ export const Budget = z.object({
   reservedHours: z.number().describe('booked by sessions that have not ended'),
   adjustedHours: z.number(),
   leftHours: z.number().describe('what may still be planned by our book'),
+  providerLeftHours: z
+    .number()
+    .nullable()
+    .describe(
+      'what may still be planned by the provider’s own book; null where it has none that is fresh',
+    ),
+  mayPlanHours: z.number().describe('the smaller of both, never negative'),
+  binds: z.enum(['own', 'provider']).describe('whose book that is'),
+  refreshesAt: Time.describe('when hours come again: by the provider’s word, else by the week'),
   providerReading: z
     .object({
       readAt: Time,
@@ -313,3 +431,10 @@ export const Budget = z.object({
     .describe("the provider's own book, where it keeps one"),
 })
 export type Budget = z.infer<typeof Budget>
+
+export const AccountDetails = Account.extend({
+  budget: Budget.nullable().describe('null for an account that was removed'),
+  sessions: z.array(Session).describe('the newest twenty'),
+  absences: z.array(Absence).describe('of its owner, those over left out'),
+})
+export type AccountDetails = z.infer<typeof AccountDetails>

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
+import type { Inventory } from '../artifacts/inventory.ts'
 import type { Slots } from '../artifacts/slots.ts'
 import type { Config } from '../config/schema.ts'
 import { adapterBook } from '../control/adapter-book.ts'
@@ -11,6 +12,7 @@ import { type Clock, secondsBetween } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { driveArtifacts } from '../providers/google/drive-artifacts.ts'
 import { driveSlots } from '../providers/google/drive-slots.ts'
+import { folderInventory } from '../store/folder-inventory.ts'
 import type { Google } from './google.ts'
 import type { Storage } from './storage.ts'
 
@@ -32,13 +34,13 @@ export function openArtifacts(storage: Storage, options: ArtifactOptions) {
     readData: (version, file, range) => files.read(version, file, range.from, range.to),
     baseUrl: options.sessionUrl,
   })
-  const { store, ways, pathOf, trouble, full, direct } =
+  const { store, ways, pathOf, trouble, full, direct, inventory } =
     options.config.RODIZIO_STORE === 'drive'
       ? onDrive(storage, options)
       : inFolder(folderStore, storage.folder.store, urls)
   const checkpoints = checkpointBook(storage.checkpointRows, store)
   const adapters = adapterBook(storage.look.artifactWith, store)
-  const kept = { artifacts: store, ways, pathOf, trouble, full, direct }
+  const kept = { artifacts: store, ways, pathOf, trouble, full, direct, inventory }
   return { urls, google, checkpoints, adapters, ...kept }
 }
 
@@ -47,6 +49,8 @@ export type Artifacts = ReturnType<typeof openArtifacts>
 /** An artifact store as the rest is wired to it. */
 interface Opened {
   readonly store: ArtifactStore
+  /** All that lies there. */
+  readonly inventory: Inventory
   readonly ways: Ways
   /** Where a person finds what stands below a prefix. */
   readonly pathOf: (prefix: string) => string
@@ -60,6 +64,7 @@ interface Opened {
 
 const inFolder = (store: ArtifactStore, root: string, ways: Ways): Opened => ({
   store,
+  inventory: folderInventory(root),
   ways,
   pathOf: (prefix) => join(root, prefix),
   trouble: async () => null,
@@ -75,7 +80,7 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
     })
   }
   const room = roomWatch(google.freeBytes, clock)
-  const { store, ways, bring } = driveArtifacts(google.files, storage.fileIndex)
+  const { store, ways, bring, inventory } = driveArtifacts(google.files, storage.fileIndex)
   const data = storedData({
     artifacts: store,
     bring,
@@ -86,6 +91,7 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
   const slots = driveSlots(google.files, storage.fileIndex, storage.slotIndex)
   return {
     store,
+    inventory,
     ways,
     direct: { slots, data },
     pathOf: (prefix) => `Drive: ${google.folder}/${prefix}`,

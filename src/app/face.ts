@@ -1,6 +1,8 @@
 import { artifactPrefix } from '../artifacts/checkpoint.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
+import { adjustBudget } from '../control/adjust-budget.ts'
+import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
@@ -11,6 +13,7 @@ import type { Artifacts } from './artifacts.ts'
 import type { Hub } from './hub.ts'
 import type { Providers } from './providers.ts'
 import type { Storage } from './storage.ts'
+import type { Upkeep } from './upkeep.ts'
 
 export interface FaceOptions {
   readonly version: string
@@ -28,6 +31,7 @@ export function openFace(
   providers: Providers,
   kept: Artifacts,
   hub: Hub,
+  upkeep: Upkeep,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -76,6 +80,8 @@ export function openFace(
     startRun: begin,
     outlook: (run, lookAtRows) => runOutlook(outlookPorts, run, lookAtRows),
     askStop: runs.askStop,
+    removals: upkeep.removals,
+    cleaning: upkeep.cleaning,
     once: runs.once,
     artifactPath: (runId, label, generation) =>
       kept.pathOf(artifactPrefix(runId, label, generation)),
@@ -83,6 +89,10 @@ export function openFace(
     hub: hub.access,
     importData: storage.importData,
     addAccount: (wanted) => addAccount(accounts, wanted, emulated),
+    removeAccount: (name, dryRun) =>
+      removeAccount({ rows: accounts, removeSignIn: upkeep.removeSignIn }, name, dryRun),
+    adjustBudget: (wanted) => adjustBudget(storage.adjustments, wanted),
+    absences: storage.absences,
     testAccount: (name) => testAccount(name, accounts, providers.prove),
     credentialsOf: (given) => readCredentials(given, providers.connect),
     ready: options.ready,

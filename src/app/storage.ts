@@ -3,18 +3,23 @@ import { join } from 'node:path'
 import type { NamedDataset } from '../control/reads.ts'
 import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
+import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
+import { adjustmentRows } from '../store/adjustment-rows.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
 import { takeDataFolder } from '../store/data-folder.ts'
 import type { Database } from '../store/database.ts'
 import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
+import { insertEvent } from '../store/event-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { migrate } from '../store/migrate.ts'
+import { readOwners } from '../store/owner-rows.ts'
 import { reads } from '../store/reads.ts'
+import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
 import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
@@ -58,12 +63,27 @@ export async function openStorage(
       runs: runBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
+      /** Whether there has ever been a run here: one that was removed counts. */
+      hadRuns: async () =>
+        (await look.runs(1, undefined)).items.length > 0 ||
+        (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
+      adjustments: adjustmentRows(db, now),
+      absences: absenceRows(db, now),
+      owners: () => readOwners(db),
+      tellCleaned: (data: { readonly files: number; readonly bytes: number }) =>
+        db.transaction((tx) =>
+          insertEvent(tx, { kind: 'store.cleaned', data }, now().toISOString()),
+        ),
+      /** @param hasDrive whether files on Drive can be reached */
+      removalRows: (hasDrive: boolean) => removalRows(db, now, hasDrive),
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
       rotation: rotationStore(db, now),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
         const imported = await importDataset(body, await files.stage(), strict)
-        await insertDataset(db, name, imported.version, imported.rejected, now().toISOString())
+        const { version, rejected } = imported
+        const stands = () => files.stands(version.version)
+        await insertDataset(db, name, version, rejected, now().toISOString(), stands)
         return { imported, dataset: await mustHave(name) }
       },
       /** A data set that the books must have. */

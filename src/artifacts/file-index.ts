@@ -18,4 +18,6 @@ export interface FileIndex {
   /** Gives a file another key, as whole; what the key named before is forgotten. One transaction. */
   promote(from: string, to: string): Promise<void>
   remove(key: string): Promise<void>
+  /** Every file, with the time of its last change here. */
+  all(): Promise<(IndexedFile & { readonly writtenAt: Date })[]>
 }

@@ -1,13 +1,10 @@
 import type { Command } from 'commander'
-import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { type ColabDriver, type ProviderName, providerRules, rulesOf } from '../rotation/account.ts'
 import { askToAccept } from './ask-to-accept.ts'
 import type { Context } from './context.ts'
-import { seconds } from './narrate.ts'
-import { bar, table } from './table.ts'
-
-const hours = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} h`
+import { describeAccount, describeAccounts, hours } from './describe-account.ts'
+import { describeAccountRemoval } from './describe-removal.ts'
 
 interface AddFlags {
   provider: string
@@ -15,6 +12,8 @@ interface AddFlags {
   owner?: string
   weeklyHours?: string
   maxSessionHours?: string
+  zone?: string
+  waking?: string
   acceptRules?: boolean
 }
 
@@ -37,7 +36,17 @@ function driverOf(name: string | undefined): ColabDriver | undefined {
   })
 }
 
-/** `rodizio accounts …`, `budget` and `sessions`: who lends GPU time and what became of it. */
+/** `8-23` and the like. @throws AppError `invalid` that names the flag */
+function wakingOf(text: string | undefined): { from: number; to: number } | undefined {
+  if (text === undefined) return undefined
+  const [, from, to] = /^(\d{1,2})-(\d{1,2})$/.exec(text.trim()) ?? []
+  if (from !== undefined && to !== undefined) return { from: Number(from), to: Number(to) }
+  throw new AppError('invalid', `--waking: ${JSON.stringify(text)} are no hours`, {
+    next: 'Write the hours of the day between which you may be asked, such as 8-23',
+  })
+}
+
+/** `rodizio accounts …`: who lends GPU time. */
 export function accountCommands(program: Command, context: Context): void {
   const accounts = program.command('accounts').description('the accounts that lend GPU time')
 
@@ -51,10 +60,18 @@ export function accountCommands(program: Command, context: Context): void {
     .option('--owner <person>', 'the person who lends it; the name of the account when left out')
     .option('--weekly-hours <n>', 'GPU hours a week; the usual grant of the provider when left out')
     .option('--max-session-hours <n>', 'longest session')
+    .option(
+      '--zone <zone>',
+      "the owner's time zone, such as Europe/Lisbon; this machine's when left out",
+    )
+    .option(
+      '--waking <hours>',
+      'between which hours of their day a session may ask the owner to open a link, default 8-23',
+    )
     .option('--accept-rules', "accept the provider's rules of use, which this command prints")
     .addHelpText(
       'after',
-      '\nExamples:\n  KAGGLE_USERNAME=maria KAGGLE_KEY=… rodizio accounts add maria --provider kaggle --accept-rules\n  rodizio accounts add here --provider local --accept-rules\n  rodizio accounts add rui --provider colab --driver cli    # Google’s own command line; prints its rules and asks',
+      '\nExamples:\n  KAGGLE_USERNAME=maria KAGGLE_KEY=… rodizio accounts add maria --provider kaggle --accept-rules\n  rodizio accounts add here --provider local --accept-rules\n  rodizio accounts add rui --provider colab --owner Rui --zone Europe/Lisbon --waking 8-23 --accept-rules\n  rodizio accounts add rui --provider colab --driver cli    # Google’s own command line; prints its rules and asks',
     )
     .action(async (name: string, flags: AddFlags) => {
       const provider = providerOf(flags.provider)
@@ -72,6 +89,7 @@ export function accountCommands(program: Command, context: Context): void {
                   : { key: config.KAGGLE_KEY }
                 : { token: config.KAGGLE_API_TOKEN }),
             }
+      const waking = wakingOf(flags.waking)
       const wanted = {
         name,
         owner: flags.owner ?? name,
@@ -82,6 +100,8 @@ export function accountCommands(program: Command, context: Context): void {
         ...(flags.maxSessionHours === undefined
           ? {}
           : { maxSessionHours: Number(flags.maxSessionHours) }),
+        ...(flags.zone === undefined ? {} : { zone: flags.zone }),
+        ...(waking === undefined ? {} : { waking }),
         ...secrets,
       }
       const client = context.client()
@@ -105,26 +125,36 @@ export function accountCommands(program: Command, context: Context): void {
   accounts
     .command('list')
     .description('all accounts')
-    .addHelpText('after', '\nExample:\n  rodizio accounts list --json')
-    .action(async () => {
-      const all = await context.client().accounts()
-      context.answer({ items: all, next: null }, () =>
-        all.length === 0
-          ? 'No accounts yet. rodizio init leads through adding one.'
-          : table(
-              ['ACCOUNT', 'PROVIDER', 'OWNER', 'WEEKLY', 'LONGEST SESSION', 'NOTE'],
-              all.map((a) => [
-                a.name,
-                `${a.provider}${a.driver === 'cli' ? ' (cli)' : ''}${a.emulated ? ' (emulated)' : ''}`,
-                a.owner,
-                hours(a.weeklyHours),
-                hours(a.maxSessionHours),
-                a.holdUntil && new Date(a.holdUntil) > systemClock.now()
-                  ? `on hold until ${a.holdUntil}: ${a.holdReason}`
-                  : '',
-              ]),
-            ),
-      )
+    .option('--all', 'those that were removed as well')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio accounts list\n  rodizio accounts list --all --json',
+    )
+    .action(async (flags: { all?: boolean }) => {
+      const items = await context.client().accounts(flags.all === true)
+      context.answer({ items, next: null }, () => describeAccounts(items))
+    })
+
+  accounts
+    .command('show <name>')
+    .description('one account: its owner, its limits, its week and its newest sessions')
+    .addHelpText('after', '\nExample:\n  rodizio accounts show ana')
+    .action(async (name: string) => {
+      const account = await context.client().account(name)
+      context.answer(account, () => describeAccount(account))
+    })
+
+  accounts
+    .command('rm <name>')
+    .description('take an account out of the rotation and delete its credentials')
+    .option('--dry-run', 'say what would go, and remove nothing')
+    .addHelpText(
+      'after',
+      '\nIts sessions and hours stay readable under its name; the same owner may add it again. Not while it has a live session.\n\nExamples:\n  rodizio accounts rm ana --dry-run\n  rodizio accounts rm ana',
+    )
+    .action(async (name: string, flags: { dryRun?: boolean }) => {
+      const removal = await context.client().removeAccount(name, flags.dryRun === true)
+      context.answer(removal, () => describeAccountRemoval(removal))
     })
 
   accounts
@@ -139,66 +169,5 @@ export function accountCommands(program: Command, context: Context): void {
           `${result.ok ? 'ok' : 'failed'}: ${result.message}${result.emulated ? ' (emulated)' : ''}${result.next ? `\n  ${result.next}` : ''}`,
       )
       if (!result.ok) process.exitCode = 1
-    })
-
-  program
-    .command('budget')
-    .description('GPU hours of this week: used, reserved, left; our book beside the provider’s')
-    .addHelpText('after', '\nExample:\n  rodizio budget --json')
-    .action(async () => {
-      const budgets = await context.client().budget()
-      context.answer({ items: budgets, next: null }, () =>
-        table(
-          [
-            'ACCOUNT',
-            'PROVIDER',
-            'USED',
-            'RESERVED',
-            'LEFT',
-            'OF',
-            '',
-            'RESETS',
-            "PROVIDER'S BOOK",
-          ],
-          budgets.map((b) => [
-            b.account,
-            `${b.provider}${b.emulated ? ' (emulated)' : ''}`,
-            hours(b.usedHours),
-            hours(b.reservedHours),
-            hours(b.leftHours),
-            hours(b.plannableHours),
-            bar(b.plannableHours - b.leftHours, b.plannableHours, 12),
-            b.resetsAt.slice(0, 16).replace('T', ' '),
-            b.providerReading
-              ? `${hours(b.providerReading.usedHours)} used, ${hours(b.providerReading.reservedHours)} reserved of ${hours(b.providerReading.allowedHours)}`
-              : 'none',
-          ]),
-        ),
-      )
-    })
-
-  program
-    .command('sessions')
-    .description('sessions of all runs, newest first')
-    .option('--open', 'only those that have not ended')
-    .addHelpText('after', '\nExample:\n  rodizio sessions --open')
-    .action(async (flags: { open?: boolean }) => {
-      const sessions = await context.client().sessions(flags.open === true)
-      context.answer({ items: sessions, next: null }, () =>
-        sessions.length === 0
-          ? 'No sessions.'
-          : table(
-              ['RUN', 'SESSION', 'ACCOUNT', 'STATE', 'STEPS', 'USED', 'WHY'],
-              sessions.map((s) => [
-                s.runId,
-                String(s.generation),
-                `${s.account} (${s.provider}${s.emulated ? ', emulated' : ''})`,
-                s.outcome ?? s.state,
-                `${s.fromStep} → ${s.toStep}`,
-                s.usedSeconds === null ? '' : seconds(s.usedSeconds),
-                s.link ? `open ${s.link} and press Run all` : (s.reason ?? ''),
-              ]),
-            ),
-      )
     })
 }

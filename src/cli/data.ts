@@ -7,12 +7,13 @@ import { problemOf } from '../api/client.ts'
 import { type ImportResult as Imported, ImportResult } from '../api/schemas.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Context } from './context.ts'
+import { counted, describeDataRemoval } from './describe-removal.ts'
 import { bytes } from './narrate.ts'
 import { bar, table } from './table.ts'
 
-/** `rodizio data …`: bring training data in and look at it. */
+/** `rodizio data …`: bring training data in, look at it, remove it. */
 export function dataCommands(program: Command, context: Context): void {
-  const data = program.command('data').description('import and look at training data')
+  const data = program.command('data').description('import, look at and remove training data')
 
   data
     .command('import <file>')
@@ -72,6 +73,19 @@ export function dataCommands(program: Command, context: Context): void {
           `  imported ${d.importedAt}, ${d.rejected} lines set aside`,
         ].join('\n'),
       )
+    })
+
+  data
+    .command('rm <name>')
+    .description('remove a data set by name, or by version under all its names')
+    .option('--dry-run', 'say what would go, and remove nothing')
+    .addHelpText(
+      'after',
+      '\nA version that a run was trained on is not removed before the run is; one that has another name keeps it, and its content.\n\nExamples:\n  rodizio data rm support --dry-run\n  rodizio data rm support',
+    )
+    .action(async (name: string, flags: { dryRun?: boolean }) => {
+      const removal = await context.client().removeDataset(name, flags.dryRun === true)
+      context.answer(removal, () => describeDataRemoval(removal))
     })
 }
 
@@ -147,8 +161,6 @@ async function sendFile(
   if (status !== 200) throw problemOf(status, text)
   return ImportResult.parse(JSON.parse(text))
 }
-
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 function describe({ dataset, rejects, rejectsPath }: Imported): string {
   const lines = [

@@ -70,6 +70,16 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,
   'account.held': (d) =>
     `account ${word(d, 'account')} is left alone until ${word(d, 'until')}: ${word(d, 'reason')}`,
+  'account.adjusted': (d) =>
+    `the book of ${place(d)} was ${count(d, 'hours') < 0 ? 'charged' : 'given'} ${Math.abs(count(d, 'hours')).toFixed(2)} h by hand${typeof d.note === 'string' ? ` (${d.note})` : ''}: ${count(d, 'leftHours').toFixed(2)} h left of this week`,
+  'account.removed': (d) =>
+    `account ${place(d)}, lent by ${word(d, 'owner')}, leaves the rotation; its credentials are deleted`,
+  'run.removed': (d) =>
+    `run ${word(d, 'run')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
+  'data.removed': (d) =>
+    `data set ${word(d, 'name')} is removed${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ': the name alone, its content has another'}`,
+  'store.cleaned': (d) =>
+    `the store was cleaned: ${word(d, 'files')} left-over file${count(d, 'files') === 1 ? '' : 's'}, ${bytes(count(d, 'bytes'))}`,
   'google.signed_in': () => 'signed in at Google: checkpoints can go to Drive',
   'google.signed_out': (d) =>
     `${d.asked === true ? 'signed out of Google, as asked' : 'the sign-in at Google is over'}: sessions go on with what they hold; sign in again with rodizio login google`,

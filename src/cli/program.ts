@@ -10,8 +10,12 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['init'], async () => (await import('./init.ts')).initCommand],
   [['doctor'], async () => (await import('./doctor.ts')).doctorCommand],
   [['train'], async () => (await import('./train.ts')).trainCommands],
-  [['accounts', 'budget', 'sessions'], async () => (await import('./accounts.ts')).accountCommands],
+  [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
+  [['budget'], async () => (await import('./budget.ts')).budgetCommands],
+  [['sessions'], async () => (await import('./sessions.ts')).sessionsCommand],
+  [['away'], async () => (await import('./away.ts')).awayCommands],
   [['data'], async () => (await import('./data.ts')).dataCommands],
+  [['store'], async () => (await import('./store.ts')).storeCommands],
   [['bases'], async () => (await import('./bases.ts')).basesCommand],
   [['notebooks'], async () => (await import('./notebooks.ts')).notebookCommands],
   [['login', 'logout'], async () => (await import('./login.ts')).loginCommands],
@@ -25,11 +29,18 @@ function commandsFor(word: string | undefined): Promise<AddCommands[]> {
   return Promise.all((known.length > 0 ? known : groups).map(([, load]) => load()))
 }
 
+/** Commands that do something by themselves and have others below them. */
+const actThemselves = new Set(['budget', 'away'])
+
 /** Adds the flags that every command takes and the reaction to misuse. */
 function finish(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => undefined })
   for (const child of command.commands) finish(child)
-  if (command.commands.length > 0 || command.parent === null) return
+  if (
+    command.parent === null ||
+    (command.commands.length > 0 && !actThemselves.has(command.name()))
+  )
+    return
   const has = (flag: string) => command.options.some(({ long }) => long === flag)
   if (!has('--json')) command.option('--json', 'answer as JSON, for machines')
   if (!has('--quiet')) command.option('--quiet', 'say only what was asked for')
@@ -55,7 +66,7 @@ export async function main(
   for (const add of await commandsFor(argv[0])) add(program, context)
   finish(program)
   program.hook('preAction', (_program, command) => {
-    flags = command.opts()
+    flags = command.optsWithGlobals() // a flag may stand before the command below, or after it
   })
   try {
     if (argv.length === 0) {

@@ -6,6 +6,7 @@ import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Engine } from '../notebooks/plan.ts'
 import type { Context } from './context.ts'
+import { describeRunRemoval } from './describe-removal.ts'
 import { describeRun, describeStart } from './describe-run.ts'
 import { sentence, wallTime } from './narrate.ts'
 import { table } from './table.ts'
@@ -115,9 +116,9 @@ function wantedRun(flags: StartFlags): NewRun {
 
 const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
-/** `rodizio train …`: begin, look at, follow and stop runs. */
+/** `rodizio train …`: begin, look at, follow, stop and remove runs. */
 export function trainCommands(program: Command, context: Context): void {
-  const train = program.command('train').description('begin, watch and stop training runs')
+  const train = program.command('train').description('begin, watch, stop and remove training runs')
 
   train
     .command('start')
@@ -218,6 +219,19 @@ export function trainCommands(program: Command, context: Context): void {
     .action(async (name: string) => {
       const answer = await context.client().stopRun(name)
       context.answer(answer, () => `Run ${answer.run}: ${answer.message}.`)
+    })
+
+  train
+    .command('rm <run>')
+    .description('remove a run that is over, with its checkpoints and its artifact, for good')
+    .option('--dry-run', 'say what would go, and remove nothing')
+    .addHelpText(
+      'after',
+      '\nAn open run is not removed, nor one whose adapter another run began with. The hours that it took stay in the books.\n\nExamples:\n  rodizio train rm sample --dry-run\n  rodizio train rm sample',
+    )
+    .action(async (name: string, flags: { dryRun?: boolean }) => {
+      const removal = await context.client().removeRun(name, flags.dryRun === true)
+      context.answer(removal, () => describeRunRemoval(removal))
     })
 
   train

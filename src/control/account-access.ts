@@ -46,12 +46,7 @@ export async function testAccount(
   prove: (account: Account) => Promise<string>,
 ) {
   const account = await accounts.named(name)
-  if (!account) {
-    throw new AppError('not-found', `there is no account ${name}`, {
-      code: 'account_unknown',
-      next: 'rodizio accounts list shows all',
-    })
-  }
+  if (!account) throw unknownAccount(name)
   const { emulated } = account
   try {
     return { account: name, ok: true, message: await prove(account), next: null, emulated }
@@ -60,3 +55,9 @@ export async function testAccount(
     return { account: name, ok: false, message: error.message, next: error.next ?? null, emulated }
   }
 }
+
+export const unknownAccount = (name: string) =>
+  new AppError('not-found', `there is no account ${name}`, {
+    code: 'account_unknown',
+    next: 'rodizio accounts list shows all',
+  })

@@ -8,13 +8,20 @@ import {
   type RulesOf,
   rulesOf,
 } from '../rotation/account.ts'
+import { checkHours, type PersonHours } from './people.ts'
 
 /** What a Kaggle account proves itself with. */
 export type Credentials =
   | { readonly kind: 'key'; readonly username: string; readonly key: string }
   | { readonly kind: 'token'; readonly username: string; readonly token: string }
 
-export interface NewAccount {
+/** An account of any time. */
+export interface EveryAccount extends Account {
+  /** Null while it is lent. */
+  readonly removedAt: Date | null
+}
+
+export interface NewAccount extends PersonHours {
   readonly name: string
   readonly owner: string
   readonly provider: ProviderName
@@ -28,13 +35,20 @@ export interface NewAccount {
 
 /** What is remembered of accounts; secrets go in and out in clear and are sealed at rest. */
 export interface AccountRows {
+  /** Those that are lent. */
   all(): Promise<Account[]>
+  /** Those of all times: one that was removed keeps its name. */
+  every(): Promise<EveryAccount[]>
+  /** One that is lent. */
   named(name: string): Promise<Account | undefined>
   ofOwner(provider: ProviderName, owner: string, emulated: boolean): Promise<Account | undefined>
   rulesAccepted(rules: RulesOf): Promise<boolean>
-  add(account: Account, credentials: Credentials | undefined): Promise<void>
-  /** New credentials of an account that stands, its hold lifted. */
-  renew(name: string, credentials: Credentials): Promise<void>
+  /** Hours that its owner has used this week by an account that was removed since are charged to this one. */
+  add(account: Account, credentials: Credentials | undefined, hours?: PersonHours): Promise<void>
+  /** A removed account is lent again. */
+  revive(account: Account, credentials: Credentials | undefined, hours?: PersonHours): Promise<void>
+  /** New credentials of an account that stands, its hold lifted; without any, its owner's hours alone. */
+  renew(name: string, credentials: Credentials | undefined, hours?: PersonHours): Promise<void>
   credentials(name: string): Promise<Credentials | undefined>
 }
 
@@ -42,9 +56,9 @@ const refusal = (message: string, code: string, next: string) =>
   new AppError('conflict', message, { code, next })
 
 /**
- * Adds an account, or gives a known one new credentials.
+ * Adds an account, gives a known one new credentials or its owner other hours, or lends one again that was removed.
  * @throws AppError `not-allowed` (`rules_not_accepted`), `conflict` (`second_account`, `account_exists`), `invalid`
- *   (`driver_unknown`, `driver_not_emulated`, `credentials_missing`)
+ *   (`driver_unknown`, `driver_not_emulated`, `credentials_missing`, `zone_unknown`, `waking_hours`)
  */
 export async function addAccount(
   rows: AccountRows,
@@ -53,6 +67,9 @@ export async function addAccount(
 ): Promise<Account> {
   const { name, provider, owner } = wanted
   checkDriver(wanted, emulated)
+  checkHours(wanted)
+  const { zone, waking } = wanted
+  const hours = { zone, waking }
   const rules = rulesOf(provider, wanted.driver)
   if (!(await rows.rulesAccepted(rules)) && !wanted.acceptRules) {
     throw new AppError('not-allowed', `the rules of ${rules} have not been accepted`, {
@@ -60,13 +77,15 @@ export async function addAccount(
       next: `${providerRules[rules]} Accept them with --accept-rules`,
     })
   }
-  if (provider === 'kaggle' && !wanted.credentials) {
+  const known = await rows.named(name)
+  const isOwn = known?.provider === provider && known.owner === owner
+  const hasHours = zone !== undefined || waking !== undefined
+  if (provider === 'kaggle' && !wanted.credentials && !(isOwn && hasHours)) {
     throw new AppError('invalid', `account ${name}: no Kaggle credentials were given`, {
       code: 'credentials_missing',
       next: 'Set KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN, then run the same command again',
     })
   }
-  const known = await rows.named(name)
   if (known && known.provider !== 'local' && known.emulated !== emulated) {
     throw refusal(
       `${name} is the name of ${known.emulated ? 'an emulated account, made for trying the rotation' : 'a real account'}`,
@@ -75,8 +94,8 @@ export async function addAccount(
     )
   }
   if (known) {
-    if (known.provider === provider && known.owner === owner && wanted.credentials) {
-      await rows.renew(name, wanted.credentials)
+    if (isOwn && (wanted.credentials || hasHours)) {
+      await rows.renew(name, wanted.credentials, hours)
       return known
     }
     throw refusal(
@@ -85,6 +104,8 @@ export async function addAccount(
       'Choose another name; rodizio accounts list shows them',
     )
   }
+  const former = (await rows.every()).find((account) => account.name === name)
+  if (former) checkRevival(former, wanted, emulated)
   const other = await rows.ofOwner(provider, owner, emulated)
   if (other) {
     throw refusal(
@@ -118,8 +139,20 @@ export async function addAccount(
     holdUntil: null,
     holdReason: null,
   }
-  await rows.add(account, wanted.credentials)
+  if (former) await rows.revive(account, wanted.credentials, hours)
+  else await rows.add(account, wanted.credentials, hours)
   return account
+}
+
+/** The name of a removed account stays with its history: only the same account takes it up again. */
+function checkRevival(former: Account, { provider, owner }: NewAccount, emulated: boolean): void {
+  const isSame = former.provider === provider && former.owner === owner
+  if (isSame && (provider === 'local' || former.emulated === emulated)) return
+  throw refusal(
+    `${former.name} is the name of an account that was removed: ${former.owner}'s at ${former.provider}${former.emulated ? ', emulated' : ''}; its sessions are still told under it`,
+    'account_exists',
+    'Choose another name; rodizio accounts list --all shows those removed',
+  )
 }
 
 function checkDriver({ provider, driver }: NewAccount, emulated: boolean): void {

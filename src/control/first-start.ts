@@ -25,7 +25,8 @@ const lenders = { ana: 9, bia: 8 }
  */
 export async function firstStart(ports: FirstStartPorts): Promise<void> {
   const { accounts } = ports
-  if ((await accounts.all()).length === 0) {
+  // One that a person has removed does not come back by itself.
+  if ((await accounts.every()).length === 0) {
     await addAccount(
       accounts,
       // The shortest sessions of all: with equal turns, the lent accounts come first.
@@ -40,7 +41,7 @@ export async function firstStart(ports: FirstStartPorts): Promise<void> {
       true,
     )
   }
-  const known = await accounts.all()
+  const known = await accounts.every()
   const emulated = known.filter((account) => account.provider === 'kaggle' && account.emulated)
   // Both or, after a start that was cut short between them, the other one; none beside a person's own.
   if (emulated.every(({ name }) => Object.hasOwn(lenders, name))) {

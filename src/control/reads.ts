@@ -5,7 +5,10 @@ import type { RotationEvent } from '../rotation/event.ts'
 import type { LedgerEntry, QuotaReading } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
+import type { Absence } from './absences.ts'
+import type { EveryAccount } from './accounts.ts'
 import type { AdapterRow } from './adapter-book.ts'
+import type { Person } from './people.ts'
 
 export interface NamedDataset extends DatasetVersion {
   readonly name: string
@@ -35,6 +38,15 @@ export interface Part<T> {
   readonly next: string | null
 }
 
+/** Which sessions are asked for; a part that is left out excludes none. */
+export interface SessionFilter {
+  /** Only those that have not ended. */
+  readonly open?: boolean
+  readonly account?: string | undefined
+  /** By name or id. */
+  readonly run?: string | undefined
+}
+
 /** What the faces may look at; nothing here changes anything. */
 export interface Reads {
   /** Newest first. */
@@ -42,7 +54,11 @@ export interface Reads {
   run(idOrName: string): Promise<Run | undefined>
   sessionsOf(runId: string): Promise<Session[]>
   /** Newest first. */
-  sessions(open: boolean, limit: number, cursor: string | undefined): Promise<Part<Session>>
+  sessions(
+    which: SessionFilter,
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<Part<Session & { readonly run: string }>>
   checkpoints(runId: string): Promise<Checkpoint[]>
   artifact(runId: string): Promise<FinishedArtifact | undefined>
   /** Where the artifact with that manifest stands, or undefined. */
@@ -55,7 +71,15 @@ export interface Reads {
   events(after: number, limit: number, runId?: string): Promise<RotationEvent[]>
   datasets(): Promise<NamedDataset[]>
   dataset(nameOrVersion: string): Promise<NamedDataset | undefined>
+  /** Those that are lent. */
   accounts(): Promise<Account[]>
+  /** Those of all times. */
+  everyAccount(): Promise<EveryAccount[]>
   ledger(account: string, from: Date): Promise<LedgerEntry[]>
   quota(account: string): Promise<QuotaReading | null>
+  person(owner: string): Promise<Person>
+  /** When the rules of each provider that has been accepted were; a key is missing while they have not been. */
+  acceptedRules(): Promise<ReadonlyMap<string, Date>>
+  /** Spans that end after a time. */
+  absences(after: Date): Promise<Absence[]>
 }

@@ -73,6 +73,10 @@ export function storedData({ artifacts, bring, dataFiles, readData, clock }: Sto
       await Promise.race([work, clock.sleep(2000)])
       return stored.has(version) ? null : 'its data is on the way to the store'
     },
+    /** A version that is removed from the store has to be brought again, should it ever come back. */
+    forget(version: string): void {
+      stored.delete(version)
+    },
   }
 }
 

@@ -131,7 +131,7 @@ export async function acceptUpload(
 }
 
 /** What the engine `dry` makes is labelled so, whatever its notebook says: it can never be promoted or pulled. */
-const labelOf = (engine: string): string => (engine === 'dry' ? 'dry' : 'candidate')
+export const labelOf = (engine: string): string => (engine === 'dry' ? 'dry' : 'candidate')
 
 /** Where the files of an upload stand in the store. */
 export const prefixOf = (

@@ -6,6 +6,7 @@ import type { OneTimeUrls } from '../control/one-time-urls.ts'
 import type { SessionDesk } from '../control/session-desk.ts'
 import type { UploadDesk } from '../control/upload-desk.ts'
 import { AppError } from '../lib/errors.ts'
+import { type AbsencePorts, absenceRoutes } from './absences.ts'
 import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
@@ -15,9 +16,17 @@ import { type LoginPorts, loginRoutes } from './logins.ts'
 import { problem } from './problem.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
+import { type StorePorts, storeRoutes } from './store.ts'
 import { transferRoutes } from './transfers.ts'
 
-export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts, LoginPorts, HubLoginPorts {
+export interface HttpPorts
+  extends RunPorts,
+    DatasetPorts,
+    AccountPorts,
+    LoginPorts,
+    HubLoginPorts,
+    StorePorts,
+    AbsencePorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -56,12 +65,15 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
-  for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/logins/*']) app.use(path, bodyCap())
+  for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/absences/*', '/v1/logins/*'])
+    app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
   app.route('/', loginRoutes(ports))
   app.route('/', hubLoginRoutes(ports))
+  app.route('/', storeRoutes(ports))
+  app.route('/', absenceRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

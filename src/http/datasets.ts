@@ -1,6 +1,7 @@
 import { createRoute } from '@hono/zod-openapi'
-import { Dataset, ImportQuery, ImportResult } from '../api/schemas.ts'
+import { Dataset, DatasetRemoval, ImportQuery, ImportResult, RemovalQuery } from '../api/schemas.ts'
 import type { NamedDataset, Reads } from '../control/reads.ts'
+import type { Removals } from '../control/removals.ts'
 import type { ImportResult as Imported } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
 import { answers, answersPage, NameParam, routes } from './routes.ts'
@@ -8,6 +9,7 @@ import { toDataset } from './views.ts'
 
 export interface DatasetPorts {
   readonly reads: Reads
+  readonly removals: Removals
   readonly importData: (
     body: AsyncIterable<Uint8Array>,
     name: string,
@@ -36,7 +38,16 @@ const add = createRoute({
   responses: answers('What was imported and what was set aside', ImportResult),
 })
 
-export const datasetRoutes = ({ reads, importData }: DatasetPorts) =>
+const remove = createRoute({
+  method: 'delete',
+  path: '/v1/datasets/{name}',
+  description:
+    'By name, or by version under all its names. The files go where no other name keeps them.',
+  request: { params: NameParam, query: RemovalQuery },
+  responses: answers('What goes', DatasetRemoval),
+})
+
+export const datasetRoutes = ({ reads, removals, importData }: DatasetPorts) =>
   routes()
     .openapi(list, async (c) =>
       c.json({ items: (await reads.datasets()).map(toDataset), next: null }, 200),
@@ -49,6 +60,15 @@ export const datasetRoutes = ({ reads, importData }: DatasetPorts) =>
         code: 'dataset_unknown',
         next: 'rodizio data list shows all',
       })
+    })
+    .openapi(remove, async (c) => {
+      const { name } = c.req.valid('param')
+      const { contents, state, why } =
+        c.req.valid('query').dryRun === 'true'
+          ? { contents: await removals.dataContents(name), state: 'kept' as const, why: null }
+          : await removals.removeData(name)
+      const versions = contents.versions.map(({ keptAs, ...v }) => ({ ...v, keptAs: [...keptAs] }))
+      return c.json({ names: [...contents.names], versions, state, why }, 200)
     })
     .openapi(add, async (c) => {
       const { name, strict } = c.req.valid('query')

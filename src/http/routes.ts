@@ -49,3 +49,8 @@ export const PageQuery = z.object({
 })
 
 export const NameParam = z.object({ name: z.string().min(1) })
+
+/** The same request with the same key is done once. */
+export const IdempotencyHeader = z.object({
+  'idempotency-key': z.string().min(8).max(200).optional(),
+})

@@ -1,13 +1,31 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { NewRun, Run, RunEvent, RunSummary, StartedRun, StopAnswer } from '../api/schemas.ts'
+import {
+  NewRun,
+  RemovalQuery,
+  Run,
+  RunEvent,
+  RunRemoval,
+  RunSummary,
+  StartedRun,
+  StopAnswer,
+} from '../api/schemas.ts'
 import type { Reads } from '../control/reads.ts'
+import type { Removals } from '../control/removals.ts'
 import type { Outlook } from '../control/run-outlook.ts'
 import type { WantedRun } from '../control/start-run.ts'
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run as DomainRun } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
-import { answers, answersPage, body, NameParam, PageQuery, routes } from './routes.ts'
+import {
+  answers,
+  answersPage,
+  body,
+  IdempotencyHeader,
+  NameParam,
+  PageQuery,
+  routes,
+} from './routes.ts'
 import { emulatedNames, toEvent, toRun, toRunSummary } from './views.ts'
 
 export interface RunPorts {
@@ -15,6 +33,7 @@ export interface RunPorts {
   readonly startRun: (wanted: WantedRun, dryRun: boolean) => Promise<DomainRun>
   readonly outlook: (run: DomainRun, lookAtRows: boolean) => Promise<Outlook>
   readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
+  readonly removals: Removals
   readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
   readonly artifactPath: (runId: string, label: string, generation: number) => string
 }
@@ -31,7 +50,7 @@ const start = createRoute({
   path: '/v1/runs',
   request: {
     body: body(NewRun),
-    headers: z.object({ 'idempotency-key': z.string().min(8).max(200).optional() }),
+    headers: IdempotencyHeader,
   },
   responses: answers(
     'The run with what is to be expected of it; its first session is sought at the next tick',
@@ -51,6 +70,16 @@ const stop = createRoute({
   path: '/v1/runs/{name}/stop',
   request: { params: NameParam },
   responses: answers('What will really happen', StopAnswer),
+})
+
+const remove = createRoute({
+  method: 'delete',
+  path: '/v1/runs/{name}',
+  request: { params: NameParam, query: RemovalQuery },
+  responses: answers(
+    'What goes with the run, rows and stored files alike; the hours it took stay in the books',
+    RunRemoval,
+  ),
 })
 
 const EventId = z.coerce.number().int().min(0)
@@ -121,6 +150,15 @@ export const runRoutes = (ports: RunPorts) => {
       const { run, session } = await ports.askStop(c.req.valid('param').name)
       const message = stopMessage(session)
       return c.json({ run: run.name, state: run.state, message }, 200)
+    })
+    .openapi(remove, async (c) => {
+      const { name } = c.req.valid('param')
+      const { contents, state, why } =
+        c.req.valid('query').dryRun === 'true'
+          ? { contents: await ports.removals.runContents(name), state: 'kept' as const, why: null }
+          : await ports.removals.removeRun(name)
+      const { name: run, ...parts } = contents
+      return c.json({ run, ...parts, state, why }, 200)
     })
     .openapi(events, async (c) => {
       const run = await must(c.req.valid('param').name)

@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 import type * as wire from '../api/schemas.ts'
 import type { Checkpoint } from '../artifacts/checkpoint.ts'
+import type { Person } from '../control/people.ts'
 import type { FinishedArtifact, LossPoint, NamedDataset, Reads } from '../control/reads.ts'
-import type { Account } from '../rotation/account.ts'
+import { type Account, rulesOf } from '../rotation/account.ts'
 import type { RotationEvent } from '../rotation/event.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
@@ -20,12 +21,20 @@ export const toDataset = (dataset: NamedDataset): wire.Dataset => ({
 
 /** Names of the accounts that were made for the emulators. */
 export const emulatedNames = async (reads: Reads): Promise<ReadonlySet<string>> =>
-  new Set((await reads.accounts()).filter(({ emulated }) => emulated).map(({ name }) => name))
+  new Set((await reads.everyAccount()).filter(({ emulated }) => emulated).map(({ name }) => name))
 
-/** @param emulated names of the accounts that stand for no real one */
-export const toSession = (session: Session, emulated: ReadonlySet<string>): wire.Session => ({
+/**
+ * @param run the name of its run
+ * @param emulated names of the accounts that stand for no real one
+ */
+export const toSession = (
+  session: Session,
+  run: string,
+  emulated: ReadonlySet<string>,
+): wire.Session => ({
   id: session.id,
   runId: session.runId,
+  run,
   generation: session.generation,
   account: session.account,
   provider: session.provider,
@@ -86,7 +95,7 @@ export const toRun = (run: Run, parts: RunParts): wire.Run => ({
   options: { ...run.options },
   loss: summary(parts.losses.map(({ loss }) => loss)),
   losses: thinned(parts.losses, 200),
-  sessions: parts.sessions.map((session) => toSession(session, parts.emulated)),
+  sessions: parts.sessions.map((session) => toSession(session, run.name, parts.emulated)),
   checkpoints: parts.checkpoints.map(toCheckpoint),
   artifact: parts.artifact
     ? {
@@ -126,7 +135,15 @@ export const toEvent = (event: RotationEvent): wire.RunEvent => ({
   data: { ...event.data },
 })
 
-export const toAccount = (account: Account): wire.Account => ({
+/** What is shown of an account beside itself. */
+export interface AccountParts {
+  readonly person: Person
+  /** By whose rules they are. */
+  readonly accepted: ReadonlyMap<string, Date>
+  readonly removedAt: Date | null
+}
+
+export const toAccount = (account: Account, parts: AccountParts): wire.Account => ({
   name: account.name,
   owner: account.owner,
   provider: account.provider,
@@ -137,6 +154,11 @@ export const toAccount = (account: Account): wire.Account => ({
   weeklyHours: account.weeklySeconds / 3600,
   maxSessionHours: account.maxSessionSeconds / 3600,
   maxConcurrent: account.maxConcurrent,
-  holdUntil: time(account.holdUntil),
-  holdReason: account.holdReason,
+  holdUntil: parts.removedAt ? null : time(account.holdUntil),
+  holdReason: parts.removedAt ? null : account.holdReason,
+  zone: parts.person.zone,
+  wakingFrom: parts.person.wakingFrom,
+  wakingTo: parts.person.wakingTo,
+  rulesAcceptedAt: time(parts.accepted.get(rulesOf(account.provider, account.driver)) ?? null),
+  removedAt: time(parts.removedAt),
 })

@@ -124,6 +124,17 @@ export function datasetFiles(root: string) {
             start: from,
             ...(to === undefined ? {} : { end: to - 1 }),
           }),
+    /** Whether the files of a version are there. */
+    stands: (version: string): Promise<boolean> => isWhole(join(root, version)),
+    /** Removes the files of a version; nothing there is no error. */
+    async remove(version: string): Promise<void> {
+      // At once out of the way of an import of the same content, and swept at the next start should this be cut short.
+      const going = join(root, `.staging-removed-${version}`)
+      await rename(join(root, version), going).catch((error: unknown) => {
+        if (systemCode(error) !== 'ENOENT') throw error
+      })
+      await rm(going, { recursive: true, force: true })
+    },
     /** Removes what imports of an earlier process have left. */
     async sweep(): Promise<void> {
       const names = await readdir(root).catch(() => []) // no import yet: no folder
@@ -136,13 +147,16 @@ export function datasetFiles(root: string) {
 
 export type DatasetFiles = ReturnType<typeof datasetFiles>
 
+/** The manifest is the last file of a version to be written, and comes with the folder. */
+const isWhole = (folder: string): Promise<boolean> =>
+  stat(join(folder, 'manifest.json')).then(
+    () => true,
+    () => false, // not there: never imported, or removed
+  )
+
 /** The same content may have been imported before: then the version that stands is kept. */
 async function settleFolder(staged: string, target: string): Promise<void> {
-  const stands = await stat(join(target, 'manifest.json')).then(
-    () => true,
-    () => false,
-  )
-  if (stands) await rm(staged, { recursive: true, force: true })
+  if (await isWhole(target)) await rm(staged, { recursive: true, force: true })
   else await rename(staged, target)
 }
 

@@ -1,6 +1,7 @@
 import type { NamedDataset } from '../control/reads.ts'
 import type { DatasetVersion } from '../datasets/import.ts'
 import { type Database, date, number, type Queries, type Row, text } from './database.ts'
+import { refuseDataThatGoes } from './removal-rows.ts'
 
 const toNamed = (row: Row): NamedDataset => ({
   name: text(row, 'name'),
@@ -21,15 +22,21 @@ const toNamed = (row: Row): NamedDataset => ({
 
 const joined = 'from dataset_names n join dataset_versions v on v.version = n.version'
 
-/** Records a version under a name; the same version under the same name again is the newest import of it. */
+/**
+ * Records a version under a name; the same version under the same name again is the newest import of it.
+ * @param stands whether its files are there: a removal may have taken those that an import found standing
+ * @throws AppError `conflict` (`dataset_removing`)
+ */
 export async function insertDataset(
   db: Database,
   name: string,
   made: DatasetVersion,
   rejected: number,
   at: string,
+  stands: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   await db.transaction(async (tx) => {
+    await refuseDataThatGoes(tx, made.version, stands)
     await tx.run(
       `insert into dataset_versions values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (version) do nothing`,
       made.version,

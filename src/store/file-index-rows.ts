@@ -1,5 +1,5 @@
 import type { FileIndex, IndexedFile } from '../artifacts/file-index.ts'
-import { type Database, number, type Row, text } from './database.ts'
+import { type Database, date, number, type Row, text } from './database.ts'
 
 const toFile = (row: Row): IndexedFile => ({
   key: text(row, 'key'),
@@ -50,6 +50,11 @@ export const fileIndexRows = (db: Database, now: () => Date): FileIndex => ({
         from,
       )
     }),
+  all: async () =>
+    (await db.all('select * from drive_files order by key')).map((row) => ({
+      ...toFile(row),
+      writtenAt: date(row, 'written_at'),
+    })),
   async remove(key) {
     await db.run('delete from drive_files where key = $1', key)
   },

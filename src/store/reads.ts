@@ -1,11 +1,13 @@
 import type { Part, Reads } from '../control/reads.ts'
 import { AppError } from '../lib/errors.ts'
-import { readAccounts } from './account-rows.ts'
+import { readAbsences } from './absence-rows.ts'
+import { readEveryAccount, readLentAccounts } from './account-rows.ts'
 import { checkpointRows } from './checkpoint-rows.ts'
 import { type Database, date, number, type Row, text } from './database.ts'
 import { readDataset, readDatasets } from './dataset-rows.ts'
 import { readEvents } from './event-rows.ts'
 import { readLedger, readQuota } from './ledger-rows.ts'
+import { readPerson } from './person-rows.ts'
 import { readRun, toRun } from './run-rows.ts'
 import { readSessionsOf, toSession } from './session-rows.ts'
 
@@ -49,16 +51,20 @@ export function reads(db: Database): Reads {
     },
     run: (idOrName) => readRun(db, idOrName),
     sessionsOf: (runId) => readSessionsOf(db, runId),
-    async sessions(open, limit, cursor) {
+    async sessions({ open, account, run }, limit, cursor) {
       const [at, id] = readCursor(cursor)
       const rows = await db.all(
-        `select * from sessions where (created_at < $1 or (created_at = $1 and id < $2))
-           ${open ? 'and ended_at is null' : ''} order by created_at desc, id desc limit $3`,
+        `select s.*, r.name as run_name from sessions s join runs r on r.id = s.run_id
+         where (s.created_at < $1 or (s.created_at = $1 and s.id < $2))
+           and ($4 = '' or s.account = $4) and ($5 = '' or r.name = $5 or r.id = $5)
+           ${open ? 'and s.ended_at is null' : ''} order by s.created_at desc, s.id desc limit $3`,
         at,
         id,
         limit + 1,
+        account ?? '',
+        run ?? '',
       )
-      return partOf(rows, limit, toSession)
+      return partOf(rows, limit, (row) => ({ ...toSession(row), run: text(row, 'run_name') }))
     },
     checkpoints: (runId) => checkpoints.all(runId),
     async artifact(runId) {
@@ -109,8 +115,18 @@ export function reads(db: Database): Reads {
     events: (after, limit, runId) => readEvents(db, after, limit, runId),
     datasets: () => readDatasets(db),
     dataset: (nameOrVersion) => readDataset(db, nameOrVersion),
-    accounts: () => readAccounts(db),
+    accounts: () => readLentAccounts(db),
+    everyAccount: () => readEveryAccount(db),
     ledger: (account, from) => readLedger(db, account, from),
     quota: (account) => readQuota(db, account),
+    person: (owner) => readPerson(db, owner),
+    acceptedRules: async () =>
+      new Map(
+        (await db.all('select * from accepted_rules')).map((row) => [
+          text(row, 'provider'),
+          date(row, 'accepted_at'),
+        ]),
+      ),
+    absences: (after) => readAbsences(db, after),
   }
 }

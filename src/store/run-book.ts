@@ -4,7 +4,8 @@ import type { Run } from '../rotation/run.ts'
 import { isOpen } from '../rotation/run.ts'
 import { type Database, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
-import { insertRun, readRun } from './run-rows.ts'
+import { refuseWhatGoes } from './removal-rows.ts'
+import { insertRun, readRun, unknownRun } from './run-rows.ts'
 import { readOpenSessions } from './session-rows.ts'
 
 /** Runs as people begin and stop them. */
@@ -20,6 +21,7 @@ export function runBook(db: Database, now: () => Date) {
             next: `Choose another name with --name, or look at that one: rodizio train show ${run.name}`,
           })
         }
+        await refuseWhatGoes(tx, run)
         await insertRun(tx, run)
         const { base, quantization } = run.plan
         const data = {
@@ -100,9 +102,3 @@ export function runBook(db: Database, now: () => Date) {
 }
 
 export type RunBook = ReturnType<typeof runBook>
-
-export const unknownRun = (idOrName: string) =>
-  new AppError('not-found', `there is no run ${idOrName}`, {
-    code: 'run_unknown',
-    next: 'rodizio train list shows all runs',
-  })

@@ -1,3 +1,4 @@
+import { AppError } from '../lib/errors.ts'
 import {
   defaultOptions,
   type Run,
@@ -65,3 +66,9 @@ export const readOpenRuns = async (db: Queries): Promise<Run[]> =>
       "select * from runs where state in ('queued', 'training', 'stopping') order by created_at, id",
     )
   ).map(toRun)
+
+export const unknownRun = (idOrName: string) =>
+  new AppError('not-found', `there is no run ${idOrName}`, {
+    code: 'run_unknown',
+    next: 'rodizio train list shows all runs',
+  })

@@ -15,6 +15,33 @@ describe('what happened, in a sentence', () => {
       'run r: 44 steps with the engine dry',
     ],
     [
+      'account.adjusted',
+      { account: 'ana', provider: 'kaggle', hours: -2.5, note: 'by hand', leftHours: 26 },
+      'the book of ana (kaggle) was charged 2.50 h by hand (by hand): 26.00 h left of this week',
+    ],
+    [
+      'account.adjusted',
+      { account: 'ana', provider: 'kaggle', emulated: true, hours: 1, note: null, leftHours: 27 },
+      'the book of ana (kaggle, emulated) was given 1.00 h by hand: 27.00 h left of this week',
+    ],
+    [
+      'account.removed',
+      { account: 'ana', provider: 'kaggle', owner: 'Ana', emulated: false },
+      'account ana (kaggle), lent by Ana, leaves the rotation; its credentials are deleted',
+    ],
+    [
+      'run.removed',
+      { run: 'r', sessions: 1 },
+      'run r is removed, with 1 session; the hours they took stay in the books',
+    ],
+    ['data.removed', { name: 'd', bytes: 2000 }, 'data set d is removed, 2 kB'],
+    [
+      'data.removed',
+      { name: 'd', bytes: 0 },
+      'data set d is removed: the name alone, its content has another',
+    ],
+    ['store.cleaned', { files: 2, bytes: 10 }, 'the store was cleaned: 2 left-over files, 10 B'],
+    [
       'session.planned',
       {
         generation: 1,

@@ -188,6 +188,14 @@ describe('a first start', () => {
     expect(given.did).toEqual(['import', 'stage 2', 'start'])
   })
 
+  it('brings no account back that a person has removed', async () => {
+    await using world = await opened()
+    await firstStart(ports(world.rows))
+    for (const name of ['ana', 'bia', 'local']) await world.rows.remove(name)
+    await firstStart(ports(world.rows))
+    expect(await world.rows.all()).toEqual([])
+  })
+
   it('that was cut short is made good by the next', async () => {
     await using world = await opened()
     const given = ports(world.rows)

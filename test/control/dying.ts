@@ -39,3 +39,12 @@ export function dying(at: number, when: 'before' | 'after') {
 }
 
 export type Dying = ReturnType<typeof dying>
+
+/** Does the work for the first call, the second, …, until no call is left to die at; how many there are, and one. */
+export async function atEachCall(work: (at: number) => Promise<boolean>): Promise<number> {
+  const atOnce = 4
+  for (let from = 1; ; from += atOnce) {
+    const killed = await Promise.all(Array.from({ length: atOnce }, (_, k) => work(from + k)))
+    if (killed.includes(false)) return from + killed.indexOf(false)
+  }
+}

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { tick } from '../../src/rotation/tick.ts'
 import { endSession } from '../store/by-hand.ts'
 import { endOf } from '../store/fixture.ts'
-import { Died, type Dying, dying } from './dying.ts'
+import { atEachCall, Died, type Dying, dying } from './dying.ts'
 import { beat, fill, put, report, type SealedWorld, sealedWorld } from './sealed-world.ts'
 
 /** Has the work done by a process that dies at its n-th call, and then whole by one that lives; false when it never died. */
@@ -20,15 +20,6 @@ async function killedAt(
   world.restart()
   await work(world.now())
   return process.state.isDead
-}
-
-/** Does the work for the first call, the second, …, until no call is left to die at; how many there are, and one. */
-async function atEachCall(work: (at: number) => Promise<boolean>): Promise<number> {
-  const atOnce = 4
-  for (let from = 1; ; from += atOnce) {
-    const killed = await Promise.all(Array.from({ length: atOnce }, (_, k) => work(from + k)))
-    if (killed.includes(false)) return from + killed.indexOf(false)
-  }
 }
 
 /** Each committed checkpoint is whole; nothing else of the run is on Drive once its sessions are swept. */

@@ -86,8 +86,9 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
       clock,
     })
     const index = fileIndexRows(rows, now)
-    const { store, ways, bring } = driveArtifacts(async () => files, index)
+    const { store, ways, bring, inventory } = driveArtifacts(async () => files, index)
     const gate = sessionGate(rows, now)
+    const slots = driveSlots(async () => files, index, slotRows(rows, now))
     const checkpoints = checkpointBook(checkpointRows(rows, now), store)
     const desk = sealedDesk({
       gate,
@@ -107,7 +108,7 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
         },
       ],
       full: (bytes) => missing.push(bytes),
-      slots: driveSlots(async () => files, index, slotRows(rows, now)),
+      slots,
       now,
       trouble: (error) => base.troubles.push(error),
     })
@@ -116,7 +117,7 @@ export async function sealedWorld(options: Partial<RunOptions> = {}, script: Scr
       sealed: desk,
       renderNotebook: (ofRun, session) => desk.order(ofRun, session),
     }
-    return { store, bring, checkpoints, desk, gate, ports }
+    return { rows, store, bring, inventory, slots, checkpoints, desk, gate, ports }
   }
 
   let current = started()

@@ -1,5 +1,6 @@
 import type { ArtifactStore, ByteRange, StoredFile } from '../../artifacts/artifact-store.ts'
 import type { FileIndex, IndexedFile } from '../../artifacts/file-index.ts'
+import type { Inventory } from '../../artifacts/inventory.ts'
 import { AppError } from '../../lib/errors.ts'
 import { checkedBytes } from './checked-bytes.ts'
 
@@ -32,6 +33,8 @@ export interface DriveFiles {
   read(id: string, range: ByteRange): Promise<AsyncIterable<Uint8Array>>
   /** For good, past the bin; nothing there is no error. */
   remove(id: string): Promise<void>
+  /** All files of this client that stand, or stood, for a key; new ones may be missing for a while. */
+  everything(): Promise<{ id: string; key: string; bytes: number; createdAt: Date }[]>
   /** How a session may fetch a file by itself for an hour. */
   fetchWay(id: string): Promise<{ url: string; headers: Record<string, string> }>
 }
@@ -182,8 +185,39 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
       return [...new Set(names)]
     },
   }
+  const inventory: Inventory = {
+    async *files() {
+      const client = await files()
+      // Listed before the index is read: what comes to Drive stands in the index before.
+      const listed = new Map((await client.everything()).map((file) => [file.id, file]))
+      for (const { key, fileId, clientId, writtenAt, state } of await index.all()) {
+        if (clientId !== client.clientId) continue // not visible from here
+        const bytes = listed.get(fileId)?.bytes ?? 0
+        listed.delete(fileId)
+        const isPart = state === 'opened'
+        yield {
+          id: fileId,
+          key: keyOfPending(key),
+          bytes,
+          writtenAt,
+          state: isPart ? 'part' : 'whole',
+        }
+      }
+      for (const { id, key, bytes, createdAt } of listed.values()) {
+        yield { id, key, bytes, writtenAt: createdAt, state: 'stray' }
+      }
+    },
+    async remove({ id, key, state }) {
+      if (state === 'stray') return (await files()).remove(id)
+      await inTurn(checked(key), async () => {
+        const known = await index.get(state === 'part' ? pending(key) : key)
+        if (known?.fileId === id) await drop(known)
+      })
+    },
+  }
   return {
     store,
+    inventory,
     /** As `receive`, for a source that can be asked again: a cut costs what was on the line. */
     bring: (
       key: string,
@@ -222,6 +256,8 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
 
 /** Where the index keeps a file that is still on its way. */
 const pending = (key: string): string => `arriving/${key}`
+
+const keyOfPending = (key: string): string => key.replace(/^arriving\//, '')
 
 /** A key as it was given. @throws AppError `invalid` for one that would leave its place */
 function checked(key: string): string {

@@ -86,6 +86,12 @@ export function driveFiles(options: DriveFilesOptions): DriveFiles {
     },
     read: (id, range) => client.download(id, range),
     remove: (id) => client.remove(id),
+    async everything() {
+      return (await client.find({})).flatMap(({ id, bytes, createdAt, appProperties }) => {
+        const key = appProperties.rodizio
+        return key === undefined || bytes === null ? [] : [{ id, key, bytes, createdAt }]
+      })
+    },
     async fetchWay(id) {
       const { token } = await tokens.get(sessionTokenSeconds)
       const headers = { authorization: `Bearer ${token}` }
