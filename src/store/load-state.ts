@@ -1,8 +1,10 @@
+import type { Account } from '../rotation/account.ts'
 import type { RotationInput } from '../rotation/engine/input.ts'
 import {
   checkpointKey,
   type Door,
   onceKey,
+  type Person,
   type Progress,
   type RotationState,
 } from '../rotation/engine/state.ts'
@@ -10,10 +12,12 @@ import type { LedgerEntry, QuotaReading } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { weekOf } from '../rotation/week.ts'
+import { readAbsences } from './absence-rows.ts'
 import { readAccount, readAccounts } from './account-rows.ts'
 import { date, number, type Queries, type Row, text, textOrNull } from './database.ts'
 import { readLedger, readQuota, readReservation } from './ledger-rows.ts'
 import { readPast } from './past-sessions.ts'
+import { readPerson } from './person-rows.ts'
 import { readOpenRuns, readRun } from './run-rows.ts'
 import { readOpenSessions, toSession } from './session-rows.ts'
 
@@ -208,6 +212,7 @@ async function everything(tx: Queries, now: Date): Promise<RotationState> {
     lastGenerations: await lastGenerations(tx, runs),
     ...(await readPast(tx, accounts, runs)),
     nodesLost: await readNodesLost(tx, runs),
+    people: await readPeople(tx, accounts, now),
   })
 }
 
@@ -248,6 +253,21 @@ async function readNodesLost(tx: Queries, runs: readonly Run[]) {
       id,
       new Map(rows.map((row) => [text(row, 'account'), date(row, 'ended_at').getTime()])),
     )
+  }
+  return found
+}
+
+/** When the people who start sessions can be asked. The emulated ones never sleep. */
+async function readPeople(tx: Queries, accounts: readonly Account[], now: Date) {
+  const absences = await readAbsences(tx, now)
+  const found = new Map<string, Person>()
+  for (const { owner, automation, emulated } of accounts) {
+    if (automation !== 'person' || emulated) continue
+    const { zone, wakingFrom, wakingTo } = await readPerson(tx, owner)
+    const away = absences
+      .filter((absence) => absence.owner === owner)
+      .map(({ from, to }) => ({ fromMs: from.getTime(), toMs: to.getTime() }))
+    found.set(owner, { waking: { fromHour: wakingFrom, toHour: wakingTo, zone }, away })
   }
   return found
 }
