@@ -98,7 +98,16 @@ interface Opened {
 it('gives Colab its turn: a person who is late, then one who comes too late', async () => {
   await using place = await ready({ RODIZIO_PERSON_SECONDS: '8' })
   await place.json('login', 'google')
-  await place.json('accounts', 'add', 'cris', '--provider', 'colab', '--accept-rules')
+  await place.json(
+    'accounts',
+    'add',
+    'cris',
+    '--provider',
+    'colab',
+    '--waking',
+    '0-24',
+    '--accept-rules',
+  )
   const manners = [
     { behaviour: 'late', delaySeconds: 3 },
     { behaviour: 'late', delaySeconds: 14 },
@@ -128,7 +137,16 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
 it('lets Run all pressed twice go on as one session, the older process shut out', async () => {
   await using place = await ready({ RODIZIO_PERSON_SECONDS: '60' })
   await place.json('login', 'google')
-  await place.json('accounts', 'add', 'cris', '--provider', 'colab', '--accept-rules')
+  await place.json(
+    'accounts',
+    'add',
+    'cris',
+    '--provider',
+    'colab',
+    '--waking',
+    '0-24',
+    '--accept-rules',
+  )
   const manners = [{ behaviour: 'prompt', againSeconds: 6 }, { behaviour: 'prompt' }]
   await place.ask('colab', 'POST', 'person', manners)
   await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '220', ...flags)
