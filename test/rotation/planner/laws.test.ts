@@ -155,7 +155,7 @@ describe('a plan', () => {
     )
   })
 
-  it('lets nothing finish later for more hours, where accounts by API train alike', () => {
+  it('lets nothing finish later for more hours, where accounts by API train alike, hours at a time', () => {
     fc.assert(
       fc.property(worlds({ runs: 3, policies: 0 }), moreHours, (drawn, more) => {
         expect(isLater(alike(drawn), more)).toBe(false)
@@ -171,7 +171,7 @@ describe('a plan', () => {
   })
 })
 
-/** The same world with accounts by API alone, a hundred steps an hour on each. */
+/** The same world with accounts by API alone, a hundred steps an hour on each, and sessions of hours. */
 const alike = (input: PlanInput): PlanInput => ({
   ...input,
   accounts: input.accounts.map((account) => ({
@@ -180,9 +180,12 @@ const alike = (input: PlanInput): PlanInput => ({
     waking: null,
     away: [],
     answerSeconds: 0,
+    maxSessionSeconds: Math.max(account.maxSessionSeconds, 9000),
   })),
   runs: input.runs.map((run) => ({
     ...run,
+    maxSessionSeconds: null,
+    sessionSteps: null,
     stepsPerHour: new Map(input.accounts.map(({ name }) => [name, 100])),
   })),
 })
