@@ -16,6 +16,12 @@ import { waitsOf } from './waits.ts'
  *
  * No stay takes more than its weeks, its account's slots and its longest session allow; a person's account is launched in
  * waking hours alone; a run has one session at a time, and none that cannot bring a step and its checkpoint home.
+ *
+ * More hours in one week of one account are meant never to let the run that is laid first finish later, but for rounding: a
+ * start, a step and a minute for each session. Nothing proves it, since a choice follows only some of all continuations. Of drawn
+ * worlds in which that run finishes, one in 22 728 broke it where all accounts are launched by API and train alike fast, for
+ * longer sessions then only fill idle time; about one in 6 700 where hours of launching close or speeds differ. A run that is
+ * laid later may always finish later: what comes before it may use the hours otherwise.
  */
 export function makePlan(input: PlanInput): Plan {
   return layPlan(input).plan
