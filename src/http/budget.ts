@@ -2,7 +2,14 @@ import type { z } from 'zod'
 import type { Budget } from '../api/schemas.ts'
 import type { Reads } from '../control/reads.ts'
 import type { Account } from '../rotation/account.ts'
-import { balanceSeconds, plannableSeconds, type QuotaReading, totals } from '../rotation/ledger.ts'
+import {
+  balanceSeconds,
+  freshReading,
+  grantOf,
+  plannableSeconds,
+  type QuotaReading,
+  totals,
+} from '../rotation/ledger.ts'
 import { weekOf } from '../rotation/week.ts'
 
 const hours = (seconds: number): number => seconds / 3600
@@ -16,19 +23,20 @@ export async function budgetOf(
   const week = weekOf(account.reset, now)
   const rows = await reads.ledger(account.name, week.start)
   const sums = totals(rows, week.start)
-  const own = balanceSeconds(account, rows, week.start)
   const reading = await reads.quota(account.name)
-  const isFresh = reading && (!reading.refreshesAt || reading.refreshesAt > now)
-  const theirs = isFresh ? await leftAtProvider(reads, reading) : null
-  const refreshesAt = isFresh && reading.refreshesAt ? reading.refreshesAt : week.end
+  const isFresh = freshReading(reading, now) !== null
+  const grant = grantOf(account, freshReading(reading, now))
+  const own = balanceSeconds(account, rows, week.start, grant)
+  const theirs = isFresh && reading ? await leftAtProvider(reads, reading) : null
+  const refreshesAt = isFresh && reading?.refreshesAt ? reading.refreshesAt : week.end
   return {
     account: account.name,
     provider: account.provider,
     emulated: account.emulated,
     weekStart: week.start.toISOString(),
     resetsAt: week.end.toISOString(),
-    weeklyHours: hours(account.weeklySeconds),
-    plannableHours: hours(plannableSeconds(account)),
+    weeklyHours: hours(grant),
+    plannableHours: hours(plannableSeconds(account, grant)),
     usedHours: hours(sums.settledSeconds),
     reservedHours: hours(sums.reservedSeconds),
     adjustedHours: hours(sums.adjustedSeconds),

@@ -100,7 +100,7 @@ export function memory(options: MemoryOptions) {
   }
 
   const progressOf = (runId: string): Progress =>
-    progress.get(runId) ?? { furthestStep: 0, hasArtifact: false, sessions: 0 }
+    progress.get(runId) ?? { furthestStep: 0, hasArtifact: false, sessions: 0, lastStartMs: null }
 
   function takeSession(session: Session): void {
     const before = sessions.get(session.id)
@@ -108,7 +108,11 @@ export function memory(options: MemoryOptions) {
     const { runId, account } = session
     if (!before) {
       const had = progressOf(runId)
-      progress.set(runId, { ...had, sessions: had.sessions + 1 })
+      progress.set(runId, {
+        ...had,
+        sessions: had.sessions + 1,
+        lastStartMs: session.createdAt.getTime(),
+      })
       recent.set(account, [session.id, ...(recent.get(account) ?? [])].slice(0, most))
     }
     if (before?.generation !== session.generation) {

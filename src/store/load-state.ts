@@ -141,13 +141,15 @@ export async function readProgress(tx: Queries, runId: string): Promise<Progress
   const row = await tx.first(
     `select (select max(step) from checkpoints where run_id = $1 and state = 'committed') as step,
        (select count(*) from artifacts where run_id = $1) as artifacts,
-       (select count(*) from sessions where run_id = $1) as sessions`,
+       (select count(*) from sessions where run_id = $1) as sessions,
+       (select max(created_at) from sessions where run_id = $1) as started`,
     runId,
   )
   return {
     furthestStep: row ? number(row, 'step') : 0,
     hasArtifact: row ? number(row, 'artifacts') > 0 : false,
     sessions: row ? number(row, 'sessions') : 0,
+    lastStartMs: row?.started ? date(row, 'started').getTime() : null,
   }
 }
 

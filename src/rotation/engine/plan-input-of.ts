@@ -132,16 +132,22 @@ export function unseenSeconds(state: RotationState, account: string): number {
 function runOf(
   state: RotationState,
   run: Run,
-  { only, prior }: RunFacts,
+  { only, prior: given }: RunFacts,
   usable: readonly Account[],
 ): PlanRun {
   const mine = usable.filter(({ provider }) => only === null || provider === only)
+  const { furthestStep, lastStartMs } = progressOf(state, run.id)
+  const shortest = Math.min(
+    run.options.sessionSeconds ?? Number.POSITIVE_INFINITY,
+    ...mine.map(({ maxSessionSeconds }) => maxSessionSeconds),
+  )
+  const prior = isTried(state, run.id) ? given : fitted(given, shortest)
   return {
     id: run.id,
     name: run.name,
     priority: run.priority,
     createdMs: run.createdAt.getTime(),
-    remainingSteps: Math.max(1, run.targetSteps - progressOf(state, run.id).furthestStep),
+    remainingSteps: Math.max(1, run.targetSteps - furthestStep),
     stepsPerHour: new Map(mine.map(({ name }) => [name, speedOn(state, run.id, name, prior)])),
     startSeconds: new Map(mine.map(({ name }) => [name, startOn(state, run.id, name, prior)])),
     // Booked by the minute, also where the session itself is shorter.
@@ -151,8 +157,19 @@ function runOf(
     sessionSteps: run.options.sessionSteps,
     saveSeconds: prior.saveSeconds,
     lastGeneration: state.lastGenerations.get(run.id) ?? new Map(),
+    ...(lastStartMs === null ? {} : { lastStartMs }),
   }
 }
+
+const isTried = (state: RotationState, runId: string): boolean =>
+  (state.samples.get(runId) ?? []).length > 0
+
+/** An estimate never keeps a run from its first session: start, one step and its checkpoint fit into the shortest one. */
+const fitted = (prior: Prior, shortestSeconds: number): Prior => ({
+  startSeconds: Math.min(prior.startSeconds, 0.4 * shortestSeconds),
+  stepsPerHour: Math.max(prior.stepsPerHour, 3600 / (0.4 * shortestSeconds)),
+  saveSeconds: Math.min(prior.saveSeconds, 0.1 * shortestSeconds),
+})
 
 const samplesOn = (state: RotationState, runId: string, account: string) =>
   (state.samples.get(runId) ?? []).filter((sample) => sample.account === account)

@@ -20,6 +20,8 @@ export interface Progress {
   readonly hasArtifact: boolean
   /** Sessions that it has had. */
   readonly sessions: number
+  /** When the newest of them was planned; null where it had none. */
+  readonly lastStartMs: number | null
 }
 
 /** What one past session says of what the next one will be like. */
@@ -89,7 +91,7 @@ export const onceKey = (sessionId: string, kind: string): string => `${sessionId
 export const checkpointKey = (runId: string, step: number, generation: number): string =>
   `${runId} ${step} ${generation}`
 
-const noProgress: Progress = { furthestStep: 0, hasArtifact: false, sessions: 0 }
+const noProgress: Progress = { furthestStep: 0, hasArtifact: false, sessions: 0, lastStartMs: null }
 
 export const progressOf = (state: RotationState, runId: string): Progress =>
   state.progress.get(runId) ?? noProgress

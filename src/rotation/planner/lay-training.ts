@@ -57,8 +57,8 @@ export interface Rest {
   changed(account: string): void
   /** When its last step is done, once that is laid. */
   finishMs(): number | null
-  /** Seconds that were laid for it so far. */
-  laidSeconds(): number
+  /** When its newest session was, or will be, launched. */
+  lastStartMs(): number
 }
 
 /** A run as its live session leaves it, ready to be laid into what the book has left. */
@@ -80,7 +80,7 @@ export function restOf(book: Book, input: PlanInput, run: PlanRun): Rest {
   }
   let newest = Math.max(0, ...run.lastGeneration.values())
   let finish: number | null = null
-  let seconds = 0
+  let lastStartMs = run.lastStartMs ?? Number.NEGATIVE_INFINITY
   let count = 0
   let pick: Pick | null | undefined
   const next = (): Pick | null => {
@@ -102,7 +102,7 @@ export function restOf(book: Book, input: PlanInput, run: PlanRun): Rest {
       take(book, own.lane, launchMs, booked, work)
       laying.held.set(account.name, ++newest)
       count += 1
-      seconds += booked
+      lastStartMs = launchMs
       remaining -= steps
       atMs = endMs
       if (doneMs < Number.POSITIVE_INFINITY) finish = doneMs
@@ -114,13 +114,13 @@ export function restOf(book: Book, input: PlanInput, run: PlanRun): Rest {
       if (pick?.offer.terms.lane.account.name === account) pick = undefined
     },
     finishMs: () => finish,
-    laidSeconds: () => seconds,
+    lastStartMs: () => lastStartMs,
   }
 }
 
 /**
  * Lays the sessions of runs that have the same claim: always that which can begin soonest, so that no account stands idle for a
- * run that cannot use it yet; of two, that of the run that got less in this plan, then of the one that stands first.
+ * run that cannot use it yet; of two, that of the run whose newest session lies longer ago, then of the one that stands first.
  */
 export function layTraining(
   book: Book,
@@ -135,7 +135,7 @@ export function layTraining(
     for (const rest of rests) {
       const atMs = rest.nextMs()
       if (atMs === null || atMs > firstMs) continue
-      if (atMs === firstMs && first && rest.laidSeconds() >= first.laidSeconds()) continue
+      if (atMs === firstMs && first && rest.lastStartMs() >= first.lastStartMs()) continue
       first = rest
       firstMs = atMs
     }

@@ -68,6 +68,8 @@ export interface PlanRun {
   readonly saveSeconds: number
   /** The generation of this run that each account held last; an account that never held it is missing. */
   readonly lastGeneration: ReadonlyMap<string, number>
+  /** When its newest session was launched; missing where it had none. Of two runs that could begin at once the other one does. */
+  readonly lastStartMs?: number
 }
 
 /** When a node is wanted: weekday 0 is Sunday; hours of the zone's wall clock; a `toHour` of 24 is midnight. */

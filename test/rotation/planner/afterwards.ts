@@ -48,7 +48,9 @@ export function afterwards(input: PlanInput, plan: Plan, nowMs: number): PlanInp
       let generation = Math.max(0, ...lastGeneration.values())
       for (const stay of begun.filter(isIts)) lastGeneration.set(stay.account, ++generation)
       const done = over.filter(isIts).reduce((sum, { expectedSteps }) => sum + expectedSteps, 0)
-      return { ...run, lastGeneration, remainingSteps: run.remainingSteps - done }
+      const starts = begun.filter(isIts).map(({ startMs }) => startMs)
+      const last = starts.length > 0 ? { lastStartMs: Math.max(...starts) } : {}
+      return { ...run, ...last, lastGeneration, remainingSteps: run.remainingSteps - done }
     }),
   }
 }
