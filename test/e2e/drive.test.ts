@@ -32,6 +32,14 @@ async function ready(more: Record<string, string> = {}): Promise<Place> {
   return place
 }
 
+/** A person is asked only where no account does without one; this one never sleeps. */
+async function withColabAlone(place: Place): Promise<void> {
+  await place.json('login', 'google')
+  for (const { name } of await place.client().accounts()) await place.json('accounts', 'rm', name)
+  const cris = ['cris', '--provider', 'colab', '--waking', '0-24', '--accept-rules']
+  await place.json('accounts', 'add', ...cris)
+}
+
 it('waits for a sign-in, then rotates with its checkpoints on Drive, through kills of the service', async () => {
   await using place = await ready()
   await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '170', ...flags)
@@ -97,17 +105,7 @@ interface Opened {
 
 it('gives Colab its turn: a person who is late, then one who comes too late', async () => {
   await using place = await ready({ RODIZIO_PERSON_SECONDS: '8' })
-  await place.json('login', 'google')
-  await place.json(
-    'accounts',
-    'add',
-    'cris',
-    '--provider',
-    'colab',
-    '--waking',
-    '0-24',
-    '--accept-rules',
-  )
+  await withColabAlone(place)
   const manners = [
     { behaviour: 'late', delaySeconds: 3 },
     { behaviour: 'late', delaySeconds: 14 },
@@ -121,6 +119,10 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
   expect(waiting.link).toMatch(/\/drive\/[\w-]+$/)
   expect((await place.run('train', 'show', 'r')).out).toContain(waiting.link)
   expect((await place.client().health()).emulated).toEqual(['kaggle', 'drive', 'colab'])
+  await until('nobody to come', async () =>
+    place.output().includes('nobody opened its link in time'),
+  )
+  await place.json('accounts', 'add', 'here', '--provider', 'local', '--accept-rules')
   const run = await completed(place, 'r')
   const atColab = run.sessions.filter(({ provider }) => provider === 'colab')
   expect(atColab.map(({ outcome }) => outcome)).toEqual(['limit', 'expired'])
@@ -136,17 +138,7 @@ it('gives Colab its turn: a person who is late, then one who comes too late', as
 
 it('lets Run all pressed twice go on as one session, the older process shut out', async () => {
   await using place = await ready({ RODIZIO_PERSON_SECONDS: '60' })
-  await place.json('login', 'google')
-  await place.json(
-    'accounts',
-    'add',
-    'cris',
-    '--provider',
-    'colab',
-    '--waking',
-    '0-24',
-    '--accept-rules',
-  )
+  await withColabAlone(place)
   const manners = [{ behaviour: 'prompt', againSeconds: 6 }, { behaviour: 'prompt' }]
   await place.ask('colab', 'POST', 'person', manners)
   await place.json('train', 'start', '--data', 'rows', '--name', 'r', '--steps', '220', ...flags)

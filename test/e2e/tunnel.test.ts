@@ -100,16 +100,7 @@ it('has doctor say what Colab needs and how to get it, until a tunnel is there',
     return checks.find(({ name }) => name === 'reachability')
   }
   await place.start()
-  await place.json(
-    'accounts',
-    'add',
-    'cris',
-    '--provider',
-    'colab',
-    '--waking',
-    '0-24',
-    '--accept-rules',
-  )
+  await place.json('accounts', 'add', 'cris', '--provider', 'colab', '--accept-rules')
   expect(await reachability()).toMatchObject({
     ok: false,
     found: expect.stringContaining('notebooks at colab'),

@@ -65,12 +65,13 @@ export function planInputOf(
 function accountOf(state: RotationState, account: Account, now: Date): PlanAccount {
   const launches = state.launches.get(account.name) ?? []
   const person = state.people.get(account.owner)
-  const isPersons = account.automation === 'person'
+  // A person of the emulators costs nobody's time.
+  const isPersons = account.automation === 'person' && !account.emulated
   const answers = state.answers.get(account.name) ?? []
   return {
     name: account.name,
     provider: account.provider,
-    automation: account.automation,
+    automation: isPersons ? 'person' : 'api',
     maxSessionSeconds: account.maxSessionSeconds,
     maxConcurrent: account.maxConcurrent,
     weeks: weeksOf(state, account, now),

@@ -1,8 +1,9 @@
 import type { Account } from '../account.ts'
 import { grantedSeconds, reserve, roundedToMinute } from '../ledger.ts'
 import { firstObstacle, type Standing } from '../obstacle.ts'
+import { closedUntil } from '../planner/closed.ts'
 import { makePlan } from '../planner/make-plan.ts'
-import type { Plan, Stay } from '../planner/plan.ts'
+import type { Constraint, Plan, Stay } from '../planner/plan.ts'
 import { isOpen, type Run } from '../run.ts'
 import { type Session, sessionName } from '../session.ts'
 import { endOf } from '../session-end.ts'
@@ -46,9 +47,10 @@ export function seek(
     if (!run.stopAsked && hasNone && trouble !== null) wait(draft, run, trouble)
   }
   const input = planInputOf(state, around, facts, now)
-  const plan = makePlan(input)
+  const closed = closedUntil(input)
+  const plan = closed === null ? makePlan(input) : null
   const effects: Effect[] = []
-  for (const stay of plan.stays) {
+  for (const stay of plan?.stays ?? []) {
     if (stay.startMs > input.nowMs) break
     const run = idle.find(({ id }) => id === stay.work.id)
     const session = run && begin(state, draft, around, facts, run, stay, now)
@@ -71,7 +73,7 @@ export function seek(
       !effects.some(({ session }) => session.runId === run.id),
   )
   for (const run of waiting) explainWait(state, draft, around, facts, run, plan, now)
-  return { effects, lookAtMs: nextMoment(plan, input.nowMs) }
+  return { effects, lookAtMs: plan ? nextMoment(plan, input.nowMs) : closed }
 }
 
 function stopRun(draft: Draft, run: Run): void {
@@ -101,6 +103,8 @@ function instead(
     return undefined
   const input = planInputOf(state, around, facts, now, session)
   const isApi = (name: string) => state.accounts.get(name)?.automation === 'api'
+  const others = input.accounts.filter(({ name }) => isApi(name))
+  if (closedUntil({ ...input, accounts: others }) !== null) return undefined
   return makePlan(input).stays.find(
     ({ startMs, work, account }) =>
       startMs <= input.nowMs && work.id === session.runId && isApi(account),
@@ -160,7 +164,7 @@ function explainWait(
   around: Surroundings,
   facts: ReadonlyMap<string, RunFacts>,
   run: Run,
-  plan: Plan,
+  plan: Plan | null,
   now: Date,
 ): void {
   const only = facts.get(run.id)?.only ?? null
@@ -184,16 +188,23 @@ function explainWait(
   const { sessionSeconds, minSessionSeconds } = run.options
   const least = Math.min(sessionSeconds ?? Number.POSITIVE_INFINITY, minSessionSeconds)
   const rota = usable.map((account) => standing(state, draft, account, now))
-  const planned = plan.waits.find(({ work }) => work.id === run.id)
+  const planned = plan?.waits.find(({ work }) => work.id === run.id)
   const obstacle = firstObstacle(rota, least, now)
   const until = obstacle?.until ?? (planned?.untilMs ? new Date(planned.untilMs) : null)
-  const why = obstacle?.why ?? wordsOf(planned?.why, state)
+  const why = obstacle?.why ?? wordsOf(planned?.why ?? asleep(usable), state)
   // To the minute: what is told again and again is told once.
   const next = until
     ? `; next look ${new Date(Math.ceil(until.getTime() / 60_000) * 60_000).toISOString()}`
     : ''
   const passedOver = because ? `; accounts elsewhere are passed over: ${because}` : ''
   wait(draft, run, `${why}${next}${passedOver}`)
+}
+
+/** Where no account has an obstacle of its own and none can begin, somebody sleeps or launches are backed off from. */
+function asleep(usable: readonly Account[]): Constraint {
+  const person = usable.find(({ automation }) => automation === 'person')
+  const account = (person ?? usable[0])?.name ?? ''
+  return { kind: person ? 'person' : 'hold', account }
 }
 
 function standing(state: RotationState, draft: Draft, account: Account, now: Date): Standing {

@@ -380,7 +380,8 @@ function ranking(laying: Laying, prospects: readonly Prospect[]): readonly Prosp
   for (const one of weighed) {
     const { overheadSeconds, secondsPerStep } = one.prospect.offer.terms
     const less = most - one.steps
-    if (soonest < Number.POSITIVE_INFINITY) one.behind = one.finishMs - soonest
+    const later = one.finishMs - soonest
+    if (soonest < Number.POSITIVE_INFINITY) one.behind = later <= sameMs ? 0 : later
     else one.behind = less <= overheadSeconds / secondsPerStep ? 0 : less
   }
   return weighed
@@ -390,6 +391,9 @@ function ranking(laying: Laying, prospects: readonly Prospect[]): readonly Prosp
     })
     .map(({ prospect }) => prospect)
 }
+
+/** Finishes no further apart are the same: hours are booked by the minute, and speeds are no better known. */
+const sameMs = 60_000
 
 /** Whose turn it is when both would do: who can begin sooner, then the account that it is best to take. */
 function turn({ book, held }: Laying, a: Offer, b: Offer): number {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { closedUntil } from '../../../src/rotation/planner/closed.ts'
 import { explain } from '../../../src/rotation/planner/explain.ts'
 import { makePlan } from '../../../src/rotation/planner/make-plan.ts'
 import type { Stay } from '../../../src/rotation/planner/plan.ts'
@@ -55,6 +56,22 @@ describe('a plan', () => {
       }),
       { numRuns: 400 },
     )
+  })
+
+  it('begins nothing at once where no account is open', () => {
+    let closed = 0
+    fc.assert(
+      fc.property(anyWorld, (input) => {
+        const untilMs = closedUntil(input)
+        if (untilMs === null) return
+        closed += 1
+        expect(untilMs).toBeGreaterThan(input.nowMs)
+        const first = makePlan(input).stays[0]?.startMs ?? Number.POSITIVE_INFINITY
+        expect(first).toBeGreaterThan(input.nowMs)
+      }),
+      { numRuns: 600 },
+    )
+    expect(closed).toBeGreaterThan(30)
   })
 
   it('takes no more slots than an account has, and one session of a run at a time', () => {
