@@ -13,7 +13,7 @@ const ana = accountOf('ana')
 
 async function opened(startsAt: string, weeklyHours: number) {
   const kaggle = await kaggleWorld({ startsAt, weeklyHours, queueSeconds: 0.2 })
-  const base = await tickWorld({ accounts: [ana], runs: [runOf('one')] })
+  const base = await tickWorld({ accounts: [ana], runs: [runOf('one', { id: 'run_a1b2c3' })] })
   const { provider } = kaggle
   const look = async () => {
     base.clock.set(kaggle.now().toISOString())
