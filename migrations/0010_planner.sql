@@ -16,3 +16,6 @@ create unique index one_live_session on sessions (run_id) where ended_at is null
 
 -- 1: the provider's rule of serving has been accepted.
 alter table accounts add column serves integer not null default 0;
+
+-- What is told once for a session is looked for at each of its heartbeats.
+create index events_by_session on events (session_id, kind);

@@ -42,10 +42,12 @@ it('has one session, adopted after the restart, wherever a launch is cut by kill
     await place.json('train', 'start', '--data', 'few', '--name', name, ...flags)
     const died = await until(`boundary ${at}, or the end of the run`, async () => {
       if (!existsSync(dieFile)) return 'died'
-      const state = await place.client().run(name)
-      return state.state === 'completed' ? 'lived' : undefined
-    }).catch((error: unknown) => {
-      throw new Error(`${error}\n${place.output().slice(-2000)}`)
+      // It may die just now, and be looked at once more.
+      const seen = await place
+        .client()
+        .run(name)
+        .catch(() => undefined)
+      return seen?.state === 'completed' ? 'lived' : undefined
     })
     if (died === 'lived') break
     await until('the end of the process', async () => !isAlive(before))

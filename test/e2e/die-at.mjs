@@ -1,16 +1,19 @@
 // Loaded into a service under test: kills it at a boundary of a launch. The file DIE_FILE holds which one, counted from 1; it goes
 // with the kill, so that the next start lives. A launch begins with the row of its session: from there on every commit and every
-// request to the provider has a boundary before it and one after it.
+// request to the provider has a boundary before it and one after it, until the commit that books the provider's answer to the push.
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
 const file = process.env.DIE_FILE
 let isLaunching = false
 let count = 0
+let isAnswered = false
 
 function boundary(name) {
   if (!isLaunching || !existsSync(file)) return
   count += 1
+  if (name === 'after SaveKernel') isAnswered = true
+  if (isAnswered && name === 'after commit') isLaunching = false
   if (count < Number(readFileSync(file, 'utf8'))) return
   appendFileSync(`${file}.log`, `${name}\n`)
   rmSync(file)
@@ -38,6 +41,8 @@ if (process.argv.includes('up')) {
     if (/^\s*insert into sessions/.test(sql)) {
       statement.run = (...given) => {
         isLaunching = existsSync(file)
+        isAnswered = false
+        count = 0
         return run(...given)
       }
     }
