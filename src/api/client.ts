@@ -67,6 +67,12 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     return parse(schema, await response.json())
   }
 
+  const patch = async <T extends z.ZodType>(path: string, body: unknown, schema: T) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await send(path, { method: 'PATCH', headers, body: JSON.stringify(body) })
+    return parse(schema, await response.json())
+  }
+
   const put = async <T extends z.ZodType>(path: string, body: unknown, schema: T) => {
     const headers = { 'content-type': 'application/json' }
     const response = await send(path, { method: 'PUT', headers, body: JSON.stringify(body) })
@@ -103,6 +109,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     startRun: (run: wire.NewRun, idempotencyKey?: string) =>
       post('/v1/runs', run, wire.StartedRun, idempotencyKey),
     stopRun: (name: string) => post(`/v1/runs/${at(name)}/stop`, {}, wire.StopAnswer),
+    changeRun: (name: string, change: wire.RunChange) =>
+      patch(`/v1/runs/${at(name)}`, change, wire.RunSummary),
+    plan: (explain: boolean) => read(`/v1/plan?explain=${explain}`, wire.Plan),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
     sessions: (open: boolean) => all(`/v1/sessions${open ? '?open=true' : ''}`, wire.Session),

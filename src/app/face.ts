@@ -1,6 +1,7 @@
 import { artifactPrefix } from '../artifacts/checkpoint.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
+import type { PlanDesk } from '../control/plan-desk.ts'
 import { runOutlook } from '../control/run-outlook.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
@@ -13,6 +14,7 @@ import type { Providers } from './providers.ts'
 import type { Storage } from './storage.ts'
 
 export interface FaceOptions {
+  readonly plans: PlanDesk
   readonly version: string
   readonly ready: () => boolean
   readonly unexpected: (error: unknown) => void
@@ -76,6 +78,9 @@ export function openFace(
     startRun: begin,
     outlook: (run, lookAtRows) => runOutlook(outlookPorts, run, lookAtRows),
     askStop: runs.askStop,
+    setPriority: runs.setPriority,
+    plan: options.plans.view,
+    finishOf: options.plans.finish,
     once: runs.once,
     artifactPath: (runId, label, generation) =>
       kept.pathOf(artifactPrefix(runId, label, generation)),

@@ -13,6 +13,7 @@ import { insertDataset } from '../store/dataset-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
+import { everything } from '../store/load-state.ts'
 import { migrate } from '../store/migrate.ts'
 import { reads } from '../store/reads.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -61,6 +62,8 @@ export async function openStorage(
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
       rotation: rotationStore(db, now),
+      /** All that is open and what a plan is made from, of one moment; changes nothing. */
+      rotationState: () => db.transaction((tx) => everything(tx, now())),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
         const imported = await importDataset(body, await files.stage(), strict)
         await insertDataset(db, name, imported.version, imported.rejected, now().toISOString())

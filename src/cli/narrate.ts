@@ -34,6 +34,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
       : ''),
   'run.waiting': (d) => `run ${word(d, 'run')} waits: ${word(d, 'why')}`,
   'run.stop_asked': (d) => `run ${word(d, 'run')} was asked to stop`,
+  'run.priority_set': (d) =>
+    `run ${word(d, 'run')} has priority ${word(d, 'priority')}, before ${word(d, 'before')}`,
   'run.stopped': (d) => `run ${word(d, 'run')} is stopped at step ${word(d, 'step')}`,
   'run.completed': (d) =>
     `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}`,

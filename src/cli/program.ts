@@ -10,6 +10,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['init'], async () => (await import('./init.ts')).initCommand],
   [['doctor'], async () => (await import('./doctor.ts')).doctorCommand],
   [['train'], async () => (await import('./train.ts')).trainCommands],
+  [['plan'], async () => (await import('./plan.ts')).planCommand],
   [['accounts', 'budget', 'sessions'], async () => (await import('./accounts.ts')).accountCommands],
   [['data'], async () => (await import('./data.ts')).dataCommands],
   [['bases'], async () => (await import('./bases.ts')).basesCommand],

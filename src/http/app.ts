@@ -12,12 +12,21 @@ import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
 import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
 import { type LoginPorts, loginRoutes } from './logins.ts'
+import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
+import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { transferRoutes } from './transfers.ts'
 
-export interface HttpPorts extends RunPorts, DatasetPorts, AccountPorts, LoginPorts, HubLoginPorts {
+export interface HttpPorts
+  extends RunPorts,
+    DatasetPorts,
+    AccountPorts,
+    LoginPorts,
+    HubLoginPorts,
+    PlanPorts,
+    RunChangePorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -58,6 +67,8 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   // All but data sets, which are streamed.
   for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/logins/*']) app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
+  app.route('/', runChangeRoutes(ports))
+  app.route('/', planRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
   app.route('/', loginRoutes(ports))

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { NewRun, Run, RunEvent, RunSummary, StartedRun, StopAnswer } from '../api/schemas.ts'
+import type { Finish } from '../control/plan-view.ts'
 import type { Reads } from '../control/reads.ts'
 import type { Outlook } from '../control/run-outlook.ts'
 import type { WantedRun } from '../control/start-run.ts'
@@ -15,6 +16,7 @@ export interface RunPorts {
   readonly startRun: (wanted: WantedRun, dryRun: boolean) => Promise<DomainRun>
   readonly outlook: (run: DomainRun, lookAtRows: boolean) => Promise<Outlook>
   readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
+  readonly finishOf: (run: DomainRun) => Promise<Finish | null>
   readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
   readonly artifactPath: (runId: string, label: string, generation: number) => string
 }
@@ -99,13 +101,14 @@ export const runRoutes = (ports: RunPorts) => {
         JSON.stringify(await begin(id)),
       )
       // An answer that an earlier program stored has less.
-      const stored = { predictions: null, warnings: [], ...JSON.parse(answer) }
+      const stored = { priority: 0, predictions: null, warnings: [], ...JSON.parse(answer) }
       return c.json(StartedRun.parse(stored), 200)
     })
     .openapi(show, async (c) => {
       const run = await must(c.req.valid('param').name)
       const artifact = await reads.artifact(run.id)
       const parts = {
+        finish: await ports.finishOf(run),
         sessions: await reads.sessionsOf(run.id),
         emulated: await emulatedNames(reads),
         checkpoints: await reads.checkpoints(run.id),
