@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { Plan } from '../api/schemas.ts'
 import { type Canvas, drawWeek, legend, lettersOf } from './draw-week.ts'
 import { finishWords } from './finish-words.ts'
@@ -8,13 +9,13 @@ type Stay = Plan['stays'][number]
 /** What `plan` answers: the week as a drawing, then in words its sessions, what waits, and when each run will be done. */
 export function describePlan(plan: Plan, canvas: Canvas, isExplained: boolean): string {
   if (plan.accounts.length === 0 && plan.stays.length === 0) {
-    return ['No account lends GPU time: add one with rodizio accounts add.', ...waits(plan, canvas)]
+    const none = ['No account lends GPU time: add one with rodizio accounts add.']
+    return wrapped([...none, '', ...waits(plan, canvas)], canvas)
       .join('\n')
       .trimEnd()
   }
   const emulated = plan.accounts.filter((account) => account.emulated).map(({ name }) => name)
-  return [
-    ...drawWeek(plan, canvas),
+  const words = [
     '',
     ...legend(plan, canvas),
     ...(emulated.length > 0 ? [`Emulated: ${emulated.join(', ')}.`] : []),
@@ -24,9 +25,28 @@ export function describePlan(plan: Plan, canvas: Canvas, isExplained: boolean): 
     ...finishes(plan, canvas),
     ...unserved(plan),
   ]
-    .join('\n')
-    .trimEnd()
+  return [...drawWeek(plan, canvas), ...wrapped(words, canvas)].join('\n').trimEnd()
 }
+
+/** No line longer than the terminal is wide, where its words allow that; what goes on is set in. */
+function wrapped(lines: readonly string[], { columns }: Canvas): string[] {
+  const width = Math.max(40, columns)
+  return lines.flatMap((line) => {
+    const parts: string[] = []
+    let rest = line
+    while (lengthOf(rest) > width) {
+      const cut = rest.lastIndexOf(' ', width)
+      const begins = rest.length - rest.trimStart().length
+      if (cut <= begins) break
+      parts.push(rest.slice(0, cut))
+      rest = `${' '.repeat(7)}${rest.slice(cut + 1)}`
+    }
+    return [...parts, rest]
+  })
+}
+
+/** Characters that are seen: the legend's lines are short, but for their colours. */
+const lengthOf = (line: string): number => stripVTControlCharacters(line).length
 
 function sessions(plan: Plan, { zone }: Canvas, isExplained: boolean): string[] {
   if (plan.stays.length === 0) return ['No session is planned.', '']

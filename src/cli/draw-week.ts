@@ -159,8 +159,10 @@ function drawRow(
   }
   for (const reset of resets) {
     const at = columnOf(cells, reset.getTime())
-    if (reset.getTime() >= cells.endMs || heads.has(at)) continue
-    row[at] = resetMark
+    if (reset.getTime() >= cells.endMs) continue
+    // A letter is not drawn over: the mark stands before it where there is room.
+    if (!heads.has(at)) row[at] = resetMark
+    else if (row[at - 1] === '·') row[at - 1] = resetMark
   }
   return row
 }
