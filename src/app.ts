@@ -4,6 +4,7 @@ import { inWords, serviceAddress } from './app/address.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openHub } from './app/hub.ts'
+import { openPlans } from './app/plans.ts'
 import { openProviders, type Providers } from './app/providers.ts'
 import { openReal, type Real } from './app/real.ts'
 import { openSealed } from './app/sealed.ts'
@@ -13,8 +14,6 @@ import { openUpkeep } from './app/upkeep.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
-import { mountedBase } from './control/mounted-base.ts'
-import { priorOf } from './control/prior.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
 import { startBeat } from './daemon/heart.ts'
@@ -104,7 +103,9 @@ export async function startService(options: ServiceOptions) {
     })
     const hub = openHub(storage, artifacts, { config, clock })
     const upkeep = openUpkeep(storage, artifacts, clock)
+    const plans = openPlans(storage, providers, artifacts, hub, { config, now })
     const { app, begin } = openFace(storage, providers, artifacts, hub, upkeep, {
+      plans: plans.desk,
       version: options.version,
       ready: () => ready,
       unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
@@ -133,10 +134,8 @@ export async function startService(options: ServiceOptions) {
     }
     const sealed = openSealed(storage, artifacts, { now, trouble, bases: hub.bases })
     const ticks: TickPorts = {
+      ...plans.shared,
       store: rotation,
-      providers: providers.byName,
-      now,
-      emulated: emulators !== undefined,
       renderNotebook: async (run, session, ticket, account) => {
         const templates = loadTemplates(new URL('templates/', root))
         const way = session.sealed
@@ -153,16 +152,7 @@ export async function startService(options: ServiceOptions) {
       trouble,
       quotaMaxAgeSeconds: emulators ? 5 : 60,
       quotaAsked: new Map(),
-      storeTrouble: async (run) => {
-        const why = await artifacts.trouble()
-        if (why !== null || providers.reach() !== 'sealed') return why
-        return (await artifacts.direct?.data.missing(run.datasetVersion)) ?? null
-      },
-      baseTrouble: (run) => hub.bases.trouble(run.plan),
-      mountedBase,
-      prior: async (run) => priorOf(run, (await storage.mustHave(run.datasetVersion)).train),
       sealed,
-      personSeconds: config.RODIZIO_PERSON_SECONDS,
     }
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const work = async () => {

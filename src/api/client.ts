@@ -74,6 +74,12 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     return parse(schema, await response.json())
   }
 
+  const patch = async <T extends z.ZodType>(path: string, body: unknown, schema: T) => {
+    const headers = { 'content-type': 'application/json' }
+    const response = await send(path, { method: 'PATCH', headers, body: JSON.stringify(body) })
+    return parse(schema, await response.json())
+  }
+
   const put = async <T extends z.ZodType>(path: string, body: unknown, schema: T) => {
     const headers = { 'content-type': 'application/json' }
     const response = await send(path, { method: 'PUT', headers, body: JSON.stringify(body) })
@@ -118,6 +124,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     stopRun: (name: string) => post(`/v1/runs/${at(name)}/stop`, {}, wire.StopAnswer),
     removeRun: (name: string, dryRun: boolean) =>
       remove(`/v1/runs/${at(name)}?dryRun=${dryRun}`, wire.RunRemoval),
+    changeRun: (name: string, change: wire.RunChange) =>
+      patch(`/v1/runs/${at(name)}`, change, wire.RunSummary),
+    plan: (explain: boolean) => read(`/v1/plan?explain=${explain}`, wire.Plan),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
     leftOvers: () => read('/v1/store/leftovers', wire.LeftOvers),

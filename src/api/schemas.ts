@@ -81,6 +81,12 @@ export const DatasetRemoval = z.object({
   why: z.string().nullable().describe('what holds the removal up'),
 })
 export type DatasetRemoval = z.infer<typeof DatasetRemoval>
+const Priority = z
+  .number()
+  .int()
+  .min(-100)
+  .max(100)
+  .describe('greater is sooner; runs of one priority share')
 
 export const NewRun = z.strictObject({
   name: Name.optional(),
@@ -106,6 +112,7 @@ export const NewRun = z.strictObject({
       'five real steps in two short sessions, to try the whole way; decides steps and sessions itself',
     ),
   seed: z.number().int().min(0).max(2_147_483_647).default(7),
+  priority: Priority.default(0),
   fromAdapter: z
     .string()
     .optional()
@@ -130,6 +137,9 @@ export const NewRun = z.strictObject({
   dryRun: z.boolean().default(false),
 })
 export type NewRun = z.input<typeof NewRun>
+
+export const RunChange = z.strictObject({ priority: Priority })
+export type RunChange = z.infer<typeof RunChange>
 
 export const Session = z.object({
   id: z.string(),
@@ -188,6 +198,7 @@ export const RunSummary = z.object({
   state: z.enum(['queued', 'training', 'stopping', 'stopped', 'completed', 'failed']),
   step: z.number(),
   targetSteps: z.number(),
+  priority: z.number(),
   sessions: z.number(),
   waiting: z.string().nullable(),
   failure: z.string().nullable(),
@@ -217,6 +228,9 @@ export const StartedRun = RunSummary.extend({
 })
 export type StartedRun = z.infer<typeof StartedRun>
 
+export const Finish = z.object({ likely: Time, earliest: Time, latest: Time })
+export type Finish = z.infer<typeof Finish>
+
 export const Run = RunSummary.omit({ sessions: true }).extend({
   plan: z.record(z.string(), z.unknown()),
   options: z.record(z.string(), z.unknown()),
@@ -227,6 +241,9 @@ export const Run = RunSummary.omit({ sessions: true }).extend({
   losses: z
     .array(z.object({ step: z.number(), generation: z.number(), loss: z.number() }))
     .describe('at most 200 points over the whole run, of the newest generation for each step'),
+  finish: Finish.nullable().describe(
+    'when it will be done, by the plan as it stands; null where nothing of it is planned',
+  ),
   sessions: z.array(Session),
   checkpoints: z.array(Checkpoint),
   artifact: Artifact.nullable(),
@@ -438,3 +455,54 @@ export const AccountDetails = Account.extend({
   absences: z.array(Absence).describe('of its owner, those over left out'),
 })
 export type AccountDetails = z.infer<typeof AccountDetails>
+const PlanWeek = z.object({
+  startsAt: Time,
+  endsAt: Time,
+  leftHours: z.number().describe("by our book and, this week, the provider's, before the plan"),
+})
+
+const PlanStay = z.object({
+  account: z.string(),
+  kind: z.enum(['run', 'policy']),
+  work: z.string().describe('the name of its run or policy'),
+  state: z.enum(['live', 'awaiting_person', 'planned']),
+  startsAt: Time,
+  endsAt: Time,
+  hours: z.number().describe('GPU time booked for it, a wait for a person left out'),
+  steps: z.number().describe('expected of it in all; 0 where it serves'),
+  bound: z
+    .string()
+    .nullable()
+    .describe('with explain: what its account, start or length hangs on, of a planned one'),
+  runnerUp: z.string().nullable().describe('with explain: the account that would have been next'),
+})
+
+export const Plan = z.object({
+  madeAt: Time,
+  until: Time,
+  accounts: z.array(
+    z.object({
+      name: z.string(),
+      provider: z.string(),
+      owner: z.string(),
+      emulated: z.boolean(),
+      weeks: z.array(PlanWeek).describe('this one first'),
+    }),
+  ),
+  stays: z.array(PlanStay).describe('by start, then by account'),
+  waits: z.array(
+    z.object({
+      kind: z.enum(['run', 'policy']),
+      work: z.string(),
+      why: z.string(),
+      until: Time.nullable().describe('when to look again'),
+    }),
+  ),
+  finishes: z
+    .record(z.string(), Finish.nullable())
+    .describe('when each open run will be done; null where nothing of it is planned'),
+  unservedHours: z
+    .record(z.string(), z.number())
+    .describe('hours of wanted windows that nobody serves, by policy'),
+})
+export type Plan = z.infer<typeof Plan>

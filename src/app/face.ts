@@ -2,6 +2,7 @@ import { artifactPrefix } from '../artifacts/checkpoint.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
 import { adjustBudget } from '../control/adjust-budget.ts'
+import type { PlanDesk } from '../control/plan-desk.ts'
 import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
 import { sessionDesk } from '../control/session-desk.ts'
@@ -16,6 +17,7 @@ import type { Storage } from './storage.ts'
 import type { Upkeep } from './upkeep.ts'
 
 export interface FaceOptions {
+  readonly plans: PlanDesk
   readonly version: string
   readonly ready: () => boolean
   readonly unexpected: (error: unknown) => void
@@ -82,6 +84,9 @@ export function openFace(
     askStop: runs.askStop,
     removals: upkeep.removals,
     cleaning: upkeep.cleaning,
+    setPriority: runs.setPriority,
+    plan: options.plans.view,
+    finishOf: options.plans.finish,
     once: runs.once,
     artifactPath: (runId, label, generation) =>
       kept.pathOf(artifactPrefix(runId, label, generation)),

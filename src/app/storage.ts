@@ -16,6 +16,7 @@ import { insertEvent } from '../store/event-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
+import { everything } from '../store/load-state.ts'
 import { migrate } from '../store/migrate.ts'
 import { readOwners } from '../store/owner-rows.ts'
 import { reads } from '../store/reads.ts'
@@ -79,6 +80,8 @@ export async function openStorage(
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
       rotation: rotationStore(db, now),
+      /** All that is open and what a plan is made from, of one moment; changes nothing. */
+      rotationState: () => db.transaction((tx) => everything(tx, now())),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {
         const imported = await importDataset(body, await files.stage(), strict)
         const { version, rejected } = imported

@@ -19,6 +19,10 @@ export interface Context {
   /** The answer itself: JSON with --json, else the text. */
   readonly answer: (value: unknown, text: () => string) => void
   readonly isTerminal: boolean
+  /** Characters in a line; 80 where nobody can tell. */
+  readonly columns: number
+  /** Whether colours may be used: at a terminal, unless NO_COLOR is set (https://no-color.org, read 2026-11). */
+  readonly hasColours: boolean
   readonly isJson: () => boolean
 }
 
@@ -48,8 +52,17 @@ export function contextFor(place: { root: URL; entry: string }, flags: () => Com
       process.stdout.write(`${shown}\n`)
     },
     isTerminal: process.stdout.isTTY === true,
+    columns: columnsOf(process.stdout.columns, process.env.COLUMNS),
+    hasColours:
+      process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
     isJson: () => flags().json === true,
   }
+}
+
+/** The terminal's own width, else what the environment says of it. */
+function columnsOf(own: number | undefined, given: string | undefined): number {
+  const said = Number(given)
+  return own || (Number.isInteger(said) && said > 0 ? said : 80)
 }
 
 function clientOf(config: Config): RodizioClient {

@@ -1,6 +1,8 @@
-import type { Run, StartedRun } from '../api/schemas.ts'
+import type { Run, RunEvent, StartedRun } from '../api/schemas.ts'
 import { comparison } from './comparison.ts'
-import { bytes, seconds, wallTime } from './narrate.ts'
+import { finishWords } from './finish-words.ts'
+import { bytes, wallTime } from './narrate.ts'
+import { story } from './story.ts'
 import { bar, sparkline, table } from './table.ts'
 
 /** What a person asked for beside the run itself. */
@@ -40,8 +42,17 @@ function describePredictions(predictions: NonNullable<StartedRun['predictions']>
   ].join('\n')
 }
 
-/** What `train show` answers: the run with its sessions, checkpoints and artifact. */
-export function describeRun(run: Run): string {
+/** What of a run is told beside itself. */
+export interface Told {
+  /** Its events, oldest first. */
+  readonly events: readonly RunEvent[]
+  readonly now: Date
+  /** Whose days and hours are shown. */
+  readonly zone: string
+}
+
+/** What `train show` answers: the run with its story, its checkpoints and its artifact, and when it will be done. */
+export function describeRun(run: Run, { events, now, zone }: Told): string {
   const lines = [
     `Run ${run.name} (${run.id}): ${run.state}, engine ${run.engine}${run.options.smoke === true ? ', a smoke run: a trial of the whole way, not a training' : ''}`,
     `  ${bar(run.step, run.targetSteps)}  step ${run.step} of ${run.targetSteps}`,
@@ -54,33 +65,14 @@ export function describeRun(run: Run): string {
       )}`,
     )
   }
+  if (run.priority !== 0) lines.push(`  priority ${run.priority}`)
+  if (run.finish) lines.push(`  done: ${finishWords(run.finish, now, zone)}`)
   if (run.waiting) lines.push(`  waiting: ${run.waiting}`)
   if (run.failure) lines.push(`  failed: ${run.failure}`)
-  const sessions = run.sessions.map((s) => [
-    String(s.generation),
-    `${s.account} (${s.provider}${s.emulated ? ', emulated' : ''})`,
-    s.outcome ?? s.state,
-    `${s.fromStep} → ${s.toStep}`,
-    s.usedSeconds === null ? '' : seconds(s.usedSeconds),
-    s.link
-      ? `open ${s.link} and press Run all`
-      : (s.reason ?? (s.sealed ? 'takes no orders: no public address' : '')),
-  ])
-  lines.push('', table(['SESSION', 'ACCOUNT', 'OUTCOME', 'STEPS', 'USED', 'WHY'], sessions))
+  const told = story(run, events, now, zone)
+  if (told.length > 0) lines.push('', 'Story:', ...told)
   const kept = run.checkpoints.filter(({ state }) => state === 'committed')
-  lines.push(
-    '',
-    table(
-      ['CHECKPOINT', 'SESSION', 'SIZE', 'HELD-OUT LOSS', 'COMMITTED'],
-      kept.map((c) => [
-        `step ${c.step}`,
-        String(c.generation),
-        bytes(c.bytes),
-        typeof c.metrics.heldOutLoss === 'number' ? c.metrics.heldOutLoss.toFixed(3) : '',
-        wallTime(c.committedAt),
-      ]),
-    ),
-  )
+  if (kept.length > 0) lines.push('', checkpoints(kept))
   if (run.artifact) {
     const note = run.artifact.label === 'dry' ? ' (dry: a rehearsal, not an adapter)' : ''
     lines.push(
@@ -92,3 +84,15 @@ export function describeRun(run: Run): string {
   }
   return lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')
 }
+
+const checkpoints = (kept: Run['checkpoints']): string =>
+  table(
+    ['CHECKPOINT', 'SESSION', 'SIZE', 'HELD-OUT LOSS', 'COMMITTED'],
+    kept.map((c) => [
+      `step ${c.step}`,
+      String(c.generation),
+      bytes(c.bytes),
+      typeof c.metrics.heldOutLoss === 'number' ? c.metrics.heldOutLoss.toFixed(3) : '',
+      wallTime(c.committedAt),
+    ]),
+  )

@@ -34,6 +34,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
       : ''),
   'run.waiting': (d) => `run ${word(d, 'run')} waits: ${word(d, 'why')}`,
   'run.stop_asked': (d) => `run ${word(d, 'run')} was asked to stop`,
+  'run.priority_set': (d) =>
+    `run ${word(d, 'run')} has priority ${word(d, 'priority')}, before ${word(d, 'before')}`,
   'run.stopped': (d) => `run ${word(d, 'run')} is stopped at step ${word(d, 'step')}`,
   'run.completed': (d) =>
     `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}`,
@@ -93,9 +95,13 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
 /** One line about an event, without its time. Control characters of names and logs are taken out. */
 export function sentence(event: Pick<RunEvent, 'kind' | 'data'>): string {
   const told = sentences[event.kind]?.(event.data) ?? `${event.kind} ${JSON.stringify(event.data)}`
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escapes are what must not get through
-  return told.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+  return printable(told)
 }
+
+/** Text of names and logs without control characters: a terminal must not take them for orders. */
+export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal escapes are what must not get through
+  text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
 
 /** Wall time of this machine, as `13:05:09`. */
 export const wallTime = (at: string): string => new Date(at).toTimeString().slice(0, 8)

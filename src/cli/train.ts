@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { durationSeconds } from '../api/duration.ts'
-import type { NewRun, RunEvent } from '../api/schemas.ts'
+import type { NewRun, RunEvent, RunSummary } from '../api/schemas.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Engine } from '../notebooks/plan.ts'
@@ -10,6 +10,8 @@ import { describeRunRemoval } from './describe-removal.ts'
 import { describeRun, describeStart } from './describe-run.ts'
 import { sentence, wallTime } from './narrate.ts'
 import { table } from './table.ts'
+import { priorityCommand } from './train-priority.ts'
+import { localZone } from './wall-time.ts'
 
 interface StartFlags {
   data: string
@@ -18,6 +20,7 @@ interface StartFlags {
   steps?: string
   epochs?: string
   seed?: string
+  priority?: string
   set?: string[]
   targets?: string
   fromAdapter?: string
@@ -101,6 +104,7 @@ function wantedRun(flags: StartFlags): NewRun {
     steps: numberOf('--steps', flags.steps),
     epochs: numberOf('--epochs', flags.epochs),
     seed: numberOf('--seed', flags.seed),
+    priority: numberOf('--priority', flags.priority),
     fromAdapter: flags.fromAdapter,
   }
   const given = Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined))
@@ -132,6 +136,10 @@ export function trainCommands(program: Command, context: Context): void {
     .option('--steps <n>', 'optimizer steps; as many as --epochs take when left out')
     .option('--epochs <n>', 'passes over the data, default 1')
     .option('--seed <n>', 'seed of data order and dropout')
+    .option(
+      '--priority <n>',
+      'from -100 to 100, default 0: greater is sooner, runs of one priority share',
+    )
     .option(
       '--set <field=value>',
       'a field of the plan, such as learningRate=0.0002; repeatable',
@@ -184,31 +192,24 @@ export function trainCommands(program: Command, context: Context): void {
       context.answer({ items: runs, next: null }, () =>
         runs.length === 0
           ? 'No runs yet. Begin one with: rodizio train start --data NAME'
-          : table(
-              ['RUN', 'STATE', 'STEP', 'SESSIONS', 'ENGINE', 'STARTED'],
-              runs.map((r) => [
-                r.name,
-                r.state,
-                `${r.step}/${r.targetSteps}`,
-                String(r.sessions),
-                r.engine,
-                r.createdAt.slice(0, 16).replace('T', ' '),
-              ]),
-            ),
+          : runList(runs),
       )
     })
 
   train
     .command('show <run>')
-    .description('a run with its sessions, checkpoints and loss')
+    .description('a run: when it will be done, its story session by session, checkpoints and loss')
     .option('--watch', 'follow it to its end')
     .addHelpText(
       'after',
       '\nExamples:\n  rodizio train show sample\n  rodizio train show sample --json',
     )
     .action(async (name: string, flags: { watch?: boolean }) => {
-      const run = await context.client().run(name)
-      context.answer(run, () => describeRun(run))
+      const client = context.client()
+      const run = await client.run(name)
+      const events = context.isJson() ? [] : await client.events(name, 0)
+      const told = { events, now: systemClock.now(), zone: localZone() }
+      context.answer(run, () => describeRun(run, told))
       if (flags.watch) await follow(context, name, Number.MAX_SAFE_INTEGER)
     })
 
@@ -220,6 +221,8 @@ export function trainCommands(program: Command, context: Context): void {
       const answer = await context.client().stopRun(name)
       context.answer(answer, () => `Run ${answer.run}: ${answer.message}.`)
     })
+
+  priorityCommand(train, context)
 
   train
     .command('rm <run>')
@@ -250,6 +253,23 @@ export function trainCommands(program: Command, context: Context): void {
       const events = await context.client().events(name, 0)
       context.answer({ items: events, next: null }, () => events.map(told).join('\n'))
     })
+}
+
+/** All runs in a table; their priorities where one has another than 0. */
+export function runList(runs: readonly RunSummary[]): string {
+  const isRanked = runs.some(({ priority }) => priority !== 0)
+  return table(
+    ['RUN', 'STATE', 'STEP', 'SESSIONS', 'ENGINE', 'STARTED', ...(isRanked ? ['PRIORITY'] : [])],
+    runs.map((r) => [
+      r.name,
+      r.state,
+      `${r.step}/${r.targetSteps}`,
+      String(r.sessions),
+      r.engine,
+      r.createdAt.slice(0, 16).replace('T', ' '),
+      ...(isRanked ? [r.priority === 0 ? '' : String(r.priority)] : []),
+    ]),
+  )
 }
 
 const told = (event: RunEvent): string => `${wallTime(event.at)}  ${sentence(event)}`

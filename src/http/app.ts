@@ -13,7 +13,9 @@ import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
 import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
 import { type LoginPorts, loginRoutes } from './logins.ts'
+import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
+import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { type StorePorts, storeRoutes } from './store.ts'
@@ -26,7 +28,9 @@ export interface HttpPorts
     LoginPorts,
     HubLoginPorts,
     StorePorts,
-    AbsencePorts {
+    AbsencePorts,
+    PlanPorts,
+    RunChangePorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -68,6 +72,8 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/absences/*', '/v1/logins/*'])
     app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
+  app.route('/', runChangeRoutes(ports))
+  app.route('/', planRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
   app.route('/', loginRoutes(ports))

@@ -9,6 +9,7 @@ import {
   StartedRun,
   StopAnswer,
 } from '../api/schemas.ts'
+import type { Finish } from '../control/plan-view.ts'
 import type { Reads } from '../control/reads.ts'
 import type { Removals } from '../control/removals.ts'
 import type { Outlook } from '../control/run-outlook.ts'
@@ -34,6 +35,7 @@ export interface RunPorts {
   readonly outlook: (run: DomainRun, lookAtRows: boolean) => Promise<Outlook>
   readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
   readonly removals: Removals
+  readonly finishOf: (run: DomainRun) => Promise<Finish | null>
   readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
   readonly artifactPath: (runId: string, label: string, generation: number) => string
 }
@@ -128,13 +130,14 @@ export const runRoutes = (ports: RunPorts) => {
         JSON.stringify(await begin(id)),
       )
       // An answer that an earlier program stored has less.
-      const stored = { predictions: null, warnings: [], ...JSON.parse(answer) }
+      const stored = { priority: 0, predictions: null, warnings: [], ...JSON.parse(answer) }
       return c.json(StartedRun.parse(stored), 200)
     })
     .openapi(show, async (c) => {
       const run = await must(c.req.valid('param').name)
       const artifact = await reads.artifact(run.id)
       const parts = {
+        finish: await ports.finishOf(run),
         sessions: await reads.sessionsOf(run.id),
         emulated: await emulatedNames(reads),
         checkpoints: await reads.checkpoints(run.id),

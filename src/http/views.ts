@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type * as wire from '../api/schemas.ts'
 import type { Checkpoint } from '../artifacts/checkpoint.ts'
 import type { Person } from '../control/people.ts'
+import type { Finish } from '../control/plan-view.ts'
 import type { FinishedArtifact, LossPoint, NamedDataset, Reads } from '../control/reads.ts'
 import { type Account, rulesOf } from '../rotation/account.ts'
 import type { RotationEvent } from '../rotation/event.ts'
@@ -72,6 +73,7 @@ export const toRunSummary = (run: Run, sessions: number): wire.RunSummary => ({
   state: run.state,
   step: run.step,
   targetSteps: run.targetSteps,
+  priority: run.priority,
   sessions,
   waiting: run.waiting,
   failure: run.failure,
@@ -80,7 +82,14 @@ export const toRunSummary = (run: Run, sessions: number): wire.RunSummary => ({
   endedAt: time(run.endedAt),
 })
 
+export const toFinish = (finish: Finish): wire.Finish => ({
+  likely: finish.likely.toISOString(),
+  earliest: finish.earliest.toISOString(),
+  latest: finish.latest.toISOString(),
+})
+
 export interface RunParts {
+  readonly finish: Finish | null
   readonly sessions: readonly Session[]
   readonly emulated: ReadonlySet<string>
   readonly checkpoints: readonly Checkpoint[]
@@ -93,6 +102,7 @@ export const toRun = (run: Run, parts: RunParts): wire.Run => ({
   ...toRunSummary(run, 0),
   plan: { ...run.plan },
   options: { ...run.options },
+  finish: parts.finish && toFinish(parts.finish),
   loss: summary(parts.losses.map(({ loss }) => loss)),
   losses: thinned(parts.losses, 200),
   sessions: parts.sessions.map((session) => toSession(session, run.name, parts.emulated)),

@@ -4,6 +4,7 @@ export type EventKind =
   | 'run.waiting'
   | 'run.stop_asked'
   | 'run.stopped'
+  | 'run.priority_set'
   | 'run.completed'
   | 'run.failed'
   | 'session.planned'

@@ -3,7 +3,10 @@ import type { Surroundings } from './engine/input.ts'
 import type { TickPorts } from './tick-ports.ts'
 
 /** What the engine has to know of the providers, asked anew for each look: an address can come or go. */
-export const surroundings = (ports: TickPorts, accounts: readonly Account[]): Surroundings => ({
+export const surroundings = (
+  ports: Pick<TickPorts, 'emulated' | 'personSeconds' | 'providers'>,
+  accounts: readonly Account[],
+): Surroundings => ({
   emulated: ports.emulated,
   personSeconds: ports.personSeconds,
   providers: new Map(

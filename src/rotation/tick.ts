@@ -1,6 +1,8 @@
 import type { RunFacts } from './engine/input.ts'
 import { perform } from './perform.ts'
 import { readBooks } from './read-books.ts'
+import type { Run } from './run.ts'
+import { runFacts, settledRuns } from './run-facts.ts'
 import { surroundings } from './surroundings.ts'
 import type { TickPorts } from './tick-ports.ts'
 
@@ -27,24 +29,9 @@ export async function tick(ports: TickPorts): Promise<number | null> {
 /** What is known of each open run; empty when every one has its session and none could have a better one. */
 async function factsOf(ports: TickPorts): Promise<ReadonlyMap<string, RunFacts>> {
   const runs = await ports.store.openRuns()
-  const live = await ports.store.openSessions()
-  const settled = new Set(
-    live.filter(({ state }) => state !== 'awaiting_person').map(({ runId }) => runId),
-  )
-  const facts = new Map<string, RunFacts>()
-  if (runs.every((run) => run.serving === null && settled.has(run.id))) return facts
-  for (const run of runs) {
-    try {
-      const isAsked = run.stopAsked || settled.has(run.id)
-      const trouble = isAsked
-        ? null
-        : ((await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run)))
-      const only = ports.mountedBase(run)?.provider ?? null
-      const prior = await ports.prior(run)
-      facts.set(run.id, { trouble, only, prior, sessionId: ports.newSessionId() })
-    } catch (error) {
-      ports.trouble(error, { runId: run.id })
-    }
-  }
-  return facts
+  const settled = settledRuns(await ports.store.openSessions())
+  if (runs.every((run) => run.serving === null && settled.has(run.id))) return new Map()
+  const trouble = async (run: Run) =>
+    (await ports.storeTrouble(run)) ?? (await ports.baseTrouble(run))
+  return runFacts(ports, runs, settled, trouble)
 }

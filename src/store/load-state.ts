@@ -171,7 +171,7 @@ async function ofPlanned(
 }
 
 /** All that is open, with the books of the weeks in which anything can still be booked. */
-async function everything(tx: Queries, now: Date): Promise<RotationState> {
+export async function everything(tx: Queries, now: Date): Promise<RotationState> {
   const accounts = await readAccounts(tx)
   const runs = await readOpenRuns(tx)
   const sessions = await readOpenSessions(tx)

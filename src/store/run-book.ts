@@ -59,6 +59,28 @@ export function runBook(db: Database, now: () => Date) {
         return { run: { ...run, state: 'stopping' as const }, session }
       }),
     /**
+     * Gives an open run another priority; the next look plans by it. The same one again changes nothing.
+     * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)
+     */
+    setPriority: (idOrName: string, priority: number) =>
+      db.transaction(async (tx) => {
+        const run = await readRun(tx, idOrName)
+        if (!run) throw unknownRun(idOrName)
+        if (!isOpen(run)) {
+          throw new AppError(
+            'conflict',
+            `run ${run.name} is ${run.state}: nothing of it is planned any more`,
+            { code: 'run_over', next: `Look at it with: rodizio train show ${run.name}` },
+          )
+        }
+        if (run.priority === priority) return run
+        await tx.run('update runs set priority = $1 where id = $2', priority, run.id)
+        const data = { run: run.name, priority, before: run.priority }
+        const event = { kind: 'run.priority_set' as const, runId: run.id, data }
+        await insertEvent(tx, event, now().toISOString())
+        return { ...run, priority }
+      }),
+    /**
      * Does `work` once for a key: the same request again gets the stored answer.
      * @throws AppError `conflict` (`idempotency_key_reused`) when the key stands for another request
      */

@@ -1,8 +1,10 @@
 import type { Constraint } from '../planner/plan.ts'
 import type { RotationState } from './state.ts'
 
-/** A constraint as a person reads it, without a full stop. */
-export function wordsOf(why: Constraint | undefined, state: Pick<RotationState, 'runs'>): string {
+type Named = Pick<RotationState, 'runs' | 'accounts'>
+
+/** Why there is no session now, as a person reads it, without a full stop. */
+export function wordsOf(why: Constraint | undefined, state: Named): string {
   const nameOf = (id: string) => state.runs.get(id)?.name ?? id
   switch (why?.kind) {
     case 'hours':
@@ -18,7 +20,7 @@ export function wordsOf(why: Constraint | undefined, state: Pick<RotationState, 
     case 'reserve':
       return `${why.account}: its hours are kept for the windows of ${nameOf(why.policy)}`
     case 'hold':
-      return `${why.account}: left alone for a while after launches that failed`
+      return `${why.account}: ${state.accounts.get(why.account)?.holdReason ?? 'left alone for a while after launches that failed'}`
     case 'slots':
       return `${why.account}: busy with another session`
     case 'person':
@@ -29,3 +31,46 @@ export function wordsOf(why: Constraint | undefined, state: Pick<RotationState, 
       return 'a better moment is near'
   }
 }
+
+/** What a planned session's account, start or length hangs on, as a person reads it after "bound by", without a full stop. */
+export function boundWords(by: Constraint, state: Named): string {
+  const nameOf = (id: string) => state.runs.get(id)?.name ?? id
+  switch (by.kind) {
+    case 'hours':
+      return `the GPU hours of ${by.account} in its week from ${dayOf(by.weekStartMs, by.account, state)}`
+    case 'session-limit':
+      return `the longest session that ${by.account} takes`
+    case 'run-limit':
+      return `the longest session that run ${nameOf(by.run)} asks for`
+    case 'need':
+      return `the steps that run ${nameOf(by.run)} still needs`
+    case 'window':
+      return `the end of a window of ${nameOf(by.policy)}`
+    case 'reserve':
+      return `the hours of ${by.account} that are kept for the windows of ${nameOf(by.policy)}`
+    case 'hold':
+      return `the hold on ${by.account}${holdWords(by.account, state)}`
+    case 'slots':
+      return `the other sessions of ${by.account}`
+    case 'person':
+      return `the hours in which the person of ${by.account} is there`
+    case 'one-session':
+      return `run ${nameOf(by.run)} having one session at a time`
+    case 'none':
+      return "nothing but the plan's own end"
+  }
+}
+
+const holdWords = (account: string, { accounts }: Named): string => {
+  const why = accounts.get(account)?.holdReason
+  return why ? ` (${why})` : ''
+}
+
+/** The day on which a week of the account begins, on its own calendar. */
+const dayOf = (atMs: number, account: string, { accounts }: Named): string =>
+  new Intl.DateTimeFormat('en-GB', {
+    timeZone: accounts.get(account)?.reset.zone ?? 'UTC',
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+  }).format(atMs)

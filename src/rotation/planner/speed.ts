@@ -6,7 +6,12 @@ export interface TrainedSample {
 
 /** A shorter time of training says nothing about a speed. */
 const leastSeconds = 600
-const counted = 5
+/** Of so many sessions the median is taken. */
+export const counted = 5
+
+/** Whether a session says anything of a speed. */
+export const speaks = ({ steps, seconds }: TrainedSample): boolean =>
+  steps > 0 && seconds >= leastSeconds
 
 /**
  * Optimizer steps in an hour, as the last five sessions that say something have it: their median. Without any, the prior.
@@ -14,9 +19,7 @@ const counted = 5
  * @param samples oldest first
  */
 export function learnedSpeed(prior: number, samples: readonly TrainedSample[]): number {
-  const speeds = samples
-    .filter(({ steps, seconds }) => steps > 0 && seconds >= leastSeconds)
-    .map(({ steps, seconds }) => (steps * 3600) / seconds)
+  const speeds = samples.filter(speaks).map(({ steps, seconds }) => (steps * 3600) / seconds)
   return median(speeds.slice(-counted)) ?? prior
 }
 
