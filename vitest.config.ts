@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** Three suites: what a newcomer runs, whole rotations with kills, and the official clients of others. */
+/** Minutes, on every core. */
+const simulations = ['test/simulation/years.test.ts', 'test/simulation/drill.test.ts']
+
+/** Four suites: what a newcomer runs, whole rotations with kills, years in virtual time, and the official clients of others. */
 export default defineConfig({
   test: {
     projects: [
@@ -8,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/clients/**'],
+          exclude: ['test/e2e/**', 'test/clients/**', ...simulations],
           testTimeout: 20_000,
         },
       },
@@ -19,6 +22,15 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: simulations,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false, // each file has its own threads
         },
       },
       {

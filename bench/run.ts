@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   checkpoints: () => import('./checkpoints.ts'),
   footprint: () => import('./footprint.ts'),
   import: () => import('./import.ts'),
+  simulate: () => import('./simulate.ts'),
 }
 
 const args = process.argv.slice(2)

@@ -11,7 +11,7 @@ const domains = folders('rotation', 'artifacts', 'safekeeping', 'notebooks', 'da
 /** What a folder, or a file right below src, may import besides itself. Every import points down. */
 const sees: Readonly<Record<string, readonly string[]>> = {
   'src/main.ts': ['src/cli'],
-  'src/cli': ['src/app', ...folders('api', 'config', 'lib'), ...domains],
+  'src/cli': ['src/app', ...folders('api', 'simulation', 'config', 'lib'), ...domains],
   'src/app': folders(
     'control',
     'http',

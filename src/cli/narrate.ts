@@ -25,6 +25,12 @@ const place = (data: Data): string =>
 const from = (data: Data): string =>
   count(data, 'fromStep') === 0 ? 'from the beginning' : `from step ${count(data, 'fromStep')}`
 
+/** What is not known is not told: a simulated checkpoint has neither size nor loss. */
+const lossOf = (data: Data): string =>
+  typeof data.loss === 'number' ? `, loss ${decimals(data.loss, 3)}` : ''
+const sizeOf = (data: Data): string =>
+  count(data, 'bytes') > 0 ? `: ${bytes(count(data, 'bytes'))}` : ''
+
 /** How each event is told to a person, one line. */
 const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.started': (d) =>
@@ -54,21 +60,20 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `session ${word(d, 'before')} was started again and goes on as ${word(d, 'generation')} from step ${word(d, 'step')}; its older process is shut out` +
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : ''),
   'session.training': (d) =>
-    `session ${word(d, 'generation')} trains: step ${word(d, 'step')}, loss ${decimals(d.loss, 3)}`,
+    `session ${word(d, 'generation')} trains: step ${word(d, 'step')}${lossOf(d)}`,
   'session.ended': (d) =>
     `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
     `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}` +
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : '') +
     (d.staged === true ? ' (staged: the emulator was told to kill it in mid-step)' : ''),
   'checkpoint.committed': (d) =>
-    `checkpoint at step ${word(d, 'step')} of ${word(d, 'targetSteps')}: ${bytes(count(d, 'bytes'))}, ` +
-    `loss ${decimals(d.loss, 3)}` +
+    `checkpoint at step ${word(d, 'step')} of ${word(d, 'targetSteps')}${sizeOf(d)}${lossOf(d)}` +
     (typeof d.heldOutLoss === 'number' ? `, held-out ${decimals(d.heldOutLoss, 3)}` : ''),
   'checkpoint.pruned': (d) => `checkpoint at step ${word(d, 'step')} let go: newer ones stand`,
   'checkpoint.damaged': (d) =>
     `checkpoint at step ${word(d, 'step')} is damaged and skipped: the one before is used`,
   'artifact.committed': (d) =>
-    `artifact "${word(d, 'label')}" at step ${word(d, 'step')} is in the store, ${bytes(count(d, 'bytes'))}`,
+    `artifact "${word(d, 'label')}" at step ${word(d, 'step')} is in the store${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ''}`,
   'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,
   'account.held': (d) =>
     `account ${word(d, 'account')} is left alone until ${word(d, 'until')}: ${word(d, 'reason')}`,

@@ -22,6 +22,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['login', 'logout'], async () => (await import('./login.ts')).loginCommands],
   [['config'], async () => (await import('./config.ts')).configCommand],
   [['emulators'], async () => (await import('./emulators.ts')).emulatorsCommand],
+  [['simulate'], async () => (await import('./simulate.ts')).simulateCommand],
 ]
 
 /** The group that a word begins, or all of them: for help, and for naming what was mistyped. */

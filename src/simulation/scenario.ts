@@ -49,6 +49,16 @@ export const usualScenario: Scenario = {
   zone: 'Europe/Lisbon',
 }
 
+/** Three people who each lend Kaggle and Colab, and four runs that share the six accounts. */
+export const teamScenario: Scenario = {
+  ...usualScenario,
+  accounts: ['ana', 'bia', 'caio'].flatMap((owner) => [
+    account(`${owner}-kaggle`, { provider: 'kaggle', owner }),
+    account(`${owner}-colab`, { provider: 'colab', owner }),
+  ]),
+  openRuns: 4,
+}
+
 /** What the service takes a run's sessions to be like before it has seen one. */
 export const priorOf = ({ pace }: Scenario) => ({
   stepsPerHour: hour / pace.stepSeconds,

@@ -99,7 +99,7 @@ describe('what happened, in a sentence', () => {
     [
       'checkpoint.committed',
       { step: 40, targetSteps: 100, bytes: 12 },
-      'checkpoint at step 40 of 100: 12 B, loss ?',
+      'checkpoint at step 40 of 100: 12 B',
     ],
     ['run.failed', { run: 'one', failure: 'line 7' }, 'run one failed: line 7'],
     [
