@@ -1,6 +1,7 @@
 import { launchSpans } from './availability.ts'
 import { liveUntil } from './book.ts'
 import type { PlanAccount, PlanInput, PlanRun } from './plan-input.ts'
+import { bareSeconds, termsOf } from './terms.ts'
 
 const dayMs = 86_400_000
 
@@ -44,19 +45,20 @@ function opensMs(input: PlanInput, account: PlanAccount): number {
   return atMs
 }
 
-function leastSeconds({ runs, policies }: PlanInput, account: PlanAccount): number {
+function leastSeconds({ runs, policies, live }: PlanInput, account: PlanAccount): number {
   if (policies.length > 0) return 60
   let least = Number.POSITIVE_INFINITY
-  for (const run of runs) least = Math.min(least, leastOf(run, account))
+  for (const run of runs) {
+    // One that has its session begins no other now.
+    if (live.some(({ work }) => work.kind === 'run' && work.id === run.id)) continue
+    least = Math.min(least, leastOf(run, account))
+  }
   return least
 }
 
+/** The shortest session of the run that the planner would begin there. */
 function leastOf(run: PlanRun, account: PlanAccount): number {
-  const stepsPerHour = run.stepsPerHour.get(account.name) ?? 0
-  if (stepsPerHour <= 0) return Number.POSITIVE_INFINITY
-  const step = 3600 / stepsPerHour
-  const start = run.startSeconds?.get(account.name) ?? account.startSeconds
-  const own = run.maxSessionSeconds ?? Number.POSITIVE_INFINITY
-  const worth = Math.min(own, Math.max(run.minSessionSeconds, 2 * start + run.saveSeconds + step))
-  return Math.min(worth, start + run.saveSeconds + run.remainingSteps * step)
+  const terms = termsOf(run, { account })
+  if (!terms) return Number.POSITIVE_INFINITY
+  return Math.min(terms.worthSeconds, bareSeconds(terms, run.remainingSteps))
 }

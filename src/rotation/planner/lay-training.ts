@@ -404,15 +404,16 @@ function turn({ book, held }: Laying, a: Offer, b: Offer): number {
   const sooner = a.launchMs - b.launchMs
   if (sooner !== 0 || one === other) return sooner || b.seconds - a.seconds
   const heldAt = (name: string) => held.get(name) ?? 0
+  const enough = 2 * Math.max(a.seconds, b.seconds)
   return (
     Number(one.account.automation === 'person') - Number(other.account.automation === 'person') ||
     other.account.preference - one.account.preference ||
     heldAt(one.account.name) - heldAt(other.account.name) ||
-    hoursAt(book, b) - hoursAt(book, a) ||
+    ampleAt(book, b, enough) - ampleAt(book, a, enough) ||
     byName(one.account.name, other.account.name)
   )
 }
 
-/** What is left of the week in which an offer begins, in seconds. */
-const hoursAt = (book: Book, { terms, beginMs }: Offer): number =>
-  book.left[terms.lane.at + weekAt(terms.lane, beginMs)] ?? 0
+/** What is left of the week in which an offer begins, in seconds; more than enough is as good as enough. */
+const ampleAt = (book: Book, { terms, beginMs }: Offer, enough: number): number =>
+  Math.min(enough, book.left[terms.lane.at + weekAt(terms.lane, beginMs)] ?? 0)

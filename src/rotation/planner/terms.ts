@@ -2,8 +2,8 @@ import type { Lane } from './book.ts'
 import type { PlanRun } from './plan-input.ts'
 
 /** What a run's sessions on one account are made of. Seconds of GPU time. */
-export interface Terms {
-  readonly lane: Lane
+export interface Terms<At extends Pick<Lane, 'account'> = Lane> {
+  readonly lane: At
   readonly secondsPerStep: number
   readonly startSeconds: number
   /** Start and last checkpoint: what a session costs without a step. */
@@ -23,7 +23,10 @@ const hair = 1e-6
 const inMinutes = (seconds: number): number => Math.ceil((seconds - hair) / 60) * 60
 
 /** The terms of a run on an account; null where it cannot be trained at all. */
-export function termsOf(run: PlanRun, lane: Lane): Terms | null {
+export function termsOf<At extends Pick<Lane, 'account'>>(
+  run: PlanRun,
+  lane: At,
+): Terms<At> | null {
   const stepsPerHour = run.stepsPerHour.get(lane.account.name) ?? 0
   if (!(stepsPerHour > 0)) return null
   const { maxSessionSeconds } = lane.account
@@ -52,8 +55,10 @@ export function termsOf(run: PlanRun, lane: Lane): Terms | null {
   }
 }
 
+type Length = Pick<Terms, 'overheadSeconds' | 'secondsPerStep' | 'mostSteps'>
+
 /** Steps that fit into a session of so many seconds, of those that remain. */
-export const stepsIn = (terms: Terms, seconds: number, remaining: number): number =>
+export const stepsIn = (terms: Length, seconds: number, remaining: number): number =>
   Math.min(
     remaining,
     terms.mostSteps,
@@ -61,9 +66,9 @@ export const stepsIn = (terms: Terms, seconds: number, remaining: number): numbe
   )
 
 /** What the remaining steps take in one session, to the minute. */
-export const bareSeconds = (terms: Terms, remaining: number): number =>
+export const bareSeconds = (terms: Length, remaining: number): number =>
   inMinutes(terms.overheadSeconds + remaining * terms.secondsPerStep)
 
 /** The same with a tenth and five minutes of slack: what is booked for a last session. */
-export const neededSeconds = (terms: Terms, remaining: number): number =>
+export const neededSeconds = (terms: Length, remaining: number): number =>
   inMinutes((terms.overheadSeconds + remaining * terms.secondsPerStep) * 1.1 + 300)

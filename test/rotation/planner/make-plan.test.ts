@@ -167,9 +167,9 @@ describe('whose turn it is', () => {
       'caio',
     ],
     [
-      'the one with most hours',
+      'the one with most hours, where one has not ample',
       {
-        accounts: [api('ana'), api('bia', { weeks: weeksFrom(monday + 90 * hourMs, 29) })],
+        accounts: [api('ana', { weeks: weeksFrom(monday + 90 * hourMs, 2) }), api('bia')],
         runs: [run('r', 100)],
       },
       'bia',
