@@ -89,11 +89,14 @@ describe('the plan', () => {
     expect(of('serving').simulated.servingAvailability).toBeGreaterThan(0.9)
   })
 
-  it.each(['run30k', 'run100k'] as const)('ends %s at most three hundredths later than is possible', (name) => {
-    const [run] = of(name).simulated.runs
-    expect(run?.makespanHours).toBeLessThanOrEqual((run?.boundHours ?? 0) * 1.03)
-    expect(run?.makespanHours).toBeGreaterThanOrEqual(run?.boundHours ?? Number.POSITIVE_INFINITY)
-  })
+  it.each(['run30k', 'run100k'] as const)(
+    'ends %s at most three hundredths later than is possible',
+    (name) => {
+      const [run] = of(name).simulated.runs
+      expect(run?.makespanHours).toBeLessThanOrEqual((run?.boundHours ?? 0) * 1.03)
+      expect(run?.makespanHours).toBeGreaterThanOrEqual(run?.boundHours ?? Number.POSITIVE_INFINITY)
+    },
+  )
 
   it('uses at least 20 points more of six accounts than a loop without a plan', () => {
     expect(usedShare(of('team')) - usedShare(of('naiveTeam'))).toBeGreaterThan(0.2)
