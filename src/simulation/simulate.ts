@@ -52,7 +52,10 @@ export interface Simulated {
   readonly servingAvailability: number | null
   readonly violations: Violations
   readonly spent: Spent
+  /** Machines that ran. */
   readonly sessions: number
+  /** Sessions that were planned; from some no machine came. */
+  readonly planned: number
   /** Looks of the service at the world, and things that happened besides. */
   readonly ticks: number
   readonly events: number
@@ -200,10 +203,15 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
       ...violationsSoFar,
       // Colab names no grant: there our own book alone can be broken.
       budget: violationsSoFar.budget + sum(oversteps, ({ overruns }) => overruns.length),
-      duplicateLaunches: sum(truths, ({ duplicates }) => duplicates.length),
+      duplicateLaunches: sum(
+        truths,
+        ({ duplicates, sessions }) =>
+          duplicates.length + sessions.filter(({ name }) => watch.isGivenUp(name)).length,
+      ),
       openIntents: mind.open().length,
     },
     spent: hours,
+    planned: watch.planned(),
     sessions: sum(truths, ({ sessions }) => sessions.length),
     ticks: serves.ticks(),
     events: time.happened(),
