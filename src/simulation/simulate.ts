@@ -76,8 +76,10 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   const spellLuck = stream(seed, 'store')
   let isAway = false
   const isDown = () => serves.isDown() || isAway
+  let hasNews = true
   const applied: typeof watch.applied = (reduced, state, at) => {
     watch.applied(reduced, state, at)
+    for (const run of reduced.changes.runs.values()) if (run.endedAt) hasNews = true
     if (options.told) for (const news of reduced.changes.news) options.told(news, at)
   }
   const mind = memory({ now: () => time.date(), isAway: () => isAway, applied })
@@ -148,17 +150,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
 
   storeSpells()
   for (;;) {
-    for (const run of mind.state.runs.values()) {
-      if (isOpen(run) || known.has(run.id) || !run.endedAt) continue
-      known.add(run.id)
-      if (run.state === 'completed')
-        completed.push({
-          name: run.name,
-          fromMs: run.createdAt.getTime(),
-          toMs: run.endedAt.getTime(),
-        })
-    }
-    beginRuns()
+    if (hasNews) hearRuns()
     if (books.live.size > 0 || !couldWork()) stallFrom = time.now()
     longestStallMs = Math.max(longestStallMs, time.now() - stallFrom)
     if (time.nextAt() > endMs) break
@@ -224,6 +216,18 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
         boundHours: (boundMs(granted, fromMs, need) - fromMs) / hourMs,
       }
     }),
+  }
+
+  /** Notes which runs are done, and begins those that follow. */
+  function hearRuns(): void {
+    hasNews = false
+    for (const run of mind.state.runs.values()) {
+      if (isOpen(run) || known.has(run.id) || !run.endedAt) continue
+      known.add(run.id)
+      const span = { fromMs: run.createdAt.getTime(), toMs: run.endedAt.getTime() }
+      if (run.state === 'completed') completed.push({ name: run.name, ...span })
+    }
+    beginRuns()
   }
 
   /** Whether there is work, and an account that could be at it. */
