@@ -125,7 +125,12 @@ export function service(options: ServiceOptions) {
         const half = (from + until) / 2
         soonest = Math.min(soonest, half > now ? half : Math.max(until, now + lookMs))
       } else if (session.enrolledAt === null) soonest = Math.min(soonest, now + 3 * minuteMs)
-      else if (now - heard > silence) soonest = Math.min(soonest, now + minuteMs)
+      // The longer it says nothing, the less it matters when exactly it is given up.
+      else if (now - heard > silence)
+        soonest = Math.min(
+          soonest,
+          now + Math.min(10 * minuteMs, Math.max(minuteMs, (now - heard) / 8)),
+        )
       else soonest = Math.min(soonest, now + idleLookMs)
     }
     return soonest
