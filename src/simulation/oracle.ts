@@ -25,8 +25,9 @@ export interface Violations {
 /**
  * Watches the engine from outside, with a memory of its own: what was accepted, from whom, and what the books came to. What a
  * session has to be charged it works out by itself (double-book.ts); a week's balance is added up as the engine does.
+ * @param isPunctual whether notebooks and service answer at once: where they freeze or are away, a session may end late
  */
-export function oracle() {
+export function oracle(isPunctual: boolean) {
   const furthest = new Map<string, number>()
   /** By run: the newest generation ever given out. */
   const generations = new Map<string, number>()
@@ -53,7 +54,7 @@ export function oracle() {
     if (!account) return
     if (isOver && session.outcome === 'cancelled' && !session.enrolledAt) givenUp.add(session.name)
     const isTrue = isOver ? isSettled(session, rows ?? []) : isBooked(account, session, rows ?? [])
-    if (!isTrue || (isOver && isOverBooking(session))) overdrawn.add(session.id)
+    if (!isTrue || (isPunctual && isOver && isOverBooking(session))) overdrawn.add(session.id)
   }
 
   return {

@@ -72,7 +72,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   const { weeks, seed, faults, scenario } = options
   const time = virtualTime(startMs)
   const endMs = startMs + weeks * weekMs
-  const watch: Oracle = oracle()
+  const watch: Oracle = oracle(isPunctual(faults))
   const spellLuck = stream(seed, 'store')
   let isAway = false
   const isDown = () => serves.isDown() || isAway
@@ -98,6 +98,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
         isDown() ? 'away' : heard(await plane.report(token, report)),
     },
     paceOf: () => scenario.pace,
+    frozen: () => serves.wake(time.now() + 200_000),
     over(_notebook, spent) {
       const now = time.now()
       if (spent.servingMs > 0) up.push({ fromMs: now - spent.servingMs, toMs: now })
@@ -270,6 +271,9 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     await time.advanceTo(endMs + drainMs)
   }
 }
+
+const isPunctual = (faults: Faults): boolean =>
+  faults.freezesPerGpuHour + faults.restartsPerWeek + faults.storeErrorSpellsPerWeek === 0
 
 /** What a checkpoint every quarter of an hour adds to the time of the steps. */
 const savingShare = ({ pace }: Scenario): number =>

@@ -168,7 +168,7 @@ export const defects: readonly Defect[] = [
     original:
       'session.deadlineAt !== null && secondsBetween(session.deadlineAt, now) > silenceSeconds(session)',
     planted: 'session.deadlineAt !== null && secondsBetween(session.deadlineAt, now) > 9e9',
-    args: all(8),
+    args: all(26),
     shows: { violation: 'openIntents' },
   },
   {

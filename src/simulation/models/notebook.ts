@@ -41,6 +41,8 @@ export interface NotebookOptions {
   readonly place: Place
   /** It is over, whatever ended it. */
   readonly over: () => void
+  /** It has frozen, and says nothing until it wakes. */
+  readonly frozen?: () => void
 }
 
 export interface Notebook extends Cargo {
@@ -333,6 +335,7 @@ export function startNotebook(options: NotebookOptions): Notebook {
     step = stepAt(now())
     for (const handle of [main, carrier, fault]) time.cancel(handle)
     clock.enter('frozen')
+    options.frozen?.()
     const wakesMs = now() + random.exponential(faults.freezeMinutes) * 60 * secondMs
     beats.frozen.push({ fromMs: now(), toMs: wakesMs })
     const setupLeftMs = Math.max(0, setupEndsMs - now())

@@ -14,6 +14,8 @@ export interface NotebooksOptions {
   readonly paceOf: (account: Account) => Pace
   /** Told of each notebook when it is over. */
   readonly over?: (notebook: Notebook, spent: TimeSpent) => void
+  /** Told when one falls silent without being over. */
+  readonly frozen?: () => void
 }
 
 /** All notebooks of a simulation. In place of a notebook's text, launches carry its ticket. */
@@ -34,6 +36,7 @@ export function notebooks(options: NotebooksOptions) {
       ticket,
       nonce: `${place.name}/${count}`,
       place,
+      ...(options.frozen ? { frozen: options.frozen } : {}),
       over() {
         live.delete(notebook)
         const spent = notebook.spent()
