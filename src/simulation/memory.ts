@@ -1,6 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 import type { Account } from '../rotation/account.ts'
 import type { Changes } from '../rotation/engine/changes.ts'
+import type { RotationInput } from '../rotation/engine/input.ts'
 import { launchOf, sampleOf } from '../rotation/engine/past.ts'
 import { type Reduced, reduce } from '../rotation/engine/reduce.ts'
 import {
@@ -29,11 +30,19 @@ export interface MemoryOptions {
   readonly isAway: () => boolean
   /** Told of each event that was taken in. */
   readonly applied: (reduced: Reduced, state: RotationState, at: Date) => void
+  /** Another memory that takes in the same. */
+  readonly mirror?: Mirror | undefined
+}
+
+/** A second memory beside this one, told of all that happens to it, in order. What it throws, the caller meets. */
+export interface Mirror {
+  put(run: Run): Promise<void>
+  applied(input: RotationInput, at: Date, reduced: Reduced): Promise<void>
 }
 
 /**
  * The rotation's memory without a disk: the same reducer over the same state. What the database asks of its tables stands
- * here in maps that grow with each event; test/simulation/memory.test.ts holds both to the same answers.
+ * here in maps that grow with each event; test/simulation/store.test.ts holds both to the same answers.
  */
 export function memory(options: MemoryOptions) {
   const accounts = new Map<string, Account>()
@@ -154,7 +163,10 @@ export function memory(options: MemoryOptions) {
 
   /** Forgets what nothing will ask for any more. */
   function forget(nowMs: number): void {
+    // The newest of each account are looked at however old they are.
+    const looked = new Set([...recent.values()].flat())
     for (const [id, session] of sessions) {
+      if (looked.has(id)) continue
       if (!session.endedAt || nowMs - session.endedAt.getTime() < keepMs) continue
       sessions.delete(id)
       doors.delete(id)
@@ -193,6 +205,7 @@ export function memory(options: MemoryOptions) {
       const reduced = reduce(state, input, at)
       take(reduced.changes)
       options.applied(reduced, state, at)
+      await options.mirror?.applied(input, at, reduced)
       return reduced
     },
   }
@@ -202,7 +215,10 @@ export function memory(options: MemoryOptions) {
     state,
     addPerson: (owner: string, person: Person) => void people.set(owner, person),
     addAccount: (account: Account) => void accounts.set(account.name, account),
-    putRun: (run: Run) => void runs.set(run.id, run),
+    async putRun(run: Run) {
+      runs.set(run.id, run)
+      await options.mirror?.put(run)
+    },
     open,
   }
 }

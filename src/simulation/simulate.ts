@@ -3,7 +3,7 @@ import type { News } from '../rotation/engine/changes.ts'
 import { defaultOptions, isOpen } from '../rotation/run.ts'
 import { desk } from './desk.ts'
 import type { Faults } from './faults.ts'
-import { memory } from './memory.ts'
+import { type Mirror, memory } from './memory.ts'
 import { colabModel } from './models/colab.ts'
 import { kaggleModel } from './models/kaggle.ts'
 import { notebooks } from './models/notebooks.ts'
@@ -32,6 +32,8 @@ export interface SimulateOptions {
   readonly isNaive?: boolean
   /** Told of every event, as the service's log would be. */
   readonly told?: (news: News, at: Date) => void
+  /** A memory beside the simulation's own, which it can be held to. */
+  readonly mirror?: Mirror
   /** Told now and then how far it is, from 0 to 1. */
   readonly progress?: (share: number) => void
 }
@@ -82,7 +84,12 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     for (const run of reduced.changes.runs.values()) if (run.endedAt) hasNews = true
     if (options.told) for (const news of reduced.changes.news) options.told(news, at)
   }
-  const mind = memory({ now: () => time.date(), isAway: () => isAway, applied })
+  const mind = memory({
+    now: () => time.date(),
+    isAway: () => isAway,
+    applied,
+    mirror: options.mirror,
+  })
   const plane = desk(mind, watch, () => time.date())
   const up: Span[] = []
   const books = notebooks({
@@ -131,17 +138,17 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     mind.addPerson(account.owner, { waking: { fromHour: 8, toHour: 23, zone }, away: [] })
   }
   let begun = 0
-  const beginRuns = () => {
+  const beginRuns = async () => {
     if (time.now() >= endMs) return
     const open = [...mind.state.runs.values()].filter((run) => isOpen(run) && !run.serving).length
     for (let n = open; n < scenario.openRuns; n += 1) {
       if (scenario.mostRuns !== null && begun >= scenario.mostRuns) return
       begun += 1
-      mind.putRun(runOf(begun, scenario, time.date()))
+      await mind.putRun(runOf(begun, scenario, time.date()))
       serves.soon()
     }
   }
-  if (scenario.policy) mind.putRun(policyOf(scenario.policy, time.date()))
+  if (scenario.policy) await mind.putRun(policyOf(scenario.policy, time.date()))
   serves.wake(startMs)
   const completed: { name: string; fromMs: number; toMs: number }[] = []
   const known = new Set<string>()
@@ -151,7 +158,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
 
   storeSpells()
   for (;;) {
-    if (hasNews) hearRuns()
+    if (hasNews) await hearRuns()
     if (books.live.size > 0 || !couldWork()) stallFrom = time.now()
     longestStallMs = Math.max(longestStallMs, time.now() - stallFrom)
     if (time.nextAt() > endMs) break
@@ -220,7 +227,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   }
 
   /** Notes which runs are done, and begins those that follow. */
-  function hearRuns(): void {
+  async function hearRuns(): Promise<void> {
     hasNews = false
     for (const run of mind.state.runs.values()) {
       if (isOpen(run) || known.has(run.id) || !run.endedAt) continue
@@ -228,7 +235,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
       const span = { fromMs: run.createdAt.getTime(), toMs: run.endedAt.getTime() }
       if (run.state === 'completed') completed.push({ name: run.name, ...span })
     }
-    beginRuns()
+    await beginRuns()
   }
 
   /** Whether there is work, and an account that could be at it. */
@@ -266,7 +273,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   /** Asks everything to end and waits for it. */
   async function drain(): Promise<void> {
     for (const run of mind.state.runs.values())
-      if (isOpen(run)) mind.putRun({ ...run, stopAsked: true, state: 'stopping' })
+      if (isOpen(run)) await mind.putRun({ ...run, stopAsked: true, state: 'stopping' })
     serves.soon()
     await time.advanceTo(endMs + drainMs)
   }

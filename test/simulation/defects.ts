@@ -55,7 +55,8 @@ export const defects: readonly Defect[] = [
     original: "      if (session.state !== 'launching') return\n      draft.putSession({\n",
     planted:
       "      endSession(state, draft, session.id, endOf('cancelled', 'no answer'), now)\n      if (session.id) return\n      draft.putSession({\n",
-    args: all(8),
+    args: '--weeks 4',
+    rates: { from: 'none', launchUnheardShare: 0.3 },
     shows: { violation: 'duplicateLaunches' },
   },
   {
@@ -142,7 +143,8 @@ export const defects: readonly Defect[] = [
     file: `${engine}/observed.ts`,
     original: '  if (mayAppear) return []\n  if (secondsBetween',
     planted: '  if (secondsBetween',
-    args: all(8),
+    args: '--weeks 4',
+    rates: { from: 'none', launchUnheardShare: 0.5, launchShowsSeconds: 19 },
     shows: { violation: 'duplicateLaunches' },
   },
   {
@@ -150,7 +152,8 @@ export const defects: readonly Defect[] = [
     file: `${engine}/observed.ts`,
     original: "  if (seen.kind === 'queued' || seen.kind === 'running') {\n",
     planted: "  if (seen.kind === 'queued' && sent === null) {\n",
-    args: all(8),
+    args: '--weeks 4',
+    rates: { from: 'none', launchUnheardShare: 0.3 },
     shows: { violation: 'duplicateLaunches' },
   },
   {
@@ -159,8 +162,9 @@ export const defects: readonly Defect[] = [
     original:
       '  endSession(state, draft, session.id, endSeen(session, provider, seen, logTail), now)\n',
     planted: '',
-    args: all(8),
-    shows: { usedBelow: 0.5 },
+    args: '--weeks 4',
+    rates: { from: 'none', kagglePreemptionsPerGpuHour: 0.2 },
+    shows: { usedBelow: 0.88 },
   },
   {
     what: 'a session past its deadline is never ended',
@@ -168,7 +172,8 @@ export const defects: readonly Defect[] = [
     original:
       'session.deadlineAt !== null && secondsBetween(session.deadlineAt, now) > silenceSeconds(session)',
     planted: 'session.deadlineAt !== null && secondsBetween(session.deadlineAt, now) > 9e9',
-    args: all(26),
+    args: '--weeks 4',
+    rates: { from: 'none', statusStuckShare: 0.5, kagglePreemptionsPerGpuHour: 0.1 },
     shows: { violation: 'openIntents' },
   },
   {

@@ -4,6 +4,12 @@ export interface Launch {
   readonly failed: boolean
 }
 
+/** Of two at the same moment, the one that did not fail counts as the newer. */
+const newestFirst = (launches: readonly Launch[], nowMs: number): Launch[] =>
+  launches
+    .filter(({ atMs }) => atMs <= nowMs)
+    .toSorted((a, b) => b.atMs - a.atMs || Number(a.failed) - Number(b.failed))
+
 const foulMs = 6 * 3_600_000
 
 /**
@@ -11,9 +17,7 @@ const foulMs = 6 * 3_600_000
  * failed. Launches may come in any order; those after `nowMs` do not count.
  */
 export function preferenceOf(launches: readonly Launch[], nowMs: number): number {
-  const [last, before] = launches
-    .filter(({ atMs }) => atMs <= nowMs)
-    .toSorted((a, b) => b.atMs - a.atMs || Number(a.failed) - Number(b.failed))
+  const [last, before] = newestFirst(launches, nowMs)
   return last?.failed && before?.failed && nowMs - last.atMs < foulMs ? 0.5 : 1
 }
 
@@ -25,7 +29,7 @@ const longestWaitMs = 30 * 60_000
  * after each that follows, half an hour at most. Null after one that did not fail.
  */
 export function backOffUntil(launches: readonly Launch[], nowMs: number): number | null {
-  const past = launches.filter(({ atMs }) => atMs <= nowMs).toSorted((a, b) => b.atMs - a.atMs)
+  const past = newestFirst(launches, nowMs)
   const [last] = past
   const good = past.findIndex(({ failed }) => !failed)
   const inARow = good < 0 ? past.length : good
