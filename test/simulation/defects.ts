@@ -87,12 +87,11 @@ export const defects: readonly Defect[] = [
     // Kaggle refuses what it has no hours for, so its hours cannot be overdrawn: the service runs into refusals instead.
     what: 'the provider’s own book is ignored',
     file: 'rotation/ledger.ts',
-    original:
-      '  reading\n    ? reading.allowedSeconds - reading.usedSeconds - reading.reservedSeconds - unseenSeconds\n    : Number.POSITIVE_INFINITY',
-    planted: '  reading && unseenSeconds < 0 ? 0 : Number.POSITIVE_INFINITY',
-    args: '--weeks 12',
-    rates: { from: 'none', freezesPerGpuHour: 0.2, freezeMinutes: 300 },
-    shows: { plannedTimes: 1.2 },
+    original: '  reading && (!reading.refreshesAt || reading.refreshesAt > now) ? reading : null',
+    planted: '  reading && reading.readAt > now ? reading : null',
+    args: '--weeks 4',
+    rates: { from: 'none', kaggleLeastHours: 20, kaggleMostHours: 24 },
+    shows: { violation: 'budget' },
   },
   {
     what: 'what the provider grants is taken for the same each week',
@@ -162,9 +161,8 @@ export const defects: readonly Defect[] = [
     original:
       '  endSession(state, draft, session.id, endSeen(session, provider, seen, logTail), now)\n',
     planted: '',
-    args: '--weeks 4',
-    rates: { from: 'none', kagglePreemptionsPerGpuHour: 0.2 },
-    shows: { usedBelow: 0.88 },
+    args: all(8, 3),
+    shows: { usedBelow: 0.54 },
   },
   {
     what: 'a session past its deadline is never ended',
