@@ -6,8 +6,11 @@ const minuteMs = 60_000
 const weekMs = 7 * 24 * 60 * minuteMs
 /** A Sunday, 00:00 UTC: weekday 0. */
 const aSundayMs = Date.UTC(2026, 0, 4)
-/** A session that says how it ended may do so some minutes after its deadline, when nobody could hear it before. */
-const lateMs = 10 * minuteMs
+/**
+ * One that says how it ended may do so after its deadline: it was frozen, or nobody could hear it. An hour is more than the
+ * service takes to give it up.
+ */
+const lateMs = 60 * minuteMs
 
 /** When the account's week in which a moment lies begins; null where its weeks follow a zone with summer time. */
 function weekStartMs({ reset }: Account, atMs: number): number | null {
