@@ -175,6 +175,39 @@ describe('a launch', () => {
     expect((await world.run()).failures).toBe(0)
   })
 
+  it.each([
+    [true, 'awaiting_person'],
+    [false, 'ended'],
+  ])(
+    'that waits for a person (emulated: %s) is %s once an account is free that needs none',
+    async (emulated, state) => {
+      const holdUntil = new Date('2026-03-10T12:40:00.000Z')
+      const ana = accountOf('ana', { holdUntil: null, emulated })
+      const cris = accountOf('cris', { automation: 'person', emulated })
+      await using world = await tickWorld({ accounts: [ana, cris], emulated })
+      await world.db.run(
+        "update accounts set hold_until = $1 where name = 'ana'",
+        holdUntil.toISOString(),
+      )
+      const ports = { ...world.portsOver(world.store, world.provider), personSeconds: 7200 }
+      const look = () => tick({ ...ports, emulated })
+      await look()
+      expect((await world.sessions()).at(-1)).toMatchObject({
+        account: 'cris',
+        state: 'awaiting_person',
+      })
+      world.clock.advance(2460)
+      await look()
+      const [first, second] = await world.sessions()
+      expect(first?.state).toBe(state)
+      if (emulated) return
+      expect(first).toMatchObject({ outcome: 'superseded', usedSeconds: 0 })
+      expect(second).toMatchObject({ account: 'ana', state: 'starting', generation: 2 })
+      expect(await sum(world, 'cris')).toBe(0)
+      expect((await world.run()).failures).toBe(0)
+    },
+  )
+
   it('is not tried while the provider cannot be asked, and nothing is lost', async () => {
     await using world = await tickWorld({ accounts: [accountOf('ana')] })
     world.kaggle.unreachable = true

@@ -53,7 +53,7 @@ export function planInputOf(
   return {
     nowMs: now.getTime(),
     horizonSeconds,
-    accounts: usable.map((account) => accountOf(state, account, now)),
+    accounts: usable.map((account) => accountOf(state, account, now, without)),
     runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
     policies: open.flatMap(({ run }) => policyOf(state, run, now) ?? []),
     live: [...state.sessions.values()]
@@ -62,7 +62,12 @@ export function planInputOf(
   }
 }
 
-function accountOf(state: RotationState, account: Account, now: Date): PlanAccount {
+function accountOf(
+  state: RotationState,
+  account: Account,
+  now: Date,
+  without: Session | undefined,
+): PlanAccount {
   const launches = state.launches.get(account.name) ?? []
   const person = state.people.get(account.owner)
   // A person of the emulators costs nobody's time.
@@ -74,7 +79,7 @@ function accountOf(state: RotationState, account: Account, now: Date): PlanAccou
     automation: isPersons ? 'person' : 'api',
     maxSessionSeconds: account.maxSessionSeconds,
     maxConcurrent: account.maxConcurrent,
-    weeks: weeksOf(state, account, now),
+    weeks: weeksOf(state, account, now, without),
     holdUntilMs: latest(
       account.holdUntil?.getTime() ?? null,
       backOffUntil(launches, now.getTime()),
@@ -93,8 +98,15 @@ const latest = (one: number | null, other: number | null): number | null =>
   one === null ? other : other === null ? one : Math.max(one, other)
 
 /** This week and those that a plan of seven days, and a session at its end, can reach. */
-function weeksOf(state: RotationState, account: Account, now: Date): PlanWeek[] {
-  const rows = state.entries.get(account.name) ?? []
+function weeksOf(
+  state: RotationState,
+  account: Account,
+  now: Date,
+  without: Session | undefined,
+): PlanWeek[] {
+  const rows = (state.entries.get(account.name) ?? []).filter(
+    ({ sessionId }) => without === undefined || sessionId !== without.id,
+  )
   const reading = freshReading(state.readings.get(account.name) ?? null, now)
   const weeks: PlanWeek[] = []
   let week = weekOf(account.reset, now)

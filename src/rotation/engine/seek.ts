@@ -101,6 +101,8 @@ function instead(
 ): Stay | undefined {
   if (session.state !== 'awaiting_person' || session.serves || !facts.has(session.runId))
     return undefined
+  // The person of the emulators comes at once, and is waited for.
+  if (state.accounts.get(session.account)?.emulated) return undefined
   const input = planInputOf(state, around, facts, now, session)
   const isApi = (name: string) => state.accounts.get(name)?.automation === 'api'
   const others = input.accounts.filter(({ name }) => isApi(name))
