@@ -47,7 +47,11 @@ const table: readonly (readonly [Constraint, string, string])[] = [
     'ana: no GPU was granted',
     'the hold on ana (no GPU was granted)',
   ],
-  [{ kind: 'hold', account: 'bia' }, 'bia: on hold', 'the hold on bia'],
+  [
+    { kind: 'hold', account: 'bia' },
+    'bia: left alone for a while after launches that failed',
+    'the hold on bia',
+  ],
   [
     { kind: 'slots', account: 'ana' },
     'ana: busy with another session',

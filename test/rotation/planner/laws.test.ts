@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { closedUntil } from '../../../src/rotation/planner/closed.ts'
 import { explain } from '../../../src/rotation/planner/explain.ts'
 import { makePlan } from '../../../src/rotation/planner/make-plan.ts'
-import type { Stay } from '../../../src/rotation/planner/plan.ts'
+import type { Plan, Stay } from '../../../src/rotation/planner/plan.ts'
 import type { PlanInput } from '../../../src/rotation/planner/plan-input.ts'
 import { relax } from '../../../src/rotation/planner/relax.ts'
 import { afterwards } from './afterwards.ts'
@@ -30,6 +30,10 @@ const hourOfDay = (atMs: number, zone: string): number =>
       atMs,
     ),
   )
+
+/** More sessions of one run than are chosen with care: of those beyond nothing is promised (docs/planner.md). */
+const hasTooMany = ({ stays }: Plan): boolean =>
+  stays.some(({ work }) => stays.filter((other) => other.work.id === work.id).length > 32)
 
 describe('a plan', () => {
   it('books whole minutes, and no week, session or plan beyond its limits', () => {
@@ -164,7 +168,7 @@ describe('a plan', () => {
       fc.property(worlds({ runs: 3, policies: 1 }), (input) => {
         const plan = makePlan(input)
         const next = plan.stays.find(({ startMs }) => startMs > plan.madeMs)
-        if (!next) return
+        if (!next || hasTooMany(plan)) return
         const then = makePlan(afterwards(input, plan, next.startMs))
         expect(then.stays).toContainEqual(next)
       }),
@@ -216,8 +220,15 @@ function finishOf(input: PlanInput): { readonly atMs: number; readonly sessions:
   return { atMs, sessions: plan.stays.filter(({ work }) => work.id === first.id).length }
 }
 
+/** The same world in which one run goes before all others: those of one priority share, and give way to each other. */
+const withFirst = (input: PlanInput): PlanInput => ({
+  ...input,
+  runs: input.runs.map((run) => (run.id === 'r1' ? { ...run, priority: 9 } : run)),
+})
+
 /** Whether more hours let the first run finish later, by more than a start, a step and a minute for each session. */
-function isLater(input: PlanInput, more: (input: PlanInput) => PlanInput): boolean {
+function isLater(drawn: PlanInput, more: (input: PlanInput) => PlanInput): boolean {
+  const input = withFirst(drawn)
   const before = finishOf(input)
   if (!before) return false
   const after = finishOf(more(input))
