@@ -14,9 +14,12 @@ import type { TickPorts } from './tick-ports.ts'
 export async function tick(ports: TickPorts): Promise<number | null> {
   const accounts = await ports.store.accounts()
   const around = surroundings(ports, accounts)
-  const looked = await ports.store.apply({ kind: 'look', around })
-  // Side by side: a provider that hangs holds up its own sessions alone.
-  await perform(ports, around, looked.effects)
+  // A service that has nothing to do does nothing: it shares its machine's memory.
+  if ((await ports.store.openSessions()).length > 0) {
+    const looked = await ports.store.apply({ kind: 'look', around })
+    // Side by side: a provider that hangs holds up its own sessions alone.
+    await perform(ports, around, looked.effects)
+  }
   const facts = await factsOf(ports)
   await readBooks(ports, accounts, (await ports.store.openRuns()).length > 0)
   if (facts.size === 0) return null

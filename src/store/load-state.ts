@@ -31,6 +31,7 @@ const doorOf = (row: Row): Door => ({
 export function loadState(tx: Queries, input: RotationInput, now: Date): Promise<RotationState> {
   switch (input.kind) {
     case 'look':
+      return allOpen(tx)
     case 'seek':
       return everything(tx, now)
     case 'planned':
@@ -170,6 +171,36 @@ async function ofPlanned(
   })
 }
 
+/** The sessions that are open, with what their ends would change. */
+async function allOpen(tx: Queries): Promise<RotationState> {
+  const sessions = await readOpenSessions(tx)
+  const runs = new Map<string, Run>()
+  const entries = new Map<string, LedgerEntry[]>()
+  for (const { id, runId, account } of sessions) {
+    const run = runs.get(runId) ?? (await readRun(tx, runId))
+    if (run) runs.set(run.id, run)
+    entries.set(account, [...(entries.get(account) ?? []), ...(await readReservation(tx, id))])
+  }
+  return stateOf({
+    accounts: new Map((await readAccounts(tx)).map((account) => [account.name, account])),
+    runs,
+    sessions: byId(sessions),
+    entries,
+    progress: await progressOfAll(tx, [...runs.values()]),
+    told: await readReminders(tx),
+  })
+}
+
+const readReminders = async (tx: Queries): Promise<ReadonlySet<string>> =>
+  new Set(
+    (
+      await tx.all(
+        `select e.session_id, e.kind from sessions s join events e on e.session_id = s.id
+         where s.ended_at is null and e.kind = 'session.reminder'`,
+      )
+    ).map((row) => onceKey(text(row, 'session_id'), text(row, 'kind'))),
+  )
+
 /** All that is open, with the books of the weeks in which anything can still be booked. */
 export async function everything(tx: Queries, now: Date): Promise<RotationState> {
   const accounts = await readAccounts(tx)
@@ -203,14 +234,7 @@ export async function everything(tx: Queries, now: Date): Promise<RotationState>
     entries,
     readings,
     progress: await progressOfAll(tx, [...allRuns.values()]),
-    told: new Set(
-      (
-        await tx.all(
-          `select e.session_id, e.kind from events e join sessions s on s.id = e.session_id
-           where s.ended_at is null and e.kind = 'session.reminder'`,
-        )
-      ).map((row) => onceKey(text(row, 'session_id'), text(row, 'kind'))),
-    ),
+    told: await readReminders(tx),
     lastGenerations: await lastGenerations(tx, runs),
     ...(await readPast(tx, accounts, runs)),
     nodesLost: await readNodesLost(tx, runs),
