@@ -21,7 +21,7 @@ import type { Session } from '../session.ts'
 import { weekOf } from '../week.ts'
 import type { Prior, RunFacts, Surroundings } from './input.ts'
 import { isUsed } from './look.ts'
-import { progressOf, type RotationState } from './state.ts'
+import { progressOf, type RotationState, type Sample } from './state.ts'
 
 /** How far a plan looks ahead. */
 export const horizonSeconds = 7 * 86_400
@@ -193,12 +193,12 @@ function speedOn(state: RotationState, runId: string, account: string, prior: Pr
   return learnedSpeed(elsewhere, samplesOn(state, runId, account))
 }
 
+/** From the launch to the first step there; what other accounts have shown to be far too long a guess is not held against it. */
 function startOn(state: RotationState, runId: string, account: string, prior: Prior): number {
-  const samples = samplesOn(state, runId, account)
-  return learnedStart(
-    prior.startSeconds,
-    samples.map(({ startSeconds }) => startSeconds),
-  )
+  const startsOf = (samples: readonly Sample[]) => samples.map(({ startSeconds }) => startSeconds)
+  const elsewhere = learnedStart(prior.startSeconds, startsOf(state.samples.get(runId) ?? []))
+  const guess = elsewhere < prior.startSeconds / 2 ? elsewhere : prior.startSeconds
+  return learnedStart(guess, startsOf(samplesOn(state, runId, account)))
 }
 
 /** After a node was lost on an account, its successor goes elsewhere for so long where it can. */
