@@ -42,6 +42,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.stop_asked': (d) => `run ${word(d, 'run')} was asked to stop`,
   'run.priority_set': (d) =>
     `run ${word(d, 'run')} has priority ${word(d, 'priority')}, before ${word(d, 'before')}`,
+  'run.rows_halved': (d) =>
+    `run ${word(d, 'run')} ran out of memory: from now on ${word(d, 'rowsAtOnce')} rows at once, and the steps stay what they are`,
   'run.stopped': (d) => `run ${word(d, 'run')} is stopped at step ${word(d, 'step')}`,
   'run.completed': (d) =>
     `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}`,

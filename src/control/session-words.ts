@@ -28,6 +28,7 @@ export const SessionReport = z.object({
       ]),
       message: z.string().max(4000),
       line: z.number().int().nullable().default(null),
+      rowsAtOnce: z.number().int().min(1).max(1024).nullable().default(null),
     })
     .nullable()
     .default(null),

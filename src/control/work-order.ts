@@ -51,6 +51,7 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
       stepSeconds: run.options.stepSeconds,
       keepLocal: run.options.keepLocal,
       sessionSteps: run.options.sessionSteps,
+      rowsAtOnce: run.options.rowsAtOnce,
     },
     data: {
       version: run.datasetVersion,

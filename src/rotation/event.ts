@@ -5,6 +5,7 @@ export type EventKind =
   | 'run.stop_asked'
   | 'run.stopped'
   | 'run.priority_set'
+  | 'run.rows_halved'
   | 'run.completed'
   | 'run.failed'
   | 'session.planned'

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly minSessionSeconds: number
   /** A session hands over after so many steps of its own; as many as its time allows when null. */
   readonly sessionSteps: number | null
+  /** At most so many rows go through the model at once, as many as the plan's batch when null; a step stays what it is. */
+  readonly rowsAtOnce: number | null
   /** A trial of the whole way before hours are spent on it, not a training. */
   readonly smoke: boolean
 }
@@ -71,6 +73,7 @@ export const defaultOptions: RunOptions = {
   sessionSeconds: null,
   minSessionSeconds: 600,
   sessionSteps: null,
+  rowsAtOnce: null,
   smoke: false,
 }
 

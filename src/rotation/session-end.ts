@@ -1,4 +1,4 @@
-import type { Run, RunState } from './run.ts'
+import type { Run, RunOptions, RunState } from './run.ts'
 import type { Outcome, Session } from './session.ts'
 
 /** What a failed session says of itself; a table of causes and what each leads to stands in docs/failures.md. */
@@ -14,6 +14,8 @@ export interface Failure {
     | 'notebook_bug'
   readonly message: string
   readonly line: number | null
+  /** Where memory ran out: how many rows went through the model at once then; null where that is not known. */
+  readonly rowsAtOnce?: number | null
 }
 
 export interface SessionEnd {
@@ -43,6 +45,8 @@ export interface RunChange {
   readonly state: RunState
   readonly failures: number
   readonly failure: string | null
+  /** What its next sessions do otherwise. */
+  readonly options?: RunOptions
 }
 
 /** The account's trouble, not the run's: another account may do better. */
@@ -53,6 +57,14 @@ const withoutGpu = (failure: Failure | null): boolean =>
 const maxFailedInARow = 2
 /** … and after so many in a row that ended, for whatever cause, without a new checkpoint. */
 const maxFruitlessInARow = 5
+
+/** Half the rows at once, for a run that ran out of memory and has not been given fewer before; null where that is no way out. */
+function fewerRows({ options }: Run, failure: Failure | null): RunOptions | null {
+  const rows = failure?.class === 'out_of_memory' ? (failure.rowsAtOnce ?? 1) : 1
+  return rows > 1 && options.rowsAtOnce === null
+    ? { ...options, rowsAtOnce: Math.floor(rows / 2) }
+    : null
+}
 
 /**
  * What becomes of the run when one of its sessions ends. Pure.
@@ -82,8 +94,10 @@ export function afterSession(
   if (run.stopAsked) return { state: 'stopped', failures, failure: null }
   const fatal =
     end.failure && (end.failure.class === 'bad_dataset' || end.failure.class === 'refused_plan')
+  const fewer = fewerRows(run, end.failure)
   const worn =
     (end.outcome === 'failed' &&
+      fewer === null &&
       !withoutGpu(end.failure) &&
       !neverRan &&
       failures >= maxFailedInARow) ||
@@ -98,5 +112,5 @@ export function afterSession(
       failure: `${why}${count}; session ${session.generation}${tail}`,
     }
   }
-  return { state: 'training', failures, failure: null }
+  return { state: 'training', failures, failure: null, ...(fewer && { options: fewer }) }
 }

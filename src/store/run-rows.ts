@@ -16,7 +16,7 @@ export const toRun = (row: Row): Run => ({
   stopAsked: number(row, 'stop_asked') === 1,
   datasetVersion: text(row, 'dataset_version'),
   plan: JSON.parse(text(row, 'plan')) as Record<string, unknown>, // written by insertRun alone
-  // Likewise, maybe by an earlier program that had fewer of them.
+  // Written by insertRun and updateRun, maybe of an earlier program that had fewer of them.
   options: { ...defaultOptions, ...(JSON.parse(text(row, 'options')) as Partial<RunOptions>) },
   serving: servingOf(textOrNull(row, 'serving')),
   priority: number(row, 'priority'),

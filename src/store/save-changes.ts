@@ -105,8 +105,9 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
 
 async function updateRun(tx: Queries, run: Run): Promise<void> {
   await tx.run(
-    `update runs set state = $1, step = $2, generation = $3, failures = $4, failure = $5, waiting = $6, ended_at = $7
-     where id = $8`,
+    `update runs set state = $1, step = $2, generation = $3, failures = $4, failure = $5, waiting = $6, ended_at = $7,
+       options = $8
+     where id = $9`,
     run.state,
     run.step,
     run.generation,
@@ -114,6 +115,7 @@ async function updateRun(tx: Queries, run: Run): Promise<void> {
     run.failure,
     run.waiting,
     iso(run.endedAt),
+    JSON.stringify(run.options),
     run.id,
   )
 }

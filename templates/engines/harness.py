@@ -21,12 +21,14 @@ REFUSED = 3  # the status of a program that ends with a Refusal
 
 
 class Refusal(Exception):
-    """A reason to end that the run must hear about: a failure class, a sentence, maybe a line."""
+    """A reason to end that the run must hear about: a failure class, a sentence, maybe a line of
+    the data, or how many rows went through the model at once when memory ran out."""
 
-    def __init__(self, failure_class, message, line=None):
+    def __init__(self, failure_class, message, line=None, rows_at_once=None):
         super().__init__(message)
         self.failure_class = failure_class
         self.line = line
+        self.rows_at_once = rows_at_once
 
 
 class Leave(Exception):
@@ -61,7 +63,7 @@ def run_program(main):
         main(read_job(sys.argv[1]))
     except Refusal as refusal:
         emit('REFUSED', {'class': refusal.failure_class, 'message': str(refusal),
-                         'line': refusal.line})
+                         'line': refusal.line, 'rowsAtOnce': refusal.rows_at_once})
         sys.exit(REFUSED)
 
 

@@ -203,7 +203,7 @@ class Session:
         if self._refusal:
             raise Failure(self._refusal.get('class') or 'notebook_bug',
                           self._refusal.get('message') or 'the training program refused',
-                          self._refusal.get('line'))
+                          self._refusal.get('line'), self._refusal.get('rowsAtOnce'))
         if self._ending is None and self.stop_asked and status in (-15, -2, 130, 143):
             self._ending = {'step': self.step, 'reason': 'stopped', 'artifact': None}
         if self._ending is None or status != 0:
@@ -401,7 +401,8 @@ class Session:
             return text
         failure = {'class': 'notebook_bug', 'message': text, 'line': None}
         if isinstance(error, Failure):
-            failure.update({'class': error.failure_class, 'line': error.line})
+            failure.update({'class': error.failure_class, 'line': error.line,
+                            'rowsAtOnce': error.rows_at_once})
         elif not isinstance(error, SystemExit):
             self.say(''.join(traceback.format_exception(
                 type(error), error, error.__traceback__)).rstrip())

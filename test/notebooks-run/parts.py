@@ -217,7 +217,7 @@ def free_port():
 
 
 class Memory(unittest.TestCase):
-    def fitting(self, most, plan=PLAN, error=torch.OutOfMemoryError, manifest=None):
+    def fitting(self, most, plan=PLAN, error=torch.OutOfMemoryError, manifest=None, told=None):
         tried = []
 
         def trial(count):
@@ -225,7 +225,7 @@ class Memory(unittest.TestCase):
             if count > most:
                 raise error('CUDA out of memory')
 
-        return memory.rows_at_once(plan, manifest, trial, Crew()), tried
+        return memory.rows_at_once(plan, manifest, trial, Crew(), told), tried
 
     def test_rows_are_halved_until_they_fit(self):
         self.assertEqual(self.fitting(9), (4, [4]))
@@ -234,6 +234,12 @@ class Memory(unittest.TestCase):
 
     def test_what_a_checkpoint_has_decided_stands(self):
         self.assertEqual(self.fitting(0, manifest={'env': {'rowsAtOnce': 2}}), (2, []))
+
+    def test_no_more_than_is_told_after_a_session_that_ran_out_of_memory(self):
+        self.assertEqual(self.fitting(9, told=2), (2, [2]))
+        self.assertEqual(self.fitting(9, dict(PLAN, batchSize=5), told=2), (1, [1]))
+        self.assertEqual(self.fitting(0, manifest={'env': {'rowsAtOnce': 4}}, told=2), (2, []))
+        self.assertEqual(self.fitting(0, manifest={'env': {'rowsAtOnce': 1}}, told=2), (1, []))
 
     def test_not_one_row_is_a_refusal_and_other_trouble_is_no_lack_of_memory(self):
         with self.assertRaises(harness.Refusal) as caught:

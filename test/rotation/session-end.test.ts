@@ -63,6 +63,38 @@ describe('what becomes of a run when a session ends', () => {
     if (state !== 'failed') expect(change.failure).toBeNull()
   })
 
+  describe('out of memory with so many rows at once', () => {
+    const out = (rowsAtOnce: number | null) =>
+      endOf('failed', { failure: { ...failure('out_of_memory'), rowsAtOnce } })
+    const changeOf = (run: ReturnType<typeof runOf>, rows: number | null) =>
+      afterSession(run, sessionOf(), out(rows), false, false)
+    const before = runOf('one', { failures: 1 })
+
+    it.each([
+      [8, 4],
+      [5, 2],
+      [2, 1],
+    ])('%d: goes on with %d, whatever came before', (rows, half) => {
+      const change = changeOf(before, rows)
+      expect(change).toMatchObject({ state: 'training', failures: 2, failure: null })
+      expect(change.options).toEqual({ ...before.options, rowsAtOnce: half })
+    })
+
+    it.each([1, null])('%s: there is nothing to halve', (rows) => {
+      expect(changeOf(before, rows).state).toBe('failed')
+      expect(changeOf(runOf('one'), rows)).not.toHaveProperty('options')
+    })
+
+    it('is tried once', () => {
+      const halved = runOf('one', { failures: 1, options: { ...before.options, rowsAtOnce: 4 } })
+      expect(changeOf(halved, 4).state).toBe('failed')
+    })
+
+    it('goes on no longer than any other run without a new checkpoint', () => {
+      expect(changeOf(runOf('one', { failures: 4 }), 8).state).toBe('failed')
+    })
+  })
+
   it('says which session gave up, why, after how many, and the end of its log', () => {
     const logTail = Array.from({ length: 20 }, (_, line) => `line ${line}`).join('\n')
     const end = endOf('failed', { failure: failure('notebook_bug'), logTail })

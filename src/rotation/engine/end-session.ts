@@ -61,6 +61,10 @@ export function endSession(
     staged: run.sample && end.outcome === 'preempted',
   }
   draft.tell({ kind: 'session.ended', ...ref, data })
+  if (change.options && !over) {
+    const { rowsAtOnce } = change.options
+    draft.tell({ kind: 'run.rows_halved', ...ref, data: { run: run.name, rowsAtOnce } })
+  }
   if (over) {
     const kind = `run.${change.state}` as 'run.completed' | 'run.failed' | 'run.stopped'
     // Not the generation: a session that was started again has had several.

@@ -67,7 +67,8 @@ def main(job, prepare=lambda: None, load_base=load_base, add_adapter=add_adapter
         if job.get('adapter') and not manifest:
             take_up_adapter(model, job['adapter'])
         env['rowsAtOnce'] = at_once = rows_at_once(
-            plan, manifest, lambda count: trial_step(plan, model, rows, half, count), crew)
+            plan, manifest, lambda count: trial_step(plan, model, rows, half, count), crew,
+            job['options'].get('rowsAtOnce'))
         order = Order(plan, len(rows), at_once, crew.size)
         relay = relay_for(job, control, pace, env, crew, order)
         trainer = build_trainer(job, model, tokenizer, rows, order, relay, half, at_once, crew)
@@ -97,8 +98,9 @@ def main(job, prepare=lambda: None, load_base=load_base, add_adapter=add_adapter
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        raise harness.Refusal('out_of_memory', 'this device has too little memory for the %d rows '
-                              'at once that this run has begun with' % env.get('rowsAtOnce', 1))
+        at_once = env.get('rowsAtOnce', 1)
+        raise harness.Refusal('out_of_memory', 'this device has too little memory for %d rows at '
+                              'once' % at_once, rows_at_once=at_once)
     harness.emit('END', {'step': step, 'reason': reason, 'artifact': artifact})
 
 

@@ -14,17 +14,20 @@ def out_of_memory(error):
             or 'DefaultCPUAllocator: ' in str(error) and "can't allocate" in str(error))
 
 
-def rows_at_once(plan, manifest, trial, crew):
+def rows_at_once(plan, manifest, trial, crew, most=None):
     """How many rows go through the model at once, in each process: the plan's batch, halved as
     often as the device needs, and until the batches of a step can be shared out evenly. The
     accumulation makes up for it: the one optimizer step stays what it is.
 
     Decided by `trial(rows)` before the first step of a run; a checkpoint has decided already.
+    Never more than `most`, where that is given: a session before this one ran out of memory.
     Raises Refusal `out_of_memory` when not even one row fits.
     """
     rows = plan['batchSize']
     if manifest:
         rows = manifest['env'].get('rowsAtOnce', rows)
+    while most and rows > most:
+        rows = halved(rows)
     while rows > 1 and plan['batchSize'] * plan['accumulation'] // rows % crew.size:
         rows = halved(rows)
     while not manifest and not crew.every(fits(trial, rows)):
