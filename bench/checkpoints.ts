@@ -18,7 +18,7 @@ import { type Figures, median, rounded } from './promises.ts'
 
 /** Checkpoints on their way from a session to Drive: the service opens addresses and checks hashes, the bytes pass it by. */
 export const promises = [
-  { figure: 'idleRssMb', atMost: 105, of: 'memory' },
+  { figure: 'idleRssMb', atMost: 95, of: 'memory' },
   { figure: 'growthMb', atMost: 15, of: 'memory' },
 ] as const
 

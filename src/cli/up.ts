@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import type { Command } from 'commander'
 import { rodizioClient } from '../api/client.ts'
 import { readServiceFile, type ServiceFile } from '../config/service-file.ts'
@@ -160,7 +161,17 @@ async function startDetached(context: Context, flags: UpFlags): Promise<void> {
   })
 }
 
+/**
+ * Takes the engine's optimizing compilers away: their own code is some 6 MB of the program that this process would otherwise
+ * never touch (`npm run bench -- checkpoints`), and a service that sleeps most of its time needs no faster code.
+ */
+function staySmall(): void {
+  setFlagsFromString('--no-turbofan')
+  setFlagsFromString('--no-maglev')
+}
+
 async function serve(context: Context, flags: UpFlags): Promise<void> {
+  staySmall()
   const config = context.config()
   const teller = tellerFor(config.RODIZIO_LOG, context.isTerminal, await logFor(config.RODIZIO_LOG))
   const { startService } = await import('../app.ts')
