@@ -73,6 +73,7 @@ const run: Run = {
   loss: null,
   losses: [],
   finish: null,
+  standing: null,
   sessions: [],
   checkpoints: [],
   artifact: null,
