@@ -1,7 +1,14 @@
 import { AppError, messageOf } from '../lib/errors.ts'
 import { newId, sha256Hex } from '../lib/random.ts'
 import { isOpen, type Run } from '../rotation/run.ts'
-import { decideStanding, newExamples, periodEnds, type Rhythm } from '../rotation/standing.ts'
+import {
+  decideStanding,
+  missingExamples,
+  newExamples,
+  periodEnds,
+  type Rhythm,
+  type StandingFacts,
+} from '../rotation/standing.ts'
 import { type NextAdapter, nextAdapter } from './standing-adapter.ts'
 import type { OpenedRun, StandingRequest, StandingRows, StandingRun } from './standing-run.ts'
 import {
