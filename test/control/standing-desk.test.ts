@@ -1,8 +1,14 @@
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openedRunId } from '../../src/control/standing-desk.ts'
 import { startRun } from '../../src/control/start-run.ts'
+import { storeCleaning } from '../../src/control/store-cleaning.ts'
+import { folderInventory } from '../../src/store/folder-inventory.ts'
+import { readOwners } from '../../src/store/owner-rows.ts'
 import { insertRun } from '../../src/store/run-rows.ts'
 import { runOf } from '../store/fixture.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { DAY, hashOf, standingWorld, weekly } from './standing-world.ts'
 
 describe('a standing run that is started', () => {
@@ -376,6 +382,33 @@ describe('what an open standing run wants', () => {
     expect((await removals.dataContents(version)).names).toEqual(['one'])
     await desk.stop('weekly')
     expect((await removals.dataContents(newer)).names).toEqual(['one'])
+  })
+
+  it('data: what of it lies in the artifact store is no left-over', async () => {
+    await using world = await standingWorld()
+    await world.desk.start(weekly)
+    await world.ends('weekly-1', 'completed')
+    const { removal } = await world.removals.askRun('weekly-1')
+    await world.removals.finish(removal)
+    const files = temporaryFolder()
+    const file = (version: string) => join(files.path, 'data', version, 'train.jsonl')
+    for (const version of ['ds_one', 'ds_gone']) {
+      mkdirSync(dirname(file(version)), { recursive: true })
+      writeFileSync(file(version), '{}')
+      utimesSync(file(version), 1, 1)
+    }
+    const gone = await world.importRows('gone', 10, 'ds_gone')
+    const [asked] = (await world.removals.askData(gone)).removals
+    if (asked) await world.removals.finish(asked)
+    const cleaning = storeCleaning({
+      inventories: [folderInventory(files.path)],
+      owners: () => readOwners(world.db),
+      told: async () => undefined,
+      now: () => world.clock.now(),
+    })
+    expect((await cleaning.clean()).gone.map(({ folder }) => folder)).toEqual(['data/ds_gone'])
+    expect(existsSync(file('ds_one'))).toBe(true)
+    files[Symbol.dispose]()
   })
 
   it('no standing run begins on data whose name is gone', async () => {
