@@ -86,9 +86,7 @@ export function standingDesk({ rows, start, trouble, adapter = nextAdapter }: St
   }
 
   async function factsOf(standing: StandingRun) {
-    const { dataset } = standing.request
-    const found = await start.dataset(dataset)
-    const rowsNow = found?.name === dataset ? found.train.rows : null
+    const rowsNow = (await start.dataset(standing.request.dataset))?.train.rows ?? null
     const runs = await rows.runsOf(standing.id)
     const states = runs.map(({ run }) => run.state).toReversed()
     return { runs, facts: { ...standing, rowsNow, runs: states } satisfies StandingFacts }
