@@ -67,10 +67,11 @@ export async function orStanding<T>(
   }
 }
 
-/** `rodizio train show` of a standing run. */
-export async function showStanding(context: Context, name: string): Promise<void> {
+/** `rodizio train show` of a standing run; gives the name of its open run. */
+export async function showStanding(context: Context, name: string): Promise<string | null> {
   const standing = await context.client().standingRun(name)
   context.answer(standing, () => describeStanding(standing, systemClock.now(), localZone()))
+  return standing.openRun
 }
 
 /** `rodizio train stop` of a standing run; its open run goes on unless it is to stop as well. */
@@ -91,4 +92,22 @@ export async function removeStanding(
 ): Promise<void> {
   const removal = await context.client().removeStandingRun(name, isDry)
   context.answer(removal, () => describeStandingRemoval(removal))
+}
+
+/** Refuses what only runs have, where a standing run is named. @throws AppError `invalid` (`standing_is_no_run`) */
+export async function refuseStanding(
+  context: Context,
+  name: string,
+  command: 'logs' | 'priority',
+): Promise<never> {
+  const { openRun, last } = await context.client().standingRun(name)
+  const run = openRun ?? last?.name
+  const more = command === 'priority' ? ' N' : ''
+  throw new AppError('invalid', `${name} is a standing run: that is asked of one of its runs`, {
+    code: 'standing_is_no_run',
+    next:
+      run === undefined
+        ? `See what it does: rodizio train show ${name}`
+        : `For example: rodizio train ${command} ${run}${more}`,
+  })
 }

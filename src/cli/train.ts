@@ -13,6 +13,7 @@ import { priorityCommand } from './train-priority.ts'
 import {
   isStanding,
   orStanding,
+  refuseStanding,
   removeStanding,
   showStanding,
   startStanding,
@@ -123,14 +124,17 @@ export function trainCommands(program: Command, context: Context): void {
     .description(
       'a run: when it will be done, its story session by session, checkpoints and loss; or a standing run: its runs, and what is next',
     )
-    .option('--watch', 'follow it to its end')
+    .option('--watch', 'follow it to its end; of a standing run, the run of it that is open')
     .addHelpText(
       'after',
       '\nExamples:\n  rodizio train show sample\n  rodizio train show sample --json\n  rodizio train show weekly',
     )
     .action(async (name: string, flags: { watch?: boolean }) => {
       const client = context.client()
-      const run = await orStanding(client.run(name), () => showStanding(context, name))
+      const run = await orStanding(client.run(name), async () => {
+        const openRun = await showStanding(context, name)
+        if (flags.watch && openRun) await follow(context, openRun, Number.MAX_SAFE_INTEGER)
+      })
       if (!run) return
       const events = context.isJson() ? [] : await client.events(name, 0)
       const told = { events, now: systemClock.now(), zone: localZone() }
@@ -186,6 +190,7 @@ export function trainCommands(program: Command, context: Context): void {
       '\nExamples:\n  rodizio train logs sample --follow\n  rodizio train logs sample --json',
     )
     .action(async (name: string, flags: { follow?: boolean }) => {
+      await orStanding(context.client().run(name), () => refuseStanding(context, name, 'logs'))
       if (flags.follow) {
         await follow(context, name, 0)
         return

@@ -33,7 +33,7 @@ export interface StandingPorts {
       | undefined
     >
   }
-  /** An error that nobody foresaw, of a look: the others go on. */
+  /** An error that nobody foresaw, of a look, told once until it changes or passes: the others go on. */
   readonly trouble: (error: unknown) => void
   /** Which adapter the next run begins with; `nextAdapter` when left out. */
   readonly adapter?: NextAdapter
@@ -76,6 +76,8 @@ export const openedRunId = (standingId: string, number: number): string =>
 /** Standing runs as people begin, see and stop them, and the look that opens their runs. */
 export function standingDesk({ rows, start, trouble, adapter = nextAdapter }: StandingPorts) {
   const { now } = start
+  /** The last trouble of each that has one, by its id. */
+  const told = new Map<string, string>()
   let turn: Promise<unknown> = Promise.resolve()
 
   /** One look at a time: who begins a standing run looks at once, beside the tick. */
@@ -240,7 +242,15 @@ export function standingDesk({ rows, start, trouble, adapter = nextAdapter }: St
     /** Opens the runs that are due. Level-triggered: one that was cut short is made good by the next. */
     look: (): Promise<void> =>
       inTurn(async () => {
-        for (const standing of await rows.open()) await lookAt(standing).catch(trouble)
+        for (const standing of await rows.open()) {
+          await lookAt(standing).then(
+            () => told.delete(standing.id),
+            (error: unknown) => {
+              if (told.get(standing.id) !== messageOf(error)) trouble(error)
+              told.set(standing.id, messageOf(error))
+            },
+          )
+        }
       }),
     /** @throws AppError `not-found` (`standing_unknown`) */
     show: async (idOrName: string): Promise<StandingView> => view(await must(idOrName)),

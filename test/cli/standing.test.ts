@@ -170,8 +170,15 @@ it('a stop leaves the open run alone, unless it is to stop as well', async () =>
   expect((await client.run('slow-1')).state).toMatch(/^stopp/)
 })
 
+it('logs and a priority are of runs: a standing run names one of its own', async () => {
+  const asked = { status: 2, err: expect.stringContaining('slow is a standing run') }
+  expect(await run('train', 'logs', 'slow')).toMatchObject(asked)
+  expect((await run('train', 'logs', 'slow')).err).toContain('rodizio train logs slow-1\n')
+  expect((await run('train', 'priority', 'slow', '5')).err).toContain('train priority slow-1 N\n')
+})
+
 it('what is neither a run nor a standing run is called a run that is not there', async () => {
-  for (const command of ['show', 'stop', 'rm']) {
+  for (const command of ['show', 'stop', 'rm', 'logs']) {
     expect(await run('train', command, 'nothing')).toMatchObject({
       status: 3,
       err: expect.stringContaining('there is no run nothing (run_unknown)'),
