@@ -12,16 +12,14 @@ export const NewStandingRun = z.strictObject({
     .int()
     .min(10)
     .max(366 * 86_400)
-    .nullable()
-    .default(null)
+    .optional()
     .describe('a run is opened when so much time has passed since the last one was'),
   whenNew: z
     .number()
     .int()
     .min(1)
     .max(100_000_000)
-    .nullable()
-    .default(null)
+    .optional()
     .describe('or when its data set has so many training examples more than the last run had'),
   run: NewRun.omit({ name: true, dryRun: true }).describe(
     'what each of its runs is asked for; the data set by its name, its newest version is taken',

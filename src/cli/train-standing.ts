@@ -35,10 +35,11 @@ export async function startStanding(
     )
   }
   const every = durationOf('--every', flags.every)
+  const whenNew = numberOf('--when-new', flags.whenNew)
   const wanted = {
     ...(name === undefined ? {} : { name }),
-    everySeconds: every === undefined ? null : Math.round(every),
-    whenNew: numberOf('--when-new', flags.whenNew) ?? null,
+    ...(every === undefined ? {} : { everySeconds: Math.round(every) }),
+    ...(whenNew === undefined ? {} : { whenNew }),
     run,
     dryRun,
   }

@@ -91,9 +91,9 @@ export const standingRunRoutes = (ports: StandingRunPorts) => {
       return c.json({ items: shown, next }, 200)
     })
     .openapi(start, async (c) => {
-      const { dryRun, run: asked, ...rest } = c.req.valid('json')
+      const { dryRun, run: asked, name, everySeconds = null, whenNew = null } = c.req.valid('json')
       const { smoke, ...request } = asked
-      const wanted = { ...rest, smoke, request }
+      const wanted = { name, everySeconds, whenNew, smoke, request }
       const key = c.req.valid('header')['idempotency-key']
       const told = async (run: Run | null, lookAtRows: boolean) => {
         if (!run) return null
