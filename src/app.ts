@@ -104,7 +104,7 @@ export async function startService(options: ServiceOptions) {
     const hub = openHub(storage, artifacts, { config, clock })
     const upkeep = openUpkeep(storage, artifacts, clock)
     const plans = openPlans(storage, providers, artifacts, hub, { config, now })
-    const { app, begin } = openFace(storage, providers, artifacts, hub, upkeep, {
+    const { app, begin, standing } = openFace(storage, providers, artifacts, hub, upkeep, {
       plans: plans.desk,
       version: options.version,
       ready: () => ready,
@@ -158,6 +158,8 @@ export async function startService(options: ServiceOptions) {
     const work = async () => {
       if (!ready) await prepare(storage, providers, artifacts, begin, config, root, real, failed)
       ready = true
+      // Before the tick, which gives what was opened its first session.
+      await standing.look()
       await tick(ticks)
       await sealed.sweep()
     }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
 import * as wire from './schemas.ts'
+import * as standing from './standing-schemas.ts'
 
 /** How the kinds of error travel as HTTP statuses, both ways. */
 export const statusOf: Readonly<Record<ErrorKind, number>> = {
@@ -126,6 +127,15 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       remove(`/v1/runs/${at(name)}?dryRun=${dryRun}`, wire.RunRemoval),
     changeRun: (name: string, change: wire.RunChange) =>
       patch(`/v1/runs/${at(name)}`, change, wire.RunSummary),
+    standingRuns: () => all('/v1/standing-runs', standing.StandingRun),
+    standingRun: (name: string) =>
+      read(`/v1/standing-runs/${at(name)}`, standing.StandingRunDetails),
+    startStandingRun: (wanted: standing.NewStandingRun, idempotencyKey?: string) =>
+      post('/v1/standing-runs', wanted, standing.StartedStandingRun, idempotencyKey),
+    stopStandingRun: (name: string, run: boolean) =>
+      post(`/v1/standing-runs/${at(name)}/stop`, { run }, standing.StandingStopAnswer),
+    removeStandingRun: (name: string, dryRun: boolean) =>
+      remove(`/v1/standing-runs/${at(name)}?dryRun=${dryRun}`, standing.StandingRemoval),
     plan: (explain: boolean) => read(`/v1/plan?explain=${explain}`, wire.Plan),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),

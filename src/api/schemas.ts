@@ -244,6 +244,10 @@ export const Run = RunSummary.omit({ sessions: true }).extend({
   finish: Finish.nullable().describe(
     'when it will be done, by the plan as it stands; null where nothing of it is planned',
   ),
+  standing: z
+    .object({ name: z.string(), number: z.number() })
+    .nullable()
+    .describe('the standing run that has opened it, and the how many-th of it this one is'),
   sessions: z.array(Session),
   checkpoints: z.array(Checkpoint),
   artifact: Artifact.nullable(),

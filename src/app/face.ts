@@ -6,6 +6,7 @@ import type { PlanDesk } from '../control/plan-desk.ts'
 import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
 import { sessionDesk } from '../control/session-desk.ts'
+import { standingDesk } from '../control/standing-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
 import { httpApp } from '../http/app.ts'
@@ -60,6 +61,11 @@ export function openFace(
     emulated,
   }
   const begin = (wanted: WantedRun, dryRun: boolean) => startRun(ports, wanted, dryRun)
+  const standing = standingDesk({
+    rows: storage.standing,
+    start: ports,
+    trouble: options.unexpected,
+  })
   const outlookPorts = {
     dataset: look.dataset,
     accounts: look.accounts,
@@ -80,6 +86,8 @@ export function openFace(
     urls,
     reads: look,
     startRun: begin,
+    standing,
+    openedBy: standing.openedBy,
     outlook: (run, lookAtRows) => runOutlook(outlookPorts, run, lookAtRows),
     askStop: runs.askStop,
     removals: upkeep.removals,
@@ -104,5 +112,5 @@ export function openFace(
     unexpected: options.unexpected,
     now,
   })
-  return { app, begin }
+  return { app, begin, standing }
 }

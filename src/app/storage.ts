@@ -28,6 +28,7 @@ import { sessionGate } from '../store/session-gate.ts'
 import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
+import { standingRows } from '../store/standing-rows.ts'
 
 /**
  * Everything that is remembered, in one data folder taken for this process: the database brought to its newest form, the
@@ -62,6 +63,7 @@ export async function openStorage(
       gate: sessionGate(db, now),
       checkpointRows: checkpointRows(db, now),
       runs: runBook(db, now),
+      standing: standingRows(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
       /** Whether there has ever been a run here: one that was removed counts. */

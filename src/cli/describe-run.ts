@@ -65,6 +65,10 @@ export function describeRun(run: Run, { events, now, zone }: Told): string {
       )}`,
     )
   }
+  if (run.standing) {
+    const { name: standing, number } = run.standing
+    lines.push(`  number ${number} of the standing run ${standing}: rodizio train show ${standing}`)
+  }
   if (run.priority !== 0) lines.push(`  priority ${run.priority}`)
   if (run.finish) lines.push(`  done: ${finishWords(run.finish, now, zone)}`)
   if (run.waiting) lines.push(`  waiting: ${run.waiting}`)

@@ -31,6 +31,14 @@ const lossOf = (data: Data): string =>
 const sizeOf = (data: Data): string =>
   count(data, 'bytes') > 0 ? `: ${bytes(count(data, 'bytes'))}` : ''
 
+/** What has made a standing run open its next run. */
+export const opener = (data: Data): string => {
+  if (data.because === 'period') return 'its period is over'
+  if (data.because !== 'examples') return 'its first'
+  const examples = count(data, 'newExamples')
+  return `${examples} new training example${examples === 1 ? '' : 's'}`
+}
+
 /** How each event is told to a person, one line. */
 const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.started': (d) =>
@@ -89,6 +97,13 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `data set ${word(d, 'name')} is removed${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ': the name alone, its content has another'}`,
   'store.cleaned': (d) =>
     `the store was cleaned: ${word(d, 'files')} left-over file${count(d, 'files') === 1 ? '' : 's'}, ${bytes(count(d, 'bytes'))}`,
+  'standing.opened': (d) =>
+    `standing run ${word(d, 'standing')} opens ${word(d, 'run')}: ${opener(d)}`,
+  'standing.waiting': (d) => `standing run ${word(d, 'standing')} waits: ${word(d, 'why')}`,
+  'standing.stopped': (d) =>
+    `standing run ${word(d, 'standing')} is stopped${d.asked === true ? ', as asked' : `: ${word(d, 'why')}`}; it opens no run any more`,
+  'standing.removed': (d) =>
+    `standing run ${word(d, 'standing')} is removed; the runs that it has opened stay`,
   'google.signed_in': () => 'signed in at Google: checkpoints can go to Drive',
   'google.signed_out': (d) =>
     `${d.asked === true ? 'signed out of Google, as asked' : 'the sign-in at Google is over'}: sessions go on with what they hold; sign in again with rodizio login google`,

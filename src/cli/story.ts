@@ -1,11 +1,11 @@
 import type { Run, RunEvent } from '../api/schemas.ts'
-import { printable, seconds } from './narrate.ts'
+import { opener, printable, seconds } from './narrate.ts'
 import { momentOf } from './wall-time.ts'
 
 type Session = Run['sessions'][number]
 
 /**
- * What became of a run, in order: a line for each session with its time, its account, how it ended and what has to be done
+ * What became of a run, in order: a line for what has opened it, if it was no person, one for each session with its time, its account, how it ended and what has to be done
  * again, and a line for each wait between two.
  * @param events of the run, oldest first
  * @param now until when a wait lasts that is not over
@@ -18,10 +18,19 @@ export function story(run: Run, events: readonly RunEvent[], now: Date, zone: st
       const begun = session.startedAt ?? own[0]?.at ?? session.endedAt ?? run.createdAt
       return { at: begun, text: sessionLine(session, own, zone) }
     })
-  return [...told, ...waits(events, now)]
+  return [...openings(events), ...told, ...waits(events, now)]
     .toSorted((a, b) => a.at.localeCompare(b.at))
     .map(({ at, text }) => `  ${momentOf(new Date(at), zone)}  ${printable(text)}`)
 }
+
+/** What has opened the run, where that was a standing run. */
+const openings = (events: readonly RunEvent[]): { at: string; text: string }[] =>
+  events
+    .filter(({ kind }) => kind === 'standing.opened')
+    .map(({ at, data }) => ({
+      at,
+      text: `opened by the standing run ${data.standing}: ${opener(data)}`,
+    }))
 
 function sessionLine(session: Session, events: readonly RunEvent[], zone: string): string {
   const { generation, account, provider, emulated, fromStep, toStep, usedSeconds } = session

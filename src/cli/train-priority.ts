@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { AppError } from '../lib/errors.ts'
 import type { Context } from './context.ts'
+import { orStanding, refuseStanding } from './train-standing.ts'
 
 /** `rodizio train priority`: which run goes first from now on. */
 export function priorityCommand(train: Command, context: Context): void {
@@ -18,7 +19,10 @@ export function priorityCommand(train: Command, context: Context): void {
           next: 'Give a whole number from -100 to 100; greater is sooner',
         })
       }
-      const run = await context.client().changeRun(name, { priority })
+      const run = await orStanding(context.client().changeRun(name, { priority }), () =>
+        refuseStanding(context, name, 'priority'),
+      )
+      if (!run) return
       context.answer(
         run,
         () =>

@@ -1,122 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
-import { durationSeconds } from '../api/duration.ts'
-import type { NewRun, RunEvent, RunSummary } from '../api/schemas.ts'
+import type { RunEvent, RunSummary } from '../api/schemas.ts'
 import { systemClock } from '../lib/clock.ts'
-import { AppError } from '../lib/errors.ts'
-import type { Engine } from '../notebooks/plan.ts'
 import type { Context } from './context.ts'
 import { describeRunRemoval } from './describe-removal.ts'
 import { describeRun, describeStart } from './describe-run.ts'
+import { describeStandingRuns } from './describe-standing.ts'
 import { sentence, wallTime } from './narrate.ts'
+import { type StartFlags, wantedRun } from './start-flags.ts'
 import { table } from './table.ts'
 import { priorityCommand } from './train-priority.ts'
+import {
+  isStanding,
+  orStanding,
+  refuseStanding,
+  removeStanding,
+  showStanding,
+  startStanding,
+  stopStanding,
+} from './train-standing.ts'
 import { localZone } from './wall-time.ts'
-
-interface StartFlags {
-  data: string
-  name?: string
-  engine?: Engine
-  steps?: string
-  epochs?: string
-  seed?: string
-  priority?: string
-  set?: string[]
-  targets?: string
-  fromAdapter?: string
-  sessionMax?: string
-  saveEvery?: string
-  heartbeat?: string
-  stepPace?: string
-  smoke?: boolean
-  dryRun?: boolean
-  watch?: boolean
-}
-
-/** Seconds of a duration flag. @throws AppError `invalid` that names the flag */
-function durationOf(flag: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const found = durationSeconds(value)
-  if (found !== undefined && found > 0) return found
-  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no duration`, {
-    next: 'Write 20s, 15m, 8.5h or 7d',
-  })
-}
-
-function numberOf(flag: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const found = Number(value)
-  if (Number.isFinite(found)) return found
-  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no number`)
-}
-
-/** `learningRate=0.001` and the like, values read as JSON where they are. */
-function planOf(pairs: readonly string[] = []): Record<string, unknown> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=')
-      if (at < 1) {
-        throw new AppError('invalid', `--set ${pair}: expected FIELD=VALUE`, {
-          next: 'For example: --set learningRate=0.0001',
-        })
-      }
-      const text = pair.slice(at + 1)
-      try {
-        return [pair.slice(0, at), JSON.parse(text) as unknown]
-      } catch {
-        return [pair.slice(0, at), text] // a plain word
-      }
-    }),
-  )
-}
-
-/** The plan that the flags ask for. @throws AppError `invalid` that names a flag */
-function wantedPlan({ set, targets }: StartFlags): Record<string, unknown> {
-  const plan = planOf(set)
-  if (targets === undefined) return plan
-  const names = targets
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  if (names.length === 0 || 'targets' in plan) {
-    throw new AppError(
-      'invalid',
-      names.length === 0
-        ? '--targets names no layer'
-        : '--targets and --set targets=… are the same',
-      { next: 'For example: --targets q_proj,v_proj' },
-    )
-  }
-  return { ...plan, targets: names }
-}
-
-function wantedRun(flags: StartFlags): NewRun {
-  const options = {
-    sessionSeconds: durationOf('--session-max', flags.sessionMax),
-    saveSeconds: durationOf('--save-every', flags.saveEvery),
-    heartbeatSeconds: durationOf('--heartbeat', flags.heartbeat),
-    stepSeconds: durationOf('--step-pace', flags.stepPace),
-  }
-  const set = Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined))
-  const optional = {
-    name: flags.name,
-    engine: flags.engine,
-    steps: numberOf('--steps', flags.steps),
-    epochs: numberOf('--epochs', flags.epochs),
-    seed: numberOf('--seed', flags.seed),
-    priority: numberOf('--priority', flags.priority),
-    fromAdapter: flags.fromAdapter,
-  }
-  const given = Object.fromEntries(Object.entries(optional).filter(([, v]) => v !== undefined))
-  return {
-    dataset: flags.data,
-    plan: wantedPlan(flags),
-    options: set,
-    smoke: flags.smoke ?? false,
-    dryRun: flags.dryRun ?? false,
-    ...given,
-  }
-}
 
 const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
@@ -167,6 +70,14 @@ export function trainCommands(program: Command, context: Context): void {
       'make each step take at least this long (engine dry, for watching)',
     )
     .option(
+      '--every <duration>',
+      'make it a standing run: a run now, and the next one whenever so much time has passed, such as 7d',
+    )
+    .option(
+      '--when-new <n>',
+      'likewise, as soon as the data set has n training examples more; with --every, whichever comes first',
+    )
+    .option(
       '--smoke',
       'try the whole way first: five real steps, a checkpoint, and its resume in a second session, some ten minutes of quota',
     )
@@ -174,9 +85,14 @@ export function trainCommands(program: Command, context: Context): void {
     .option('--watch', 'follow the run to its end')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data pira --engine trl --set base=Qwen/Qwen2.5-7B-Instruct --dry-run\n  rodizio train start --data pira --engine trl --set base=/models/mine --targets q_proj,k_proj,v_proj,o_proj\n  rodizio train start --data more --engine trl --from-adapter support\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
+      '\nExamples:\n  rodizio train start --data pira --epochs 2\n  rodizio train start --data pira --engine trl --dry-run\n  rodizio train start --data pira --engine trl --smoke --watch\n  rodizio train start --data pira --engine trl --set base=Qwen/Qwen2.5-7B-Instruct --dry-run\n  rodizio train start --data pira --engine trl --set base=/models/mine --targets q_proj,k_proj,v_proj,o_proj\n  rodizio train start --data more --engine trl --from-adapter support\n  rodizio train start --data support --name weekly --engine trl --every 7d --when-new 50\n  rodizio train start --data pira --engine dry --steps 120 --session-max 20s --save-every 5s --heartbeat 2s --watch',
     )
     .action(async (flags: StartFlags) => {
+      if (isStanding(flags)) {
+        const first = await startStanding(context, flags)
+        if (flags.watch && !flags.dryRun && first) await follow(context, first, 0)
+        return
+      }
       const client = context.client()
       const run = await client.startRun(wantedRun(flags), flags.dryRun ? undefined : randomUUID())
       context.answer(run, () => describeStart(run, flags))
@@ -185,28 +101,41 @@ export function trainCommands(program: Command, context: Context): void {
 
   train
     .command('list')
-    .description('all runs, newest first')
+    .description('all runs, newest first, and the standing ones')
     .addHelpText('after', '\nExample:\n  rodizio train list --json')
     .action(async () => {
-      const runs = await context.client().runs()
-      context.answer({ items: runs, next: null }, () =>
-        runs.length === 0
-          ? 'No runs yet. Begin one with: rodizio train start --data NAME'
-          : runList(runs),
-      )
+      const client = context.client()
+      const runs = await client.runs()
+      const standing = await client.standingRuns()
+      context.answer({ items: runs, next: null, standing }, () => {
+        const told =
+          runs.length === 0
+            ? 'No runs yet. Begin one with: rodizio train start --data NAME'
+            : runList(runs)
+        const now = systemClock.now()
+        return standing.length === 0
+          ? told
+          : `${told}\n\n${describeStandingRuns(standing, now, localZone())}`
+      })
     })
 
   train
     .command('show <run>')
-    .description('a run: when it will be done, its story session by session, checkpoints and loss')
-    .option('--watch', 'follow it to its end')
+    .description(
+      'a run: when it will be done, its story session by session, checkpoints and loss; or a standing run: its runs, and what is next',
+    )
+    .option('--watch', 'follow it to its end; of a standing run, the run of it that is open')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio train show sample\n  rodizio train show sample --json',
+      '\nExamples:\n  rodizio train show sample\n  rodizio train show sample --json\n  rodizio train show weekly',
     )
     .action(async (name: string, flags: { watch?: boolean }) => {
       const client = context.client()
-      const run = await client.run(name)
+      const run = await orStanding(client.run(name), async () => {
+        const openRun = await showStanding(context, name)
+        if (flags.watch && openRun) await follow(context, openRun, Number.MAX_SAFE_INTEGER)
+      })
+      if (!run) return
       const events = context.isJson() ? [] : await client.events(name, 0)
       const told = { events, now: systemClock.now(), zone: localZone() }
       context.answer(run, () => describeRun(run, told))
@@ -215,10 +144,19 @@ export function trainCommands(program: Command, context: Context): void {
 
   train
     .command('stop <run>')
-    .description('stop a run: its session takes a checkpoint and ends')
-    .addHelpText('after', '\nExample:\n  rodizio train stop sample')
-    .action(async (name: string) => {
-      const answer = await context.client().stopRun(name)
+    .description(
+      'stop a run: its session takes a checkpoint and ends; or a standing run: no other one is opened',
+    )
+    .option('--run', 'of a standing run: stop its open run as well, which else goes on')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio train stop sample\n  rodizio train stop weekly\n  rodizio train stop weekly --run',
+    )
+    .action(async (name: string, flags: { run?: boolean }) => {
+      const answer = await orStanding(context.client().stopRun(name), () =>
+        stopStanding(context, name, flags.run === true),
+      )
+      if (!answer) return
       context.answer(answer, () => `Run ${answer.run}: ${answer.message}.`)
     })
 
@@ -226,14 +164,20 @@ export function trainCommands(program: Command, context: Context): void {
 
   train
     .command('rm <run>')
-    .description('remove a run that is over, with its checkpoints and its artifact, for good')
+    .description(
+      'remove a run that is over, with its checkpoints and its artifact, for good; or a standing run that is stopped, whose runs stay',
+    )
     .option('--dry-run', 'say what would go, and remove nothing')
     .addHelpText(
       'after',
       '\nAn open run is not removed, nor one whose adapter another run began with. The hours that it took stay in the books.\n\nExamples:\n  rodizio train rm sample --dry-run\n  rodizio train rm sample',
     )
     .action(async (name: string, flags: { dryRun?: boolean }) => {
-      const removal = await context.client().removeRun(name, flags.dryRun === true)
+      const isDry = flags.dryRun === true
+      const removal = await orStanding(context.client().removeRun(name, isDry), () =>
+        removeStanding(context, name, isDry),
+      )
+      if (!removal) return
       context.answer(removal, () => describeRunRemoval(removal))
     })
 
@@ -246,6 +190,7 @@ export function trainCommands(program: Command, context: Context): void {
       '\nExamples:\n  rodizio train logs sample --follow\n  rodizio train logs sample --json',
     )
     .action(async (name: string, flags: { follow?: boolean }) => {
+      await orStanding(context.client().run(name), () => refuseStanding(context, name, 'logs'))
       if (flags.follow) {
         await follow(context, name, 0)
         return

@@ -18,6 +18,7 @@ import { problem } from './problem.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { sessionProtocol } from './session-protocol.ts'
+import { type StandingRunPorts, standingRunRoutes } from './standing-runs.ts'
 import { type StorePorts, storeRoutes } from './store.ts'
 import { transferRoutes } from './transfers.ts'
 
@@ -30,7 +31,8 @@ export interface HttpPorts
     StorePorts,
     AbsencePorts,
     PlanPorts,
-    RunChangePorts {
+    RunChangePorts,
+    StandingRunPorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -69,10 +71,17 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
-  for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/absences/*', '/v1/logins/*'])
+  for (const path of [
+    '/v1/runs/*',
+    '/v1/standing-runs/*',
+    '/v1/accounts/*',
+    '/v1/absences/*',
+    '/v1/logins/*',
+  ])
     app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
   app.route('/', runChangeRoutes(ports))
+  app.route('/', standingRunRoutes(ports))
   app.route('/', planRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))

@@ -13,6 +13,7 @@ import type { Finish } from '../control/plan-view.ts'
 import type { Reads } from '../control/reads.ts'
 import type { Removals } from '../control/removals.ts'
 import type { Outlook } from '../control/run-outlook.ts'
+import type { StandingDesk } from '../control/standing-desk.ts'
 import type { WantedRun } from '../control/start-run.ts'
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
@@ -27,10 +28,12 @@ import {
   PageQuery,
   routes,
 } from './routes.ts'
+import { stopMessage } from './stop-message.ts'
 import { emulatedNames, toEvent, toRun, toRunSummary } from './views.ts'
 
 export interface RunPorts {
   readonly reads: Reads
+  readonly openedBy: StandingDesk['openedBy']
   readonly startRun: (wanted: WantedRun, dryRun: boolean) => Promise<DomainRun>
   readonly outlook: (run: DomainRun, lookAtRows: boolean) => Promise<Outlook>
   readonly askStop: (name: string) => Promise<{ run: DomainRun; session: Session | undefined }>
@@ -138,6 +141,7 @@ export const runRoutes = (ports: RunPorts) => {
       const artifact = await reads.artifact(run.id)
       const parts = {
         finish: await ports.finishOf(run),
+        standing: (await ports.openedBy(run.id)) ?? null,
         sessions: await reads.sessionsOf(run.id),
         emulated: await emulatedNames(reads),
         checkpoints: await reads.checkpoints(run.id),
@@ -172,24 +176,3 @@ export const runRoutes = (ports: RunPorts) => {
       return c.json({ items: found.map(toEvent), next }, 200)
     })
 }
-
-function stopMessage(session: Session | undefined): string {
-  if (!session) return 'no session is running: the run stops at once'
-  const where = `session ${session.generation} on ${session.account}`
-  if (session.sealed) return `${where} ${sealedUntil(session)}: this session takes no orders`
-  if (!session.enrolledAt) return `${where} has not reached this service yet: it stops when it does`
-  return `${where} takes a checkpoint and stops at its next heartbeat, within ${session.heartbeatSeconds} s`
-}
-
-/** When a session that nobody can stop will stop, and what that costs. */
-function sealedUntil({ deadlineAt, plannedSeconds }: Session): string {
-  const hours = plannedSeconds / 3600
-  const booked = hours < 1 ? `${Math.ceil(hours * 60)} min booked` : `${hours.toFixed(1)} h booked`
-  // In the zone of the service's machine, as its log tells times.
-  return deadlineAt
-    ? `runs until ${clockTime(deadlineAt)}, ${booked}`
-    : `is being launched, ${booked}`
-}
-
-const clockTime = (date: Date): string =>
-  `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`

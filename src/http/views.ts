@@ -90,6 +90,8 @@ export const toFinish = (finish: Finish): wire.Finish => ({
 
 export interface RunParts {
   readonly finish: Finish | null
+  /** What has opened it, if it was not a person. */
+  readonly standing: { readonly name: string; readonly number: number } | null
   readonly sessions: readonly Session[]
   readonly emulated: ReadonlySet<string>
   readonly checkpoints: readonly Checkpoint[]
@@ -103,7 +105,8 @@ export const toRun = (run: Run, parts: RunParts): wire.Run => ({
   plan: { ...run.plan },
   options: { ...run.options },
   finish: parts.finish && toFinish(parts.finish),
-  loss: summary(parts.losses.map(({ loss }) => loss)),
+  standing: parts.standing,
+  loss: lossSummary(parts.losses.map(({ loss }) => loss)),
   losses: thinned(parts.losses, 200),
   sessions: parts.sessions.map((session) => toSession(session, run.name, parts.emulated)),
   checkpoints: parts.checkpoints.map(toCheckpoint),
@@ -124,7 +127,8 @@ export const toRun = (run: Run, parts: RunParts): wire.Run => ({
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
-function summary(losses: readonly number[]) {
+/** Of a training: mean of the first ten steps, of the last ten, and the lowest; null without any. */
+export function lossSummary(losses: readonly number[]) {
   if (losses.length === 0) return null
   const best = losses.reduce((low, loss) => Math.min(low, loss), Number.POSITIVE_INFINITY)
   return { first: mean(losses.slice(0, 10)), last: mean(losses.slice(-10)), best }

@@ -1,37 +1,15 @@
-import type { Part, Reads } from '../control/reads.ts'
-import { AppError } from '../lib/errors.ts'
+import type { Reads } from '../control/reads.ts'
 import { readAbsences } from './absence-rows.ts'
 import { readEveryAccount, readLentAccounts } from './account-rows.ts'
 import { checkpointRows } from './checkpoint-rows.ts'
-import { type Database, date, number, type Row, text } from './database.ts'
+import { type Database, date, number, text } from './database.ts'
 import { readDataset, readDatasets } from './dataset-rows.ts'
 import { readEvents } from './event-rows.ts'
 import { readLedger, readQuota } from './ledger-rows.ts'
+import { partOf, readCursor } from './parts.ts'
 import { readPerson } from './person-rows.ts'
 import { readRun, toRun } from './run-rows.ts'
 import { readSessionsOf, toSession } from './session-rows.ts'
-
-/** A cursor is the (time, id) of the last row shown, opaque to its user. */
-function readCursor(cursor: string | undefined): readonly [string, string] {
-  if (cursor === undefined) return ['9999', '']
-  const [at, id, more] = Buffer.from(cursor, 'base64url').toString('utf8').split(' ')
-  if (at === undefined || id === undefined || more !== undefined) {
-    throw new AppError('invalid', 'this cursor was not made here', {
-      code: 'invalid_cursor',
-      next: 'Begin again without a cursor',
-    })
-  }
-  return [at, id]
-}
-
-/** One row more than asked for tells whether there is a next part. */
-function partOf<T>(rows: readonly Row[], limit: number, convert: (row: Row) => T): Part<T> {
-  const last = rows.length > limit ? rows[limit - 1] : undefined
-  const next = last
-    ? Buffer.from(`${text(last, 'created_at')} ${text(last, 'id')}`).toString('base64url')
-    : null
-  return { items: rows.slice(0, limit).map(convert), next }
-}
 
 /** The faces' view of the database; see `Reads`. */
 export function reads(db: Database): Reads {

@@ -5,6 +5,7 @@ import { isOpen, type Run } from '../rotation/run.ts'
 import { type Database, number, type Queries, type Row, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
 import { readRun, unknownRun } from './run-rows.ts'
+import { refuseWantedAdapter, refuseWantedData } from './standing-wants.ts'
 
 /**
  * Removals in the database; see `RemovalRows`.
@@ -130,6 +131,7 @@ async function removableRun(
       },
     )
   }
+  await refuseWantedAdapter(db, run)
   await refuseOutOfReach(db, `runs/${run.id}`, run.name, hasDrive)
   return { run, contents: await contentsOf(db, run) }
 }
@@ -221,6 +223,7 @@ async function removableData(
   }
   const names = [...new Set(rows.map((row) => text(row, 'name')))]
   const byVersion = new Map(rows.map((row) => [text(row, 'version'), row]))
+  await refuseWantedData(db, names, new Set(byVersion.keys()))
   const versions: DataContents['versions'][number][] = []
   for (const [version, row] of byVersion) {
     const all = await db.all(
@@ -285,6 +288,7 @@ export const goWithRun = [
   ['artifacts', 'run_id'],
   ['metrics', 'run_id'],
   ['events', 'run_id'],
+  ['standing_openings', 'run_id'],
 ] as const
 
 /** Sealed files of a run are given up before, at the store itself. The ledger stays: its rows name the session in a note. */

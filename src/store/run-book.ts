@@ -2,36 +2,17 @@ import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run } from '../rotation/run.ts'
 import { isOpen } from '../rotation/run.ts'
+import { beginRun } from './begin-run.ts'
 import { type Database, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
-import { refuseWhatGoes } from './removal-rows.ts'
-import { insertRun, readRun, unknownRun } from './run-rows.ts'
+import { readRun, unknownRun } from './run-rows.ts'
 import { readOpenSessions } from './session-rows.ts'
 
 /** Runs as people begin and stop them. */
 export function runBook(db: Database, now: () => Date) {
   const going = new Map<string, Promise<unknown>>()
   return {
-    insertRun: (run: Run) =>
-      db.transaction(async (tx) => {
-        // Asked again inside: another request may have taken the name since the first look.
-        if (await readRun(tx, run.name)) {
-          throw new AppError('conflict', `there is a run named ${run.name} already`, {
-            code: 'run_exists',
-            next: `Choose another name with --name, or look at that one: rodizio train show ${run.name}`,
-          })
-        }
-        await refuseWhatGoes(tx, run)
-        await insertRun(tx, run)
-        const { base, quantization } = run.plan
-        const data = {
-          run: run.name,
-          engine: run.engine,
-          targetSteps: run.targetSteps,
-          ...(run.engine === 'dry' ? {} : { base, quantization }),
-        }
-        await insertEvent(tx, { kind: 'run.started', runId: run.id, data }, now().toISOString())
-      }),
+    insertRun: (run: Run) => db.transaction((tx) => beginRun(tx, run, now().toISOString())),
     /**
      * Notes that the run shall stop. Asking twice changes nothing.
      * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)

@@ -73,6 +73,7 @@ const run: Run = {
   loss: null,
   losses: [],
   finish: null,
+  standing: null,
   sessions: [],
   checkpoints: [],
   artifact: null,
@@ -93,6 +94,25 @@ it('a run is shown with the day on which it will be done, where that can be said
   const text = describeRun({ ...run, finish }, told)
   expect(text).toContain('\n  done: Thursday 26 November, ± 1 day')
   expect(describeRun(run, told)).not.toContain('done:')
+})
+
+it('a run tells which standing run has opened it, its story begins with that', () => {
+  const events = [
+    {
+      id: 1,
+      at: '2026-11-20T12:00:00.000Z',
+      kind: 'standing.opened',
+      runId: 'run_1',
+      sessionId: null,
+      data: { standing: 'weekly', run: 'weekly-2', because: 'period' },
+    },
+  ]
+  const text = describeRun({ ...run, standing: { name: 'weekly', number: 2 } }, { ...told, events })
+  expect(text).toContain('\n  number 2 of the standing run weekly: rodizio train show weekly\n')
+  expect(text).toMatch(
+    /Story:\n {2}Fri 20 Nov 12:00 {2}opened by the standing run weekly: its period/,
+  )
+  expect(describeRun(run, told)).not.toContain('standing')
 })
 
 it('a priority is shown where it is not that of every run', () => {

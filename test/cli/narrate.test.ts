@@ -40,6 +40,41 @@ describe('what happened, in a sentence', () => {
       { name: 'd', bytes: 0 },
       'data set d is removed: the name alone, its content has another',
     ],
+    [
+      'standing.opened',
+      { standing: 'weekly', run: 'weekly-1', because: 'first', newExamples: 100 },
+      'standing run weekly opens weekly-1: its first',
+    ],
+    [
+      'standing.opened',
+      { standing: 'weekly', run: 'weekly-2', because: 'period', newExamples: 0 },
+      'standing run weekly opens weekly-2: its period is over',
+    ],
+    [
+      'standing.opened',
+      { standing: 'weekly', run: 'weekly-3', because: 'examples', newExamples: 52 },
+      'standing run weekly opens weekly-3: 52 new training examples',
+    ],
+    [
+      'standing.waiting',
+      { standing: 'weekly', why: 'there is no data set pira any more' },
+      'standing run weekly waits: there is no data set pira any more',
+    ],
+    [
+      'standing.stopped',
+      { standing: 'weekly', why: 'it was asked to', asked: true },
+      'standing run weekly is stopped, as asked; it opens no run any more',
+    ],
+    [
+      'standing.stopped',
+      { standing: 'weekly', why: '3 runs in a row have failed', asked: false },
+      'standing run weekly is stopped: 3 runs in a row have failed; it opens no run any more',
+    ],
+    [
+      'standing.removed',
+      { standing: 'weekly', runs: 2 },
+      'standing run weekly is removed; the runs that it has opened stay',
+    ],
     ['store.cleaned', { files: 2, bytes: 10 }, 'the store was cleaned: 2 left-over files, 10 B'],
     [
       'session.planned',

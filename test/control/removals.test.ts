@@ -65,6 +65,16 @@ async function overWorld() {
   await world.desk.report(second.token, reportOf('finished', 100))
   const beside = await world.enrolled('two')
   await world.commit(beside, 10)
+  await world.db.run(
+    `insert into standing_runs (id, name, dataset, request, every_seconds, state, created_at)
+     values ('std_1', 'weekly', 'one', '{}', 60, 'stopped', $1)`,
+    world.clock.now().toISOString(),
+  )
+  await world.db.run(
+    `insert into standing_openings (run_id, standing_id, number, because, dataset_rows, opened_at)
+     values ('run_one', 'std_1', 1, 'first', 100, $1)`,
+    world.clock.now().toISOString(),
+  )
   for (const { name } of await world.look.sessionsOf('run_one')) {
     mkdirSync(join(folder, 'local', name, 'working'), { recursive: true })
     writeFileSync(join(folder, 'local', name, 'notebook.ipynb'), '{}')
