@@ -50,7 +50,7 @@ const latin: Plugin = {
     for (const chunk of Object.values(bundle)) {
       if (chunk.type !== 'chunk') continue
       chunk.code = chunk.code.replaceAll(
-        /[^\u0000-\u00ff]/g,
+        /[\u0100-\uffff]/g,
         (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
       )
     }

@@ -10,8 +10,6 @@ interface Offer {
   readonly launchMs: number
   readonly beginMs: number
   readonly seconds: number
-  /** When its GPU time was to begin. */
-  readonly wantedMs: number
 }
 
 /** So long a delay is taken rather than an account whose node was lost of late. */
@@ -90,7 +88,7 @@ function chosen(
   )
   const order = offers.toSorted(
     (a, b) =>
-      late(a, policy) - late(b, policy) ||
+      late(a, policy, coveredMs) - late(b, policy, coveredMs) ||
       Number(a.lane.account.automation === 'person') -
         Number(b.lane.account.automation === 'person') ||
       b.lane.account.preference - a.lane.account.preference ||
@@ -101,9 +99,10 @@ function chosen(
   return first ? { offer: first, runnerUp: second?.lane.account.name ?? null } : null
 }
 
-/** By how much it comes after its wanted moment, with an hour more for an account to avoid. */
-const late = ({ beginMs, wantedMs, lane }: Offer, policy: PlanPolicy): number =>
-  Math.max(0, beginMs - wantedMs) + (policy.avoid.has(lane.account.name) ? avoidingMs : 0)
+/** For how long no node is up until its own is, with an hour more for an account to avoid. */
+const late = ({ beginMs, lane }: Offer, policy: PlanPolicy, coveredMs: number): number =>
+  Math.max(0, beginMs + upMs(lane) - coveredMs) +
+  (policy.avoid.has(lane.account.name) ? avoidingMs : 0)
 
 /** The account's first session of use from the wanted moment on: beyond its start, and beyond what is served already. */
 function offerOf(
@@ -132,7 +131,7 @@ function offerOf(
     const room = firstRoom(book, lane, book.left, fromMs, least, most)
     if (!room) return null
     if (room.launchMs === fromMs) {
-      return { lane, ...room, beginMs: room.launchMs + answerMs, wantedMs }
+      return { lane, ...room, beginMs: room.launchMs + answerMs }
     }
     fromMs = room.launchMs
   }
