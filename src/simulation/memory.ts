@@ -2,7 +2,7 @@ import { AppError } from '../lib/errors.ts'
 import type { Account } from '../rotation/account.ts'
 import type { Changes } from '../rotation/engine/changes.ts'
 import type { RotationInput } from '../rotation/engine/input.ts'
-import { launchOf, sampleOf } from '../rotation/engine/past.ts'
+import { answersOf, launchOf, mostPast, sampleOf } from '../rotation/engine/past.ts'
 import { type Reduced, reduce } from '../rotation/engine/reduce.ts'
 import {
   checkpointKey,
@@ -11,6 +11,7 @@ import {
   onceKey,
   type Person,
   type Progress,
+  progressOf,
   type RotationState,
   type Sample,
 } from '../rotation/engine/state.ts'
@@ -19,8 +20,6 @@ import type { RotationStore } from '../rotation/rotation-store.ts'
 import { isOpen, type Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 
-/** So many past sessions are kept for each run and account, as the database's readers look at. */
-const most = 20
 /** Sessions that are over, and weeks that are past, are forgotten after so long: no zombie lives longer. */
 const keepMs = 15 * 86_400_000
 
@@ -97,32 +96,29 @@ export function memory(options: MemoryOptions) {
     for (const reading of changes.readings) readings.set(reading.account, reading)
     for (const { runId, step, generation } of changes.checkpoints) {
       checkpoints.add(checkpointKey(runId, step, generation))
-      const before = progressOf(runId)
+      const before = progressOf(state, runId)
       progress.set(runId, { ...before, furthestStep: Math.max(before.furthestStep, step) })
     }
     for (const { runId } of changes.artifacts)
-      progress.set(runId, { ...progressOf(runId), hasArtifact: true })
+      progress.set(runId, { ...progressOf(state, runId), hasArtifact: true })
     for (const gone of changes.shutOut) shutOut.set(gone.nonceHash, gone.generation)
     for (const { kind, sessionId } of changes.news)
       if (sessionId && (kind === 'session.reminder' || kind === 'zombie.fenced'))
         told.add(onceKey(sessionId, kind))
   }
 
-  const progressOf = (runId: string): Progress =>
-    progress.get(runId) ?? { furthestStep: 0, hasArtifact: false, sessions: 0, lastStartMs: null }
-
   function takeSession(session: Session): void {
     const before = sessions.get(session.id)
     sessions.set(session.id, session)
     const { runId, account } = session
     if (!before) {
-      const had = progressOf(runId)
+      const had = progressOf(state, runId)
       progress.set(runId, {
         ...had,
         sessions: had.sessions + 1,
         lastStartMs: session.createdAt.getTime(),
       })
-      recent.set(account, [session.id, ...(recent.get(account) ?? [])].slice(0, most))
+      recent.set(account, [session.id, ...(recent.get(account) ?? [])].slice(0, mostPast))
     }
     if (before?.generation !== session.generation) {
       const mine = lastGenerations.get(runId) ?? new Map<string, number>()
@@ -140,7 +136,7 @@ export function memory(options: MemoryOptions) {
       nodesLost.set(runId, lost.set(account, session.endedAt.getTime()))
     }
     const sample = sampleOf(session)
-    if (sample) samples.set(runId, [sample, ...(samples.get(runId) ?? [])].slice(0, most))
+    if (sample) samples.set(runId, [sample, ...(samples.get(runId) ?? [])].slice(0, mostPast))
   }
 
   /** What the database reads anew for each look. */
@@ -152,12 +148,7 @@ export function memory(options: MemoryOptions) {
         mine.flatMap((session) => launchOf(session) ?? []),
       )
       if (accounts.get(account)?.automation !== 'person') continue
-      answers.set(
-        account,
-        mine.flatMap(({ createdAt, launchedAt, enrolledAt }) =>
-          enrolledAt && launchedAt ? [(launchedAt.getTime() - createdAt.getTime()) / 1000] : [],
-        ),
-      )
+      answers.set(account, mine.flatMap(answersOf))
     }
   }
 

@@ -1,12 +1,11 @@
-import type { Account } from '../rotation/account.ts'
 import type { Prior } from '../rotation/engine/input.ts'
 import { silenceSeconds } from '../rotation/session.ts'
 import { tick } from '../rotation/tick.ts'
 import type { TickPorts } from '../rotation/tick-ports.ts'
-import { mortal } from './dying.ts'
 import type { Faults } from './faults.ts'
 import type { Memory } from './memory.ts'
 import type { ProviderModel } from './models/machine.ts'
+import { mortal } from './mortal.ts'
 import { stream } from './random.ts'
 import type { Handle, VirtualTime } from './virtual-time.ts'
 
@@ -40,7 +39,6 @@ export function service(options: ServiceOptions) {
   let isDown = false
   let next: Handle | null = null
   let ids = 0
-  let troubles = 0
   let ticks = 0
   let dieAt: number | null = null
 
@@ -62,9 +60,7 @@ export function service(options: ServiceOptions) {
       return `ses_${ids}`
     },
     now: () => time.date(),
-    trouble: () => {
-      troubles += 1
-    },
+    trouble: () => {},
     emulated: false,
     personSeconds: options.personSeconds,
     storeTrouble: async () => null,
@@ -183,8 +179,6 @@ export function service(options: ServiceOptions) {
     /** Something was heard, or has ended: the next look is at most ten seconds away. */
     soon: () => wake(time.now() + random.uniform(0, lookMs)),
     ticks: () => ticks,
-    troubles: () => troubles,
-    accountsOf: (accounts: readonly Account[]) => accounts.map(memory.addAccount),
   }
 }
 

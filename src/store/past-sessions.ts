@@ -1,13 +1,9 @@
 import type { Account } from '../rotation/account.ts'
-import { launchOf, sampleOf } from '../rotation/engine/past.ts'
+import { answersOf, launchOf, mostPast, sampleOf } from '../rotation/engine/past.ts'
 import type { Launch, RotationState, Sample } from '../rotation/engine/state.ts'
 import type { Run } from '../rotation/run.ts'
-import type { Session } from '../rotation/session.ts'
 import type { Queries } from './database.ts'
 import { toSession } from './session-rows.ts'
-
-/** So many past sessions are looked at: enough for the newest five of each of a few accounts. */
-const most = 20
 
 type Past = Pick<RotationState, 'samples' | 'launches' | 'answers'>
 
@@ -20,7 +16,7 @@ export async function readPast(
   const samples = new Map<string, readonly Sample[]>()
   for (const { id } of runs) {
     const rows = await tx.all(
-      `select * from sessions where run_id = $1 and training_at is not null order by created_at desc, id desc limit ${most}`,
+      `select * from sessions where run_id = $1 and training_at is not null order by created_at desc, id desc limit ${mostPast}`,
       id,
     )
     samples.set(
@@ -32,7 +28,7 @@ export async function readPast(
   const answers = new Map<string, readonly number[]>()
   for (const { name, automation } of accounts) {
     const rows = await tx.all(
-      `select * from sessions where account = $1 order by created_at desc, id desc limit ${most}`,
+      `select * from sessions where account = $1 order by created_at desc, id desc limit ${mostPast}`,
       name,
     )
     const newest = rows.map(toSession)
@@ -40,11 +36,7 @@ export async function readPast(
       name,
       newest.flatMap((session) => launchOf(session) ?? []),
     )
-    if (automation === 'person') answers.set(name, newest.flatMap(answerSeconds))
+    if (automation === 'person') answers.set(name, newest.flatMap(answersOf))
   }
   return { samples, launches, answers }
 }
-
-/** A session that waited for a person is launched when the person comes. */
-const answerSeconds = ({ createdAt, launchedAt, enrolledAt }: Session): number[] =>
-  enrolledAt && launchedAt ? [(launchedAt.getTime() - createdAt.getTime()) / 1000] : []

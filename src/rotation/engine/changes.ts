@@ -64,6 +64,10 @@ export interface Draft {
   readonly session: (id: string) => Session | undefined
   readonly run: (id: string) => Run | undefined
   readonly account: (name: string) => Account | undefined
+  /** Those that have not ended. */
+  readonly liveSessions: () => Session[]
+  /** The ledger's rows of that account. */
+  readonly entriesOf: (account: string) => LedgerEntry[]
   readonly putSession: (session: Session) => void
   readonly putRun: (run: Run) => void
   readonly putAccount: (account: Account) => void
@@ -90,6 +94,14 @@ export function draftOf(state: RotationState, now: Date): Draft {
     session: (id) => changes.sessions.get(id) ?? state.sessions.get(id),
     run: (id) => changes.runs.get(id) ?? state.runs.get(id),
     account: (name) => changes.accounts.get(name) ?? state.accounts.get(name),
+    liveSessions: () =>
+      [...new Map([...state.sessions, ...changes.sessions]).values()].filter(
+        ({ endedAt }) => endedAt === null,
+      ),
+    entriesOf: (account) => [
+      ...(state.entries.get(account) ?? []),
+      ...changes.entries.filter((entry) => entry.account === account),
+    ],
     putSession: (session) => changes.sessions.set(session.id, session),
     putRun: (run) => changes.runs.set(run.id, run),
     putAccount: (account) => changes.accounts.set(account.name, account),

@@ -25,7 +25,8 @@ export function endSession(
   const begun = unused ? null : session.launchedAt
   const used = begun ? Math.max(0, Math.ceil((now.getTime() - begun.getTime()) / 1000)) : 0
   const usedSeconds = Math.min(used, session.plannedSeconds)
-  const reserved = [...(state.entries.get(account.name) ?? []), ...draft.changes.entries]
+  const reserved = draft
+    .entriesOf(account.name)
     .filter((entry) => entry.sessionId === sessionId && entry.kind === 'reserve')
     .toSorted((a, b) => a.weekStart.getTime() - b.weekStart.getTime())
   draft.changes.entries.push(

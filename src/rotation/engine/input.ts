@@ -75,7 +75,6 @@ export type RotationInput =
       readonly result: LaunchResult
       readonly around: Surroundings
     }
-  | { readonly kind: 'checked'; readonly sessionId: string }
   | { readonly kind: 'ended'; readonly sessionId: string; readonly end: SessionEnd }
   | { readonly kind: 'planned'; readonly planned: PlannedSession }
   | { readonly kind: 'read-books'; readonly reading: QuotaReading }

@@ -2,6 +2,13 @@ import { secondsBetween } from '../../lib/clock.ts'
 import type { Session } from '../session.ts'
 import type { Launch, Sample } from './state.ts'
 
+/** So many past sessions are looked at: enough for the newest five of each of a few accounts. */
+export const mostPast = 20
+
+/** How long its person took to come, in seconds: a session that waited for one is launched then. Empty of any other. */
+export const answersOf = ({ createdAt, launchedAt, enrolledAt }: Session): number[] =>
+  enrolledAt && launchedAt ? [secondsBetween(createdAt, launchedAt)] : []
+
 /** What a session that took a step says of the next one; null of any other. */
 export function sampleOf(session: Session): Sample | null {
   const { trainingAt, launchedAt, endedAt, heardAt } = session

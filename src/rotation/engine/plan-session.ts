@@ -18,12 +18,10 @@ export function planSession(
   const run = draft.run(planned.runId)
   if (!run || !isOpen(run) || run.stopAsked || planned.generation !== run.generation + 1)
     return false
-  if (run.serving === null && hasLive(state, draft, run.id)) return false
+  if (run.serving === null && draft.liveSessions().some(({ runId }) => runId === run.id))
+    return false
   const { account } = planned
-  const rows = [
-    ...(state.entries.get(account.name) ?? []),
-    ...draft.changes.entries.filter((entry) => entry.account === account.name),
-  ]
+  const rows = draft.entriesOf(account.name)
   const present = weekOf(account.reset, now).start.getTime()
   const reading = freshReading(state.readings.get(account.name) ?? null, now)
   for (const part of planned.reservation) {
@@ -80,12 +78,4 @@ export function planSession(
   }
   draft.tell({ kind: 'session.planned', runId: run.id, sessionId: planned.id, data })
   return true
-}
-
-function hasLive(state: RotationState, draft: Draft, runId: string): boolean {
-  const all = [...state.sessions.values(), ...draft.changes.sessions.values()]
-  return all.some(({ id }) => {
-    const newest = draft.session(id)
-    return newest?.runId === runId && newest.endedAt === null
-  })
 }

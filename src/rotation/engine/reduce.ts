@@ -58,9 +58,6 @@ export function reduce(state: RotationState, input: RotationInput, now: Date): R
       if (session) launching(draft, session, input.ticketHash, now)
       return result()
     }
-    case 'checked':
-      draft.putSession({ ...mustSession(state, input.sessionId), checkedAt: now })
-      return result()
     case 'killed': {
       const end = endOf('lost', 'silent past its deadline')
       return result({ done: endSession(state, draft, input.sessionId, end, now) })

@@ -211,13 +211,8 @@ function asleep(usable: readonly Account[]): Constraint {
 
 function standing(state: RotationState, draft: Draft, account: Account, now: Date): Standing {
   const week = weekOf(account.reset, now)
-  const mine = [...state.sessions.values(), ...draft.changes.sessions.values()].filter(
-    (session) => session.account === account.name && session.endedAt === null,
-  )
-  const rows = [
-    ...(state.entries.get(account.name) ?? []),
-    ...draft.changes.entries.filter((entry) => entry.account === account.name),
-  ]
+  const mine = draft.liveSessions().filter((session) => session.account === account.name)
+  const rows = draft.entriesOf(account.name)
   const reading = state.readings.get(account.name) ?? null
   const unseen = unseenSeconds(state, account.name)
   const resetsAt =

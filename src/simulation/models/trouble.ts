@@ -24,15 +24,6 @@ export const quotaOutages = (seed: number, faults: Faults, startMs: number): Spe
     faults.quotaAwayMinutes * minuteMs,
   )
 
-/** When the service can write nothing down: commits, heartbeats and reports fail, and so does its own work. */
-export const storeErrors = (seed: number, faults: Faults, startMs: number): Spells =>
-  spells(
-    stream(seed, 'service/store'),
-    startMs,
-    faults.storeErrorSpellsPerWeek / weekMs,
-    faults.storeErrorMinutes * minuteMs,
-  )
-
 /** What is said of a provider that does not answer. */
 export const noAnswer = (provider: string): string => `${provider} gives no answer`
 
