@@ -20,7 +20,7 @@ export function openPlans(
   const { last, ...asks } = heardTrouble({
     storeTrouble: async (run) => {
       const why = await artifacts.trouble()
-      if (why !== null || providers.reach() !== 'sealed') return why
+      if (why !== null || run.serving || providers.reach() !== 'sealed') return why
       return (await artifacts.direct?.data.missing(run.datasetVersion)) ?? null
     },
     baseTrouble: (run) => hub.bases.trouble(run.plan),

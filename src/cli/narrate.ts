@@ -31,6 +31,9 @@ const lossOf = (data: Data): string =>
 const sizeOf = (data: Data): string =>
   count(data, 'bytes') > 0 ? `: ${bytes(count(data, 'bytes'))}` : ''
 
+const reachedAt = (data: Data): string =>
+  typeof data.url === 'string' ? ` at ${data.url}` : ', on its own machine alone'
+
 /** How each event is told to a person, one line. */
 const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.started': (d) =>
@@ -61,6 +64,11 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : ''),
   'session.training': (d) =>
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}${lossOf(d)}`,
+  'node.ready': (d) =>
+    `session ${word(d, 'generation')} on ${word(d, 'account')} answers${reachedAt(d)}` +
+    (typeof d.secondsToReady === 'number' ? `, ${seconds(d.secondsToReady)} after its launch` : ''),
+  'node.moved': (d) =>
+    `session ${word(d, 'generation')} on ${word(d, 'account')} has moved and answers${reachedAt(d)}`,
   'session.ended': (d) =>
     `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
     `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}` +

@@ -37,6 +37,7 @@ export function endSession(
     outcome: end.outcome,
     reason: end.reason,
     endedAt: now,
+    node: null,
     usedSeconds,
     logTail: end.logTail,
   })

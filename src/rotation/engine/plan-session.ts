@@ -54,6 +54,7 @@ export function planSession(
     enrolledAt: null,
     trainingAt: null,
     heardAt: null,
+    node: null,
     checkedAt: null,
     expiresAt: null,
     deadlineAt: null,
