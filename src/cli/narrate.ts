@@ -23,7 +23,11 @@ const place = (data: Data): string =>
   `${word(data, 'account')} (${word(data, 'provider')}${data.emulated === true ? ', emulated' : ''})`
 
 const from = (data: Data): string =>
-  count(data, 'fromStep') === 0 ? 'from the beginning' : `from step ${count(data, 'fromStep')}`
+  data.serves === true
+    ? 'to serve'
+    : count(data, 'fromStep') === 0
+      ? 'from the beginning'
+      : `from step ${count(data, 'fromStep')}`
 
 /** What is not known is not told: a simulated checkpoint has neither size nor loss. */
 const lossOf = (data: Data): string =>
@@ -70,8 +74,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'node.moved': (d) =>
     `session ${word(d, 'generation')} on ${word(d, 'account')} has moved and answers${reachedAt(d)}`,
   'session.ended': (d) =>
-    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
-    `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}` +
+    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}` +
+    (d.serves === true
+      ? ''
+      : `; reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}`) +
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : '') +
     (d.staged === true ? ' (staged: the emulator was told to kill it in mid-step)' : ''),
   'checkpoint.committed': (d) =>

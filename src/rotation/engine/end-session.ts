@@ -59,6 +59,7 @@ export function endSession(
     checkpointStep: session.lastCheckpointStep ?? session.fromStep,
     lostSteps: end.outcome === 'finished' ? 0 : lostSteps,
     usedSeconds,
+    serves: session.serves,
     staged: run.sample && end.outcome === 'preempted',
   }
   draft.tell({ kind: 'session.ended', ...ref, data })
