@@ -126,6 +126,10 @@ class Server:
         if self._asked and not asked_is_fine:
             raise SystemExit('the notebook was asked to end')
 
+    def asked(self):
+        """Whether the notebook was asked to end by SIGTERM since the server was started."""
+        return bool(self._asked)
+
     def show(self, seconds):
         """Says the lines that have come from the server; waits so long for a first one."""
         self._child.show(seconds)

@@ -20,10 +20,13 @@ from serve.adapter import Rejected, verified_adapter
 
 ENGINE = 'serve'
 DRAIN_SECONDS = 30.0  # what answers under way are given at the most
+SIGTERM_SECONDS = 15.0  # the same after SIGTERM: who sends it kills what is there 20 s later
 LEAVE_SECONDS = 60.0  # so long before its deadline a session begins to leave, at the most
+LEAST_LEAVE_SECONDS = 3.0
 LOOK_SECONDS = 10.0  # between two looks at /health
 ANSWER_SECONDS = 5.0
 MISSED = 3  # looks in vain until a server counts as hung
+FAILING_SECONDS = 300.0  # one answer may fail for what was asked; a dead device fails all of them
 SIGN_OF_LIFE_SECONDS = 60.0
 TUNNEL_TRIES = 3
 TUNNEL_PAUSE_SECONDS = 5.0
@@ -92,6 +95,8 @@ class ServingSession(Session):
         self._stop_ends_it = False  # from here on answers under way end first
         try:
             self._look()
+            if self._leaves_at() < time.monotonic() + 1:  # no server begins with less
+                raise Over('limit')
             self._server = start_server(
                 self._served, plan['keySha256'], self._leaves_at(), say=self.say,
                 BASE_MODEL=self.base or plan['base'],
@@ -122,9 +127,10 @@ class ServingSession(Session):
         return 'to serve the adapter %s' % self.order['plan']['adapter'][:12]
 
     def _leaves_at(self):
-        """When it begins to leave: a twentieth of its time before the deadline, a minute at most;
-        half of that is for answers under way, the rest for the report."""
-        return self.deadline - min(LEAVE_SECONDS, 0.05 * (self.deadline - self.started))
+        """When it begins to leave: a twentieth of its time before the deadline, three seconds at
+        least, a minute at most. Half of that is for answers under way, the rest for the report."""
+        share = 0.05 * (self.deadline - self.started)
+        return self.deadline - min(LEAVE_SECONDS, max(LEAST_LEAVE_SECONDS, share))
 
     def _look(self):
         """Raises Over, Fenced or Failure when there is a reason to go on no longer."""
@@ -161,7 +167,7 @@ class ServingSession(Session):
         """Watches server and tunnel, and tells the service what has become of them."""
         self.heart.update(phase='serve')
         health, missed = self._server.answer(), 0
-        looked = time.monotonic()
+        looked = good = time.monotonic()
         self._tell(health is not None, health)
         while True:
             self._server.show(0.2)
@@ -178,10 +184,11 @@ class ServingSession(Session):
             if missed == MISSED:
                 self.say('the server hangs: it has not answered %d times' % MISSED)
             health = answer or health
-            if answer and answer['status'] != 'ok':
-                self._look()  # it may have ended meanwhile, with a word of its own
-                raise Failure('notebook_bug', 'the model has failed, and cannot be trusted any '
-                              'more: the log has its last words')
+            if answer and answer['status'] == 'ok':
+                good = looked
+            elif answer and looked > good + FAILING_SECONDS:
+                raise Failure('notebook_bug', 'the model has failed, and has given no good answer '
+                              'for %d s: the log has the place' % FAILING_SECONDS)
             self._tell(missed < MISSED, health)
 
     def _open_tunnel(self):
@@ -233,7 +240,7 @@ class ServingSession(Session):
         server, tunnel, self._server, self._tunnel = self._server, self._tunnel, None, None
         if server is not None:
             self._turn_away()
-            left = self.deadline - time.monotonic()
-            server.end(min(DRAIN_SECONDS + 2, max(1.0, left / 2)))
+            most = SIGTERM_SECONDS if server.asked() else DRAIN_SECONDS + 2
+            server.end(min(most, max(0.5, (self.deadline - time.monotonic()) / 2)))
         if tunnel is not None:
             tunnel.close()
