@@ -30,7 +30,12 @@ export function openPlans(
     emulated: providers.emulators !== undefined,
     personSeconds: config.RODIZIO_PERSON_SECONDS,
     mountedBase,
-    prior: async (run) => priorOf(run, (await storage.mustHave(run.datasetVersion)).train),
+    // What serves has no data.
+    prior: async (run) =>
+      priorOf(
+        run,
+        run.serving ? { rows: 0, bytes: 0 } : (await storage.mustHave(run.datasetVersion)).train,
+      ),
     now,
     ...asks,
   } satisfies Partial<TickPorts>
