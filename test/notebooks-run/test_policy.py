@@ -124,7 +124,7 @@ class Policy(unittest.TestCase):
         self.assertEqual(newer.ask('Qual é a maré?', max_tokens=8)[0], 200)
 
         ready = self.service.ask('train', 'logs', 'nights')
-        kinds = [event['kind'] for event in ready if event['kind'].startswith('node.')]
+        kinds = [event['kind'] for event in ready['items'] if event['kind'].startswith('node.')]
         self.assertEqual(kinds, ['node.ready', 'node.ready'])
         self.assertNotIn(KEY, told)
         self.service.service.terminate()
