@@ -5,7 +5,6 @@ import sqlite3
 import sys
 import time
 import unittest
-from pathlib import Path
 
 from rotation import PROGRAM, Rotation
 from served import lack_of, servers_on, tried_generator

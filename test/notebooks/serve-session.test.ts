@@ -5,6 +5,7 @@ import { serveSessionExamples } from '../../src/notebooks/examples.ts'
 import { renderNotebook } from '../../src/notebooks/generate.ts'
 import type { NotebookProvider } from '../../src/notebooks/notebook-provider.ts'
 import { Recipe } from '../../src/notebooks/recipe.ts'
+import { scriptOf } from '../../src/notebooks/script.ts'
 import { ServePlan } from '../../src/notebooks/serve-plan.ts'
 import type { ServeSessionRecipe } from '../../src/notebooks/serve-session-recipe.ts'
 import { cellTags } from '../../src/notebooks/tags.ts'
@@ -52,6 +53,21 @@ describe('the notebook of a serving policy’s session', () => {
     )
     expect(carried.length).toBeGreaterThan(35)
     for (const [path, text] of carried) expect(agent.includes(text), path).toBe(true)
+  })
+
+  it('is one program that Python takes, its ticket taken out, where a machine is sent a script', () => {
+    const { script, ticket } = scriptOf(renderNotebook(exampleOf('colab'), templates))
+    expect(ticket).toBe('rzt_EXAMPLE')
+    const at = [
+      'TICKET = os.environ',
+      'enrol_to_serve(CONTROL_URL',
+      'fetch_adapter()',
+      'session.serve()',
+      'finish()',
+    ]
+    const found = at.map((word) => script.lastIndexOf(word))
+    expect(found).toEqual(found.toSorted((a, b) => a - b))
+    expect(found).not.toContain(-1)
   })
 
   it('tells the rules where it runs, and how it is reached', () => {
