@@ -14,6 +14,7 @@ import { openUpkeep } from './app/upkeep.ts'
 import { besideEmulators, signsInItself, usesEmulators } from './config/emulated.ts'
 import type { Config } from './config/schema.ts'
 import { firstStart } from './control/first-start.ts'
+import { serveSessionNotebook } from './control/serve-session-notebook.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
 import { startBeat } from './daemon/heart.ts'
@@ -23,6 +24,7 @@ import { type Clock, systemClock } from './lib/clock.ts'
 import { AppError, messageOf } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { newId, newSecret, sha256Hex } from './lib/random.ts'
+import { ServePlan } from './notebooks/serve-plan.ts'
 import { tick } from './rotation/tick.ts'
 import type { TickPorts } from './rotation/tick-ports.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
@@ -138,9 +140,12 @@ export async function startService(options: ServiceOptions) {
       store: rotation,
       renderNotebook: async (run, session, ticket, account) => {
         const templates = loadTemplates(new URL('templates/', root))
-        const way = session.sealed
-          ? { sealed: await sealed.order(run, session) }
-          : { controlUrl: address.forNotebook(session.provider), ticket }
+        const open = () => ({ controlUrl: address.forNotebook(session.provider), ticket })
+        if (run.serving) {
+          const facts = await artifacts.adapters.facts(ServePlan.parse(run.plan).adapter)
+          return serveSessionNotebook(run, session, account, open(), facts, templates)
+        }
+        const way = session.sealed ? { sealed: await sealed.order(run, session) } : open()
         const { train } = await storage.mustHave(run.datasetVersion)
         return sessionNotebook(run, session, account, way, train, templates)
       },

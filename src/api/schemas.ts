@@ -163,6 +163,17 @@ export const Session = z.object({
   lastCheckpointStep: z.number().nullable(),
   plannedSeconds: z.number(),
   usedSeconds: z.number().nullable(),
+  node: z
+    .object({
+      readyAt: Time.describe('since when it has answered without a break'),
+      url: z
+        .string()
+        .nullable()
+        .describe('where it says that it is reached; null where its own machine alone reaches it'),
+      adapter: z.string().describe('SHA-256 of the manifest of the adapter that answers'),
+    })
+    .nullable()
+    .describe('the model that it has put up; null for a training, and while nothing answers'),
   startedAt: Time.nullable(),
   heardAt: Time.nullable(),
   deadlineAt: Time.nullable(),

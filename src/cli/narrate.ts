@@ -23,7 +23,11 @@ const place = (data: Data): string =>
   `${word(data, 'account')} (${word(data, 'provider')}${data.emulated === true ? ', emulated' : ''})`
 
 const from = (data: Data): string =>
-  count(data, 'fromStep') === 0 ? 'from the beginning' : `from step ${count(data, 'fromStep')}`
+  data.serves === true
+    ? 'to serve'
+    : count(data, 'fromStep') === 0
+      ? 'from the beginning'
+      : `from step ${count(data, 'fromStep')}`
 
 /** What is not known is not told: a simulated checkpoint has neither size nor loss. */
 const lossOf = (data: Data): string =>
@@ -38,6 +42,9 @@ export const opener = (data: Data): string => {
   const examples = count(data, 'newExamples')
   return `${examples} new training example${examples === 1 ? '' : 's'}`
 }
+
+const reachedAt = (data: Data): string =>
+  typeof data.url === 'string' ? ` at ${data.url}` : ', on its own machine alone'
 
 /** How each event is told to a person, one line. */
 const sentences: Readonly<Record<string, (data: Data) => string>> = {
@@ -71,9 +78,16 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : ''),
   'session.training': (d) =>
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}${lossOf(d)}`,
+  'node.ready': (d) =>
+    `session ${word(d, 'generation')} on ${word(d, 'account')} answers${reachedAt(d)}` +
+    (typeof d.secondsToReady === 'number' ? `, ${seconds(d.secondsToReady)} after its launch` : ''),
+  'node.moved': (d) =>
+    `session ${word(d, 'generation')} on ${word(d, 'account')} has moved and answers${reachedAt(d)}`,
   'session.ended': (d) =>
-    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
-    `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}` +
+    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}` +
+    (d.serves === true
+      ? ''
+      : `; reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}`) +
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : '') +
     (d.staged === true ? ' (staged: the emulator was told to kill it in mid-step)' : ''),
   'checkpoint.committed': (d) =>

@@ -1,7 +1,8 @@
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { artifactPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
 import { AppError } from '../lib/errors.ts'
-import { listedFiles } from './listed-files.ts'
+import { AdapterFacts } from '../notebooks/adapter.ts'
+import { listedFiles, listedManifest } from './listed-files.ts'
 
 /** Where an adapter stands in the store, by what its manifest says. */
 export interface AdapterRow {
@@ -16,6 +17,17 @@ export function adapterBook(
   artifacts: ArtifactStore,
 ) {
   return {
+    /** What the manifest of an adapter says of it; null when it is not there, or says something else. */
+    async facts(sha256: string): Promise<AdapterFacts | null> {
+      const row = await find(sha256)
+      const prefix = row && artifactPrefix(row.runId, row.label, row.generation)
+      const listed = prefix && (await listedManifest(artifacts, prefix, sha256))
+      if (!listed) return null
+      const { run, step, plan } = listed.manifest
+      const { base, revision, quantization, loraRank } = plan
+      const facts = { run, step, base, revision, quantization, loraRank }
+      return AdapterFacts.safeParse(facts).data ?? null
+    },
     /**
      * The folder of an adapter and its files, the manifest first; their bytes are looked at by who fetches them.
      * @throws AppError `not-found` (`adapter_gone`) when it is not in the store, or its manifest is not whole

@@ -10,12 +10,22 @@ export async function listedFiles(
   prefix: string,
   manifestSha256: string,
 ): Promise<FileEntry[] | undefined> {
+  const listed = await listedManifest(artifacts, prefix, manifestSha256)
+  if (!listed) return undefined
+  const { manifest, bytes } = listed
+  return [{ name: 'manifest.json', bytes, sha256: manifestSha256 }, ...manifest.files]
+}
+
+/** The manifest of a folder in the store, and its size; undefined when it is not whole. */
+export async function listedManifest(
+  artifacts: ArtifactStore,
+  prefix: string,
+  manifestSha256: string,
+): Promise<{ readonly manifest: Manifest; readonly bytes: number } | undefined> {
   const text = await manifestText(artifacts, prefix, manifestSha256)
   if (text === undefined) return undefined
   const manifest = Manifest.safeParse(JSON.parse(text))
-  if (!manifest.success) return undefined
-  const bytes = Buffer.byteLength(text)
-  return [{ name: 'manifest.json', bytes, sha256: manifestSha256 }, ...manifest.data.files]
+  return manifest.success ? { manifest: manifest.data, bytes: Buffer.byteLength(text) } : undefined
 }
 
 async function manifestText(

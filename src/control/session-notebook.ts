@@ -13,9 +13,13 @@ export type WayIn =
   | { readonly controlUrl: string; readonly ticket: string }
   | { readonly sealed: string }
 
+/** Only this machine and emulated accounts may go without a GPU. */
+export const needsGpu = (session: Session, account: Pick<Account, 'emulated'>): boolean =>
+  session.provider !== 'local' && !account.emulated
+
 /**
- * The notebook of one session on data of so many rows and bytes: it carries the service's address and a ticket, or its sealed
- * order, and no other secret. Only this machine and emulated accounts may go without a GPU.
+ * The notebook of one session of a training, on data of so many rows and bytes: it carries the service's address and a ticket, or its sealed
+ * order, and no other secret.
  */
 export function sessionNotebook(
   run: Run,
@@ -34,7 +38,7 @@ export function sessionNotebook(
     name: session.name,
     run: { id: run.id, name: run.name },
     generation: session.generation,
-    requireGpu: session.provider !== 'local' && !account.emulated,
+    requireGpu: needsGpu(session, account),
     plan,
     predictions: predict(plan, {
       row: tokensPerRow(train, plan.maxLength),

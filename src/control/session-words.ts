@@ -1,4 +1,26 @@
 import { z } from 'zod'
+import { Sha256 } from '../notebooks/adapter.ts'
+
+/** Where a node says that it is reached: a stranger's word, so that nothing but a plain address is taken. */
+const NodeUrl = z
+  .string()
+  .max(300)
+  .regex(/^https?:\/\/[!-~]+$/, 'no address that begins with http:// or https://')
+  .refine(hasNoCredentials, 'no address, or one with a name or a password in it')
+
+/** What a session that serves says of its model. */
+const Node = z.object({
+  ready: z.boolean(),
+  url: NodeUrl.nullable().default(null),
+  adapter: Sha256.nullable().default(null),
+  freeVramBytes: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 50)
+    .nullable()
+    .default(null),
+})
 
 /** A heartbeat, as a session says it; what else stands in it is not needed here. */
 export const Beat = z.object({
@@ -8,6 +30,7 @@ export const Beat = z.object({
     .array(z.tuple([z.number().int().min(0), z.number(), z.number()]))
     .max(500)
     .default([]),
+  node: Node.nullable().default(null),
 })
 
 /** How a session says that it ended. */
@@ -34,3 +57,9 @@ export const SessionReport = z.object({
     .default(null),
   logTail: z.string().max(20_000).default(''),
 })
+
+function hasNoCredentials(address: string): boolean {
+  if (!URL.canParse(address)) return false
+  const { username, password } = new URL(address)
+  return username === '' && password === ''
+}

@@ -31,6 +31,7 @@ export function uploadDesk(ports: UploadPorts) {
     /** Announces files; gives a one-time URL for each that the store does not hold whole yet. */
     async open(token: string, kind: ArtifactKind, step: number, files: readonly FileEntry[]) {
       const { session, run } = await ports.desk.live(token)
+      if (run.serving) throw new AppError('invalid', 'a session that serves stores nothing')
       if (step > run.targetSteps) {
         throw new AppError('invalid', `step ${step} lies beyond the run's ${run.targetSteps}`)
       }

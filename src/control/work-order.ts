@@ -1,4 +1,5 @@
 import { type Checkpoint, checkpointPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
+import { ServePlan } from '../notebooks/serve-plan.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { type Admitted, answerTo, type SessionGate } from '../rotation/session-gate.ts'
@@ -29,8 +30,6 @@ export interface DataFile extends Carried {
 /** What a session is to do, from where, with what; docs/session-protocol.md has its form. */
 export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitted) {
   const answer = answerTo(session, run, true, ports.now())
-  const files = await ports.dataFiles(run.datasetVersion)
-  const ways = await ports.dataWays.downloads(session.id, files)
   return {
     protocol: 1,
     run: { id: run.id, name: run.name, targetSteps: run.targetSteps },
@@ -53,24 +52,31 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
       sessionSteps: run.options.sessionSteps,
       rowsAtOnce: run.options.rowsAtOnce,
     },
-    data: {
-      version: run.datasetVersion,
-      files: files.map((file, index) => ({ ...orderEntry(file, ways[index]), rows: file.rows })),
-    },
+    // A session that serves neither trains nor goes on from anything.
+    data: run.serving ? null : await dataOf(ports, run, session),
     base: await ports.bases.order(session.id, run.plan),
-    adapter: await startAdapter(ports, run, session),
-    ...(await resumePoints(ports, run, session)),
+    adapter: await adapterOf(ports, run, session),
+    ...(run.serving ? { resume: null, earlier: [] } : await resumePoints(ports, run, session)),
   }
 }
 
 export type WorkOrder = Awaited<ReturnType<typeof workOrder>>
 
-/** The adapter that the first step begins with, where the plan names one. */
-async function startAdapter(ports: WorkOrderPorts, run: Run, session: Session) {
-  const { fromAdapter } = run.plan
-  if (typeof fromAdapter !== 'string') return null
-  const { prefix, files } = await ports.adapters.files(fromAdapter)
-  return { sha256: fromAdapter, files: await fromStore(ports, session, prefix, files) }
+async function dataOf(ports: WorkOrderPorts, run: Run, session: Session) {
+  const files = await ports.dataFiles(run.datasetVersion)
+  const ways = await ports.dataWays.downloads(session.id, files)
+  return {
+    version: run.datasetVersion,
+    files: files.map((file, index) => ({ ...orderEntry(file, ways[index]), rows: file.rows })),
+  }
+}
+
+/** The adapter that is served, or that the first step begins with where the plan names one. */
+async function adapterOf(ports: WorkOrderPorts, run: Run, session: Session) {
+  const sha256 = run.serving ? ServePlan.parse(run.plan).adapter : run.plan.fromAdapter
+  if (typeof sha256 !== 'string') return null
+  const { prefix, files } = await ports.adapters.files(sha256)
+  return { sha256, files: await fromStore(ports, session, prefix, files) }
 }
 
 /** So many checkpoints before the furthest one are offered too, for a reader to whom that one does not come whole. */

@@ -50,6 +50,13 @@ export const toSession = (
   lastCheckpointStep: session.lastCheckpointStep,
   plannedSeconds: session.plannedSeconds,
   usedSeconds: session.usedSeconds,
+  node: session.node
+    ? {
+        readyAt: session.node.readyAt.toISOString(),
+        url: session.node.url,
+        adapter: session.node.adapter,
+      }
+    : null,
   startedAt: time(session.enrolledAt ?? session.launchedAt),
   heardAt: time(session.heardAt),
   deadlineAt: time(session.deadlineAt),

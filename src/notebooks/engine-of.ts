@@ -1,6 +1,10 @@
 import { z } from 'zod'
 import { Engine } from './plan.ts'
 
+/** What a notebook's program is: an engine that trains, or the server. */
+export const NotebookEngine = z.enum([...Engine.options, 'serve'])
+export type NotebookEngine = z.infer<typeof NotebookEngine>
+
 const Notebook = z.looseObject({
   cells: z.array(
     z.looseObject({
@@ -13,7 +17,7 @@ const Notebook = z.looseObject({
 const engineLine = /^ENGINE = '(\w+)'$/m
 
 /** The engine that a notebook of this product says it holds, in its parameters; undefined for any other text. */
-export function engineOf(notebook: string): Engine | undefined {
+export function engineOf(notebook: string): NotebookEngine | undefined {
   let json: unknown
   try {
     json = JSON.parse(notebook)
@@ -23,5 +27,5 @@ export function engineOf(notebook: string): Engine | undefined {
   const cells = Notebook.safeParse(json).data?.cells ?? []
   const parameters = cells.find(({ metadata }) => metadata?.tags?.includes('parameters'))?.source
   const text = typeof parameters === 'string' ? parameters : parameters?.join('')
-  return Engine.safeParse(engineLine.exec(text ?? '')?.[1]).data
+  return NotebookEngine.safeParse(engineLine.exec(text ?? '')?.[1]).data
 }

@@ -10,6 +10,7 @@ import { predictEvaluation } from './predict-evaluation.ts'
 import { predictServing } from './predict-serving.ts'
 import type { Recipe } from './recipe.ts'
 import { ServeRecipe } from './serve-recipe.ts'
+import { ServeSessionRecipe } from './serve-session-recipe.ts'
 import { comparingSeconds, usualSeconds } from './serving-time.ts'
 import type { Templates } from './templates.ts'
 import { TrainRecipe } from './train-recipe.ts'
@@ -72,6 +73,33 @@ export const serveExamples: readonly ServeRecipe[] = NotebookProvider.options.ma
   }),
 )
 
+/** Those of a serving policy's sessions: one for every provider, ticket and hashes placeholders. */
+export const serveSessionExamples: readonly ServeSessionRecipe[] = NotebookProvider.options.map(
+  (provider) =>
+    ServeSessionRecipe.parse({
+      kind: 'serve-session',
+      provider,
+      name: `rodizio-example-serve-session-${provider}`,
+      run: { id: 'run_policy', name: 'evenings' },
+      generation: 1,
+      requireGpu: provider !== 'local',
+      plan: {
+        engine: 'serve',
+        adapter: '0'.repeat(64),
+        base: servedFacts.base,
+        revision: servedFacts.revision,
+        quantization: servedFacts.quantization,
+        keySha256: '0'.repeat(64),
+        tunnel: '',
+        maxTokens: 1024,
+      },
+      facts: servedFacts,
+      predictions: predictServing(servedFacts, usualSeconds[provider]),
+      controlUrl: 'https://rodizio.example',
+      ticket: 'rzt_EXAMPLE',
+    }),
+)
+
 const comparedIn = (provider: NotebookProvider, name: string) => ({
   source: {
     kind: 'folder',
@@ -107,6 +135,7 @@ export const evaluateExamples: readonly EvaluateRecipe[] = NotebookProvider.opti
 export const exampleRecipes: readonly Recipe[] = [
   ...trainExamples,
   ...serveExamples,
+  ...serveSessionExamples,
   ...evaluateExamples,
 ]
 

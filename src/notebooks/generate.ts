@@ -5,6 +5,7 @@ import type { KindCells } from './kind-cells.ts'
 import { literal, writeFileCode } from './python-text.ts'
 import type { Recipe } from './recipe.ts'
 import { serveCells } from './serve-cells.ts'
+import { serveSessionCells } from './serve-session-cells.ts'
 import { cellTags } from './tags.ts'
 import type { Templates } from './templates.ts'
 import { trainCells } from './train-cells.ts'
@@ -19,6 +20,8 @@ export function renderNotebook(recipe: Recipe, templates: Templates): string {
       return render(recipe, trainCells, templates)
     case 'serve':
       return render(recipe, serveCells, templates)
+    case 'serve-session':
+      return render(recipe, serveSessionCells, templates)
     case 'evaluate':
       return render(recipe, evaluateCells, templates)
   }

@@ -2,7 +2,8 @@ import type { KindCells } from './kind-cells.ts'
 import type { ServeRecipe } from './serve-recipe.ts'
 import { servingRules } from './serving-rules.ts'
 
-const honesty =
+/** What of the server has been executed, and what has not. */
+export const honesty =
   'Its server is executed in tests on a CPU, with a tiny model, on the library versions of Colab’s and Kaggle’s images. **It has never been executed on a GPU, nor with a 7B base.**'
 
 const later =

@@ -4,6 +4,7 @@ import type { Recipe } from './recipe.ts'
 export const cellTags = {
   train: ['parameters', 'agent', 'install', 'probe', 'store', 'data', 'model', 'train', 'finish'],
   serve: ['parameters', 'install', 'probe', 'store', 'model', 'tunnel', 'serve'],
+  'serve-session': ['parameters', 'agent', 'install', 'probe', 'store', 'model', 'serve', 'finish'],
   evaluate: ['parameters', 'install', 'probe', 'store', 'data', 'model', 'evaluate'],
 } as const satisfies Record<Recipe['kind'], readonly string[]>
 

@@ -8,5 +8,6 @@ export const templateFolders = [
   'engines',
   'serve',
   'serving',
+  'serving_session',
   'evaluating',
 ] as const

@@ -15,6 +15,8 @@ export type EventKind =
   | 'session.enrolled'
   | 'session.taken_over'
   | 'session.training'
+  | 'node.ready'
+  | 'node.moved'
   | 'session.ended'
   | 'checkpoint.committed'
   | 'checkpoint.pruned'

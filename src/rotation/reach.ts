@@ -1,3 +1,12 @@
+import type { ProviderName } from './account.ts'
+
+/** What people call the places that sessions run at. */
+export const placeNames: Readonly<Record<ProviderName, string>> = {
+  kaggle: 'Kaggle',
+  colab: 'Colab',
+  local: 'this machine',
+}
+
 /** How this service gets an address that notebooks elsewhere can reach: the one wording of it. */
 export const howToBeReached =
   'Put the service behind HTTPS (Caddy on the VM) and set RODIZIO_PUBLIC_URL, or, where cloudflared is installed, start it with: rodizio up --tunnel'

@@ -4,10 +4,22 @@ import type { Failure } from './session-end.ts'
 
 export type Order = 'continue' | 'checkpoint_now' | 'stop' | 'fenced'
 
+/** What a session that serves says of its model. */
+export interface NodeSaid {
+  readonly ready: boolean
+  readonly url: string | null
+  /** SHA-256 of the manifest of the adapter that answers; null before any does. */
+  readonly adapter: string | null
+  /** Of its GPU, as last measured; null without one. */
+  readonly freeVramBytes: number | null
+}
+
 export interface Heartbeat {
   readonly step: number
   readonly phase: string
   readonly history: readonly (readonly [step: number, loss: number, learningRate: number])[]
+  /** Of a training there is none. */
+  readonly node?: NodeSaid | null
 }
 
 export interface Answer {

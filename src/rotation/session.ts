@@ -20,6 +20,16 @@ export type Outcome =
   | 'superseded'
   | 'expired'
 
+/** The model that a session has put up, as its newest heartbeat tells of it. */
+export interface SessionNode {
+  /** Since when it has been ready without a break. */
+  readonly readyAt: Date
+  /** Where it is reached; null where only its own machine reaches it. The session's word, not looked at here. */
+  readonly url: string | null
+  /** SHA-256 of the manifest of the adapter that answers. */
+  readonly adapter: string
+}
+
 /** One bounded stay of a run on an account's GPU. */
 export interface Session {
   readonly id: string
@@ -48,6 +58,8 @@ export interface Session {
   /** When its first step, or its readiness to serve, was heard of. */
   readonly trainingAt: Date | null
   readonly heardAt: Date | null
+  /** Null for a training, and while nothing answers. */
+  readonly node: SessionNode | null
   readonly checkedAt: Date | null
   /** When a session that waits for a person is given up; null for any other. */
   readonly expiresAt: Date | null

@@ -1,4 +1,4 @@
-import type { Order, Report } from '../rotation/session-gate.ts'
+import type { NodeSaid, Order, Report } from '../rotation/session-gate.ts'
 
 /** The right to speak for one session; another process of it has the next generation. */
 export interface SessionToken {
@@ -48,7 +48,8 @@ export type Taken = 'accepted' | 'fenced' | 'away'
 export interface ControlPlane {
   /** @param nonce one for each process: with another one, a used ticket is taken over where a person starts sessions */
   enrol(ticket: string, nonce: string): Promise<Enrolment>
-  beat(token: SessionToken, step: number): Promise<BeatAnswer>
+  /** @param node what it says of the model that it has put up; null of a training */
+  beat(token: SessionToken, step: number, node: NodeSaid | null): Promise<BeatAnswer>
   commit(token: SessionToken, step: number, kind: 'checkpoint' | 'artifact'): Promise<Taken>
   report(token: SessionToken, report: Report): Promise<Taken>
 }

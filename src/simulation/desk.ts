@@ -1,6 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import { progressOf } from '../rotation/engine/state.ts'
-import type { Report } from '../rotation/session-gate.ts'
+import type { NodeSaid, Report } from '../rotation/session-gate.ts'
 import type {
   BeatAnswer,
   ControlPlane,
@@ -52,10 +52,14 @@ export function desk(memory: Memory, oracle: Oracle, now: () => Date): ControlPl
     }
   }
 
-  async function beat(token: SessionToken, step: number): Promise<BeatAnswer> {
+  async function beat(
+    token: SessionToken,
+    step: number,
+    node: NodeSaid | null,
+  ): Promise<BeatAnswer> {
     const held = { id: token.sessionId, generation: token.generation }
     try {
-      const event = { step, phase: 'train', history: [] }
+      const event = { step, phase: node ? 'serve' : 'train', history: [], node }
       const { answer } = await store.apply({ kind: 'heard', held, beat: event })
       return answer ? { order: answer.order, secondsLeft: answer.secondsLeft } : { order: 'away' }
     } catch (error) {

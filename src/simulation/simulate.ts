@@ -99,13 +99,21 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     control: {
       enrol: async (ticket, nonce) =>
         isDown() ? { kind: 'away' } : heard(await plane.enrol(ticket, nonce)),
-      beat: async (token, step) => (isDown() ? { order: 'away' } : plane.beat(token, step)),
+      beat: async (token, step, node) =>
+        isDown() ? { order: 'away' } : plane.beat(token, step, node),
       commit: async (token, step, kind) => (isDown() ? 'away' : plane.commit(token, step, kind)),
       report: async (token, report) =>
         isDown() ? 'away' : heard(await plane.report(token, report)),
     },
     paceOf: () => scenario.pace,
     frozen: () => serves.wake(time.now() + 200_000),
+    // Its heartbeats bring the service to know it, and then its forerunner to leave.
+    ready() {
+      for (const beats of [1, 2]) {
+        const atMs = time.now() + beats * 61_000
+        time.at(atMs, () => serves.wake(atMs))
+      }
+    },
     over(_notebook, spent) {
       const now = time.now()
       if (spent.servingMs > 0) up.push({ fromMs: now - spent.servingMs, toMs: now })

@@ -19,7 +19,7 @@ import { readLedger, readQuota, readReservation } from './ledger-rows.ts'
 import { readPast } from './past-sessions.ts'
 import { readPerson } from './person-rows.ts'
 import { readOpenRuns, readRun } from './run-rows.ts'
-import { readOpenSessions, toSession } from './session-rows.ts'
+import { readOpenSessions, readOpenSessionsOf, toSession } from './session-rows.ts'
 
 const doorOf = (row: Row): Door => ({
   ticketHash: text(row, 'ticket_hash'),
@@ -92,8 +92,11 @@ async function ofSession(
     "select kind from events where session_id = $1 and kind in ('session.reminder', 'zombie.fenced')",
     session.id,
   )
+  // A node that is heard may have a successor that answers already.
+  const beside =
+    session.serves && input.kind === 'heard' ? await readOpenSessionsOf(tx, session.runId) : []
   return stateOf({
-    sessions: byId([session]),
+    sessions: byId([...beside, session]),
     runs: byId(run ? [run] : []),
     accounts: new Map(account ? [[account.name, account]] : []),
     doors: new Map([[session.id, doorOf(row)]]),

@@ -80,7 +80,8 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
   await tx.run(
     `update sessions set generation = $1, state = $2, outcome = $3, reason = $4, handle = $5, from_step = $6,
        to_step = $7, last_checkpoint_step = $8, launched_at = $9, enrolled_at = $10, heard_at = $11, checked_at = $12,
-       expires_at = $13, deadline_at = $14, ended_at = $15, used_seconds = $16, log_tail = $17, training_at = $18 where id = $19`,
+       expires_at = $13, deadline_at = $14, ended_at = $15, used_seconds = $16, log_tail = $17, training_at = $18,
+       node_ready_at = $19, node_url = $20, node_adapter = $21 where id = $22`,
     session.generation,
     session.state,
     session.outcome,
@@ -99,6 +100,9 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
     session.usedSeconds,
     session.logTail,
     iso(session.trainingAt),
+    iso(session.node?.readyAt ?? null),
+    session.node?.url ?? null,
+    session.node?.adapter ?? null,
     session.id,
   )
 }

@@ -1,6 +1,7 @@
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import { fenced } from '../rotation/engine/hear.ts'
+import { isCurrent } from '../rotation/engine/state.ts'
 import type { Session } from '../rotation/session.ts'
 import {
   type Admitted,
@@ -121,8 +122,7 @@ const toUpload = (row: Row): Upload => ({
 async function admittedAs(db: Queries, session: Session): Promise<Admitted> {
   const run = await readRun(db, session.runId)
   if (!run) throw new AppError('internal', `session ${session.id} has no run`)
-  const current = session.endedAt === null && session.generation === run.generation
-  return { session, run, current }
+  return { session, run, current: isCurrent(session, run) }
 }
 
 async function must(db: Queries, sessionId: string): Promise<Admitted> {

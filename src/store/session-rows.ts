@@ -1,5 +1,5 @@
 import type { ProviderName } from '../rotation/account.ts'
-import type { Outcome, Session, SessionState } from '../rotation/session.ts'
+import type { Outcome, Session, SessionNode, SessionState } from '../rotation/session.ts'
 import {
   date,
   dateOrNull,
@@ -34,6 +34,7 @@ export const toSession = (row: Row): Session => ({
   enrolledAt: dateOrNull(row, 'enrolled_at'),
   trainingAt: dateOrNull(row, 'training_at'),
   heardAt: dateOrNull(row, 'heard_at'),
+  node: toNode(row),
   checkedAt: dateOrNull(row, 'checked_at'),
   expiresAt: dateOrNull(row, 'expires_at'),
   deadlineAt: dateOrNull(row, 'deadline_at'),
@@ -42,10 +43,22 @@ export const toSession = (row: Row): Session => ({
   logTail: textOrNull(row, 'log_tail'),
 })
 
+function toNode(row: Row): SessionNode | null {
+  const readyAt = dateOrNull(row, 'node_ready_at')
+  if (!readyAt) return null
+  return { readyAt, url: textOrNull(row, 'node_url'), adapter: text(row, 'node_adapter') }
+}
+
 export async function readSession(db: Queries, id: string): Promise<Session | undefined> {
   const row = await db.first('select * from sessions where id = $1', id)
   return row && toSession(row)
 }
+
+/** Those of a run that are open: a policy may have several. */
+export const readOpenSessionsOf = async (db: Queries, runId: string): Promise<Session[]> =>
+  (await db.all('select * from sessions where run_id = $1 and ended_at is null', runId)).map(
+    toSession,
+  )
 
 export const readOpenSessions = async (db: Queries): Promise<Session[]> =>
   (await db.all('select * from sessions where ended_at is null order by created_at, id')).map(

@@ -7,7 +7,6 @@ import uvicorn
 
 from .app import create_app
 
-GRACE_SECONDS = 5
 SWITCH_SECONDS = 0.001  # threads change turns: at 5 ms the model's one would hold up /health
 
 
@@ -18,7 +17,7 @@ def run_server(settings, generator, began):
     server = uvicorn.Server(uvicorn.Config(
         create_app(settings, generator, deadline), host=settings.host, port=settings.port,
         log_level='warning', access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS))
+        timeout_graceful_shutdown=settings.grace))
     if deadline is not None:
         leaving = threading.Timer(max(0.0, deadline - time.monotonic()), leave, (server,))
         leaving.daemon = True

@@ -19,7 +19,7 @@ class Settings:
     `adapter`: the folder of the adapter, or a link to it.
     `base`, `revision`, `quantization`: where the base's weights come from and how they are loaded;
     None takes what the adapter's manifest names. `seconds`: after which the server leaves by
-    itself; None for a box that stays.
+    itself; None for a box that stays. `grace`: seconds that answers under way are given then.
     """
 
     key_sha256: str
@@ -33,6 +33,7 @@ class Settings:
     waiting: int = 4
     max_tokens: int = 1024
     seconds: float | None = None
+    grace: int = 5
 
 
 def read_settings(env=os.environ):
@@ -50,7 +51,8 @@ def read_settings(env=os.environ):
         port=number(env, 'SERVE_PORT', 8000, 0, 65535),
         waiting=number(env, 'SERVE_WAITING', 4, 0, 64),
         max_tokens=number(env, 'SERVE_MAX_TOKENS', 1024, 1, 32768),
-        seconds=number(env, 'SERVE_SECONDS', None, 1, 10 ** 7))
+        seconds=number(env, 'SERVE_SECONDS', None, 1, 10 ** 7),
+        grace=number(env, 'SERVE_GRACE', 5, 0, 600))
 
 
 def read_key(env):

@@ -18,11 +18,16 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
+def print_line(text):
+    print(text, flush=True)
+
+
 class Child:
     """On Linux the system kills it when the thread that started it is gone: start it on the main
-    one. Elsewhere only `end` ends it."""
+    one. Elsewhere only `end` ends it. Its lines go to `say(text)`."""
 
-    def __init__(self, command, env):
+    def __init__(self, command, env, say=print_line):
+        self._say = say
         self._process = subprocess.Popen(
             [sys.executable, '-c', TIE, str(os.getpid()), *command], env=env,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
@@ -33,14 +38,14 @@ class Child:
         self._reader.start()
 
     def show(self, seconds=0.0):
-        """Prints the lines that have come; waits so long for a first one. Gives those lines."""
+        """Says the lines that have come; waits so long for a first one. Gives those lines."""
         shown = []
         try:
             line = self._lines.get(timeout=seconds) if seconds else self._lines.get_nowait()
             while True:
                 if line.strip():
                     self.last_line = line
-                print(line, flush=True)
+                self._say(line)
                 shown.append(line)
                 line = self._lines.get_nowait()
         except queue.Empty:
@@ -49,7 +54,7 @@ class Child:
     def status(self):
         """How it has ended, minus the signal's number where that was one; None while it runs.
 
-        Its last lines are printed then."""
+        Its last lines are said then."""
         status = self._process.poll()
         if status is not None:
             self._reader.join(2.0)

@@ -19,11 +19,20 @@ sys.exit(0 if total == 64 * 64 * 64 * 4 else 5)
 """
 
 
-def probe(require_gpu, doing='serving'):
-    """One real operation on the GPU, in a process of its own; what it is, is printed.
+class NoGpu(SystemExit):
+    """None was granted."""
 
-    Raises SystemExit, with a sentence, for a GPU that computes nothing, and for none at all when
-    `require_gpu`.
+
+class DeadGpu(SystemExit):
+    """One is there, and computes nothing."""
+
+
+def probe(require_gpu, doing='serving'):
+    """One real operation on the GPU, in a process of its own; what it is, is printed. Its name, or
+    None without one.
+
+    Raises DeadGpu, with a sentence, for a GPU that computes nothing, and NoGpu for none at all
+    when `require_gpu`.
     """
     os.environ.setdefault('CUDA_VISIBLE_DEVICES', '0')  # one GPU is used
     ran = subprocess.run([sys.executable, '-c', PROBE], stdout=subprocess.PIPE,
@@ -34,15 +43,16 @@ def probe(require_gpu, doing='serving'):
         print(line, flush=True)
     if ran.returncode == 4:
         if require_gpu:
-            raise SystemExit('no GPU was granted to this session, and the model wants one: choose '
-                             'a T4 in the settings of the notebook, then run this again')
+            raise NoGpu('no GPU was granted to this session, and the model wants one: choose '
+                        'a T4 in the settings of the notebook, then run this again')
         print('no GPU here: %s on the CPU' % doing, flush=True)
-        return
+        return None
     told = [json.loads(line[4:]) for line in printed if line.startswith('GPU ')]
     name = told[0]['name'] if told else 'the GPU of this session'
     if told and tuple(told[0]['capability']) < LEAST_CAPABILITY:
-        raise SystemExit('%s (compute capability %d.%d) is too old for this torch: choose a T4'
-                         % (name, *told[0]['capability']))
+        raise DeadGpu('%s (compute capability %d.%d) is too old for this torch: choose a T4'
+                      % (name, *told[0]['capability']))
     if ran.returncode != 0:
-        raise SystemExit('%s computes nothing: %s'
-                         % (name, (printed or ['it gave no reason'])[-1]))
+        raise DeadGpu('%s computes nothing: %s'
+                      % (name, (printed or ['it gave no reason'])[-1]))
+    return name

@@ -1,13 +1,15 @@
 """The server as a child of the notebook: started, waited for, kept until its time is over."""
+import http.client
 import json
 import os
 import socket
 import sys
 import time
+import urllib.error
 import urllib.request
 
 from .asked import Asked
-from .child import Child
+from .child import Child, print_line
 from .tunnel import Tunnel, check_tunnel
 
 GRACE_SECONDS = 10.0  # the server gives answers under way five
@@ -15,16 +17,17 @@ SIGN_OF_LIFE_SECONDS = 60.0
 _current = None  # a cell that is run again ends the server of its first run
 
 
-def start_server(adapter, key_sha256, deadline, port=0, **variables):
+def start_server(adapter, key_sha256, deadline, port=0, say=print_line, **variables):
     """Starts `python -m serve` for a verified adapter, in the working directory.
 
-    `deadline`, on the monotonic clock, is when it leaves by itself. `port` 0 is a free one.
-    `variables` are settings of the server by their names; empty ones are left out.
+    `deadline`, on the monotonic clock, is when it leaves by itself. `port` 0 is a free one. Its
+    lines go to `say(text)`. `variables` are settings of the server by their names; empty ones are
+    left out.
     """
     global _current
     if _current is not None:
         _current.end()
-    _current = Server(adapter, key_sha256, deadline, port or free_port(), variables)
+    _current = Server(adapter, key_sha256, deadline, port or free_port(), say, variables)
     return _current
 
 
@@ -37,7 +40,7 @@ def free_port():
 class Server:
     """The child, until it has ended. SIGTERM and an interrupt end it in order."""
 
-    def __init__(self, adapter, key_sha256, deadline, port, variables):
+    def __init__(self, adapter, key_sha256, deadline, port, say, variables):
         self.adapter, self.deadline = adapter, deadline
         self.url = 'http://127.0.0.1:%d' % port
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -52,7 +55,7 @@ class Server:
                 'PYTHONIOENCODING': 'utf-8',
                 **{name: str(value) for name, value in variables.items() if value}}
         self._asked = Asked()
-        self._child = Child([sys.executable, '-u', '-m', 'serve'], {**own, **told})
+        self._child = Child([sys.executable, '-u', '-m', 'serve'], {**own, **told}, say)
 
     def wait_until_ready(self):
         """Returns when /health answers. Raises SystemExit when the server ends instead, or its
@@ -117,26 +120,53 @@ class Server:
 
     def check(self, asked_is_fine=False):
         """Raises SystemExit when the server has ended of itself, or the notebook shall end."""
-        status = self._child.status()
-        if status is not None and not self._asked and (status or self._seconds_left() > 1):
-            raise SystemExit('the server has ended (%s): %s' % (
-                'signal %d' % -status if status < 0 else 'status %d' % status,
-                self._child.last_line))
+        died = self.death()
+        if died and not self._asked:
+            raise SystemExit(died)
         if self._asked and not asked_is_fine:
             raise SystemExit('the notebook was asked to end')
 
+    def asked(self):
+        """Whether the notebook was asked to end by SIGTERM since the server was started."""
+        return bool(self._asked)
+
+    def show(self, seconds):
+        """Says the lines that have come from the server; waits so long for a first one."""
+        self._child.show(seconds)
+
+    def gone(self):
+        """Whether the server has ended, for whatever cause."""
+        return self._child.status() is not None
+
+    def death(self):
+        """How the server has ended before its time, in a sentence with its last line, or None."""
+        status = self._child.status()
+        if status is None or (status == 0 and self._seconds_left() <= 1):
+            return None
+        return 'the server has ended (%s): %s' % (
+            'signal %d' % -status if status < 0 else 'status %d' % status, self._child.last_line)
+
     def health(self):
-        """What /health says; None while nobody answers."""
+        """What /health says; None while nobody answers that all is well."""
+        said = self.answer()
+        return said if said and said['status'] == 'ok' else None
+
+    def answer(self, timeout=5.0):
+        """What /health says, good or bad; None while nobody answers within `timeout` seconds."""
         try:
-            with self._opener.open(self.url + '/health', timeout=5) as response:
+            try:
+                response = self._opener.open(self.url + '/health', timeout=timeout)
+            except urllib.error.HTTPError as error:  # the model has failed, and it says so
+                response = error
+            with response:
                 said = json.loads(response.read(65536))
-            return said if 'sha256' in said['adapter'] else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return said if 'sha256' in said['adapter'] and 'status' in said else None
+        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
             return None
 
-    def end(self):
+    def end(self, grace_seconds=GRACE_SECONDS):
         """Asks the server to leave, and kills it when it does not; nothing when it has."""
-        self._child.end(GRACE_SECONDS)
+        self._child.end(grace_seconds)
         self._asked.listen_no_more()
 
     def _seconds_left(self):

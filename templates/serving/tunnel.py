@@ -6,7 +6,7 @@ import tempfile
 import time
 import urllib.request
 
-from .child import Child
+from .child import Child, print_line
 
 ADDRESS_SECONDS = 45.0
 ANSWER_SECONDS = 90.0  # its name has to spread first
@@ -28,15 +28,17 @@ def check_tunnel(kind):
 class Tunnel:
     """One quick tunnel; `address` is where it is entered."""
 
-    def __init__(self, target, check):
-        """Opens it. `check()` is called while waiting, and may raise.
+    def __init__(self, target, check, say=print_line):
+        """Opens it. `check()` is called while waiting, and may raise; lines go to `say(text)`.
 
         Raises SystemExit, with its last line, when it ends or tells no address in time.
         """
         check_tunnel('cloudflared')
         # A home of its own: what a person has set up for other tunnels does not meddle.
         env = {'PATH': os.environ.get('PATH', ''), 'HOME': tempfile.mkdtemp(prefix='tunnel-')}
-        self._child = Child(['cloudflared', 'tunnel', '--no-autoupdate', '--url', target], env)
+        self._child = Child(['cloudflared', 'tunnel', '--no-autoupdate', '--url', target], env,
+                            say)
+        self._say = say
         self.address = None
         try:
             self._wait(check)
@@ -61,7 +63,7 @@ class Tunnel:
             check()
             self._child.show(0.5)
             if time.monotonic() > until:
-                print('%s does not answer yet' % self.address, flush=True)
+                self._say('%s does not answer yet' % self.address)
                 return
 
     def _answers(self):
@@ -72,7 +74,7 @@ class Tunnel:
             return False
 
     def ended(self):
-        """Whether the program is gone; its lines are printed."""
+        """Whether the program is gone; its lines are said."""
         self._child.show()
         return self._child.status() is not None
 

@@ -9,20 +9,18 @@ the token and the addresses of transfers are printed nowhere and stand in no fil
 """
 import contextlib
 import json
-import platform
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import traceback
 import uuid
-from importlib import metadata
 from pathlib import Path
 
 from .failures import Failure, Stopped
 from .heartbeat import BEAT_SECONDS, Heartbeat
 from .log_tail import LogTail
+from .machine import runtime
 from .program import Program
 from .supplies import Supplies
 from .uploads import Uploads, upload_folder
@@ -30,7 +28,6 @@ from .wire import Fenced, OutOfTime, Refused, Wire
 
 ENROL_SECONDS = 900.0  # of a service that does not answer; only the answer brings a deadline
 FAILED_UPLOAD_SECONDS = 300.0  # what a failing session still gives to a checkpoint under way
-PACKAGES = ('torch', 'transformers', 'peft', 'trl', 'bitsandbytes', 'accelerate', 'datasets')
 NONCE = uuid.uuid4().hex  # one per process: a repeated enrolment is known by it
 
 _current = None
@@ -125,9 +122,9 @@ class Session:
                                self._on_fenced)
         self.heart.start()
         run, session = self.order['run'], self.order['session']
-        self.say('session %s of run %s, generation %s: %d s left, from step %d to %d'
+        self.say('session %s of run %s, generation %s: %d s left, %s'
                  % (session['id'], run['name'], session['generation'], self.seconds_left(),
-                    self.step, run['targetSteps']))
+                    self._aim()))
         with self.phase('install'):
             if self.order.get('protocol') != 1:
                 raise Failure('notebook_bug', 'the service speaks another protocol than this '
@@ -135,6 +132,9 @@ class Session:
             if self.order['engine'] != engine:
                 raise Failure('refused_plan', 'the run uses the engine %s and this notebook holds '
                               '%s: render the notebook again' % (self.order['engine'], engine))
+
+    def _aim(self):
+        return 'from step %d to %d' % (self.step, self.order['run']['targetSteps'])
 
     @contextlib.contextmanager
     def phase(self, name):
@@ -418,13 +418,3 @@ class Session:
     def _leave(self, text):
         self.close()
         raise SystemExit(self.log.scrub(text)) from None
-
-
-def runtime():
-    """What this machine runs on, as far as the service asks."""
-    packages = {}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            packages[name] = metadata.version(name)
-    return {'python': platform.python_version(), 'platform': sys.platform, 'gpu': None,
-            'packages': packages}

@@ -35,10 +35,11 @@ class Heartbeat:
         self._wake.set()
 
     def update(self, **news):
-        """Changes what the next beat says; a new phase is said at once."""
+        """Changes what the next beat says; a new phase, and a node's turn, are said at once."""
         with self._lock:
-            turned = news.get('phase', self.state['phase']) != self.state['phase']
+            before = urgent(self.state)
             self.state.update(news)
+            turned = urgent(self.state) != before
         if turned:
             self._wake.set()
 
@@ -84,3 +85,9 @@ class Heartbeat:
             return
         self._closed = True
         self.on_fenced(str(reason))
+
+
+def urgent(state):
+    """What of a beat does not wait for its turn."""
+    node = state.get('node') or {}
+    return state['phase'], node.get('ready'), node.get('url')

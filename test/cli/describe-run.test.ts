@@ -148,6 +148,7 @@ describe('the story of a run', () => {
     usedSeconds: 32_040,
     startedAt: '2026-11-20T12:03:00.000Z',
     heardAt: null,
+    node: null,
     deadlineAt: null,
     endedAt: '2026-11-20T21:00:00.000Z',
     ...changes,

@@ -127,6 +127,26 @@ describe('what happened, in a sentence', () => {
       'session 3 ended (limit): its time; reached step 80, checkpoint at 80',
     ],
     [
+      'session.ended',
+      { generation: 3, outcome: 'limit', reason: 'its time', toStep: 0, serves: true },
+      'session 3 ended (limit): its time',
+    ],
+    [
+      'node.ready',
+      { generation: 3, account: 'ana', url: 'https://one.example', secondsToReady: 300 },
+      'session 3 on ana answers at https://one.example, 5 min after its launch',
+    ],
+    [
+      'node.ready',
+      { generation: 3, account: 'ana', url: null, secondsToReady: null },
+      'session 3 on ana answers, on its own machine alone',
+    ],
+    [
+      'node.moved',
+      { generation: 3, account: 'ana', url: 'https://two.example' },
+      'session 3 on ana has moved and answers at https://two.example',
+    ],
+    [
       'checkpoint.committed',
       { step: 40, targetSteps: 100, bytes: 12_345, loss: 2.34567, heldOutLoss: 2.5 },
       'checkpoint at step 40 of 100: 12 kB, loss 2.346, held-out 2.500',

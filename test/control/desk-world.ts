@@ -65,10 +65,11 @@ export async function deskWorld(
     readData: (version, name) => stream(`${version} ${name}`),
     baseUrl: () => 'http://127.0.0.1:1',
   })
+  const adapters = adapterBook(look.artifactWith, artifacts)
   const desk = sessionDesk({
     gate,
     checkpoints,
-    adapters: adapterBook(look.artifactWith, artifacts),
+    adapters,
     bases: { order: bases },
     ways: urls,
     dataWays: urls,
@@ -162,6 +163,7 @@ export async function deskWorld(
     gate,
     look,
     artifacts,
+    adapters,
     checkpoints,
     urls,
     desk,

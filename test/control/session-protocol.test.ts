@@ -154,7 +154,7 @@ describe('a session whose generation is over', () => {
       world.uploads.commit(old.token, opened.uploadId, text, sha256),
     ).rejects.toMatchObject(fenced)
     await expect(world.urls.receive(url, stream(body))).rejects.toMatchObject(fenced)
-    const download = secretOf(old.workOrder.data.files[0]?.url ?? '')
+    const download = secretOf(old.workOrder.data?.files[0]?.url ?? '')
     await expect(world.urls.open(download)).rejects.toMatchObject(fenced)
     await expect(world.desk.report(old.token, reportOf('finished', 100))).rejects.toMatchObject(
       fenced,
@@ -263,7 +263,7 @@ describe('an upload', () => {
     const { token, workOrder } = await world.enrolled()
     const { files } = await world.uploads.open(token, 'checkpoint', 10, [file])
     const up = secretOf(files[0]?.url ?? '')
-    const down = secretOf(workOrder.data.files[0]?.url ?? '')
+    const down = secretOf(workOrder.data?.files[0]?.url ?? '')
     const unknown = { kind: 'not-found', code: 'url_unknown' }
     await expect(world.urls.open(up)).rejects.toMatchObject(unknown)
     await expect(world.urls.receive(down, stream(body))).rejects.toMatchObject(unknown)
@@ -482,7 +482,7 @@ describe('secrets', () => {
       session.token,
       nonce,
       secretOf(files[0]?.url ?? ''),
-      secretOf(session.workOrder.data.files[0]?.url ?? ''),
+      secretOf(session.workOrder.data?.files[0]?.url ?? ''),
     ]
     await world.commit(session, 20)
     await endSession(world.store, session.id, endOf('limit'))

@@ -83,7 +83,7 @@ describe('Run all pressed again in another process', () => {
     const spent = { code: 'url_spent' }
     const upload = secretOf(opened.files[0]?.url ?? '')
     await expect(world.urls.receive(upload, stream(body))).rejects.toMatchObject(spent)
-    const download = secretOf(first.workOrder.data.files[0]?.url ?? '')
+    const download = secretOf(first.workOrder.data?.files[0]?.url ?? '')
     await expect(world.urls.open(download)).rejects.toMatchObject(spent)
   })
 

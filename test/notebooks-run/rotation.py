@@ -31,14 +31,15 @@ def free_port():
 
 
 class Rotation:
-    """A service on a temporary data folder; `close` ends it, its emulators and their sessions."""
+    """A service on a temporary data folder; `close` ends it, its emulators and their sessions.
+    `variables` are settings of its own."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, **variables):
         self.holder = Path(tempfile.mkdtemp(prefix='rotation-'))
         self.data = self.holder / 'data'
         self.environment = {
             'PATH': '%s:%s' % (NODE.parent, os.environ['PATH']), 'HOME': str(self.holder),
-            'RODIZIO_DATA_DIR': str(self.data), 'RODIZIO_PORT': str(free_port())}
+            'RODIZIO_DATA_DIR': str(self.data), 'RODIZIO_PORT': str(free_port()), **variables}
         self.log = self.holder / 'service.log'
         with open(self.log, 'wb') as log:
             self.service = subprocess.Popen([str(NODE), str(PROGRAM), 'up', *flags],
@@ -48,12 +49,16 @@ class Rotation:
     def told(self):
         return self.log.read_text(encoding='utf-8')
 
-    def run(self, name):
-        """The run as `train show` tells it; None while there is no such run, or no service."""
-        shown = subprocess.run([str(NODE), str(PROGRAM), 'train', 'show', name, '--json'],
+    def ask(self, *arguments):
+        """What a command answers as JSON; None where it fails."""
+        asked = subprocess.run([str(NODE), str(PROGRAM), *arguments, '--json'],
                                env=self.environment, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
-        return json.loads(shown.stdout) if shown.returncode == 0 else None
+        return json.loads(asked.stdout) if asked.returncode == 0 else None
+
+    def run(self, name):
+        """The run as `train show` tells it; None while there is no such run, or no service."""
+        return self.ask('train', 'show', name)
 
     def wait_for(self, name, seconds):
         """The run once it is over; AssertionError when it takes longer, or the service ends."""

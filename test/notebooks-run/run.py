@@ -16,7 +16,7 @@ from training import STACKS, tiny_model
 HERE = Path(__file__).resolve().parent
 # What shares trained folders goes together; the longest first, so that both ends come together.
 SHARING = (('test_training', 'test_two_processes', 'test_evaluating_notebooks'),
-           ('test_rotation',), ('test_faults',))
+           ('test_rotation',), ('test_policy',), ('test_faults',))
 ALONE = ('test_serving', 'test_serving_notebooks')  # they measure time: the machine is theirs
 SUM = re.compile(r'^Ran (\d+) tests? in [\d.]+s$', re.M)
 COUNTS = re.compile(r'(failures|errors|skipped)=(\d+)')

@@ -29,6 +29,7 @@ class Settings(unittest.TestCase):
                 ({'SERVE_KEY_SHA256': 'a' * 64}, 'SERVE_KEY stands beside SERVE_KEY_SHA256'),
                 ({'SERVE_PORT': '70000'}, 'SERVE_PORT'), ({'SERVE_WAITING': '-1'}, 'SERVE_WAITING'),
                 ({'SERVE_SECONDS': 'inf'}, 'SERVE_SECONDS'), ({'SERVE_SECONDS': '0'}, 'SERVE_SEC'),
+                ({'SERVE_GRACE': '601'}, 'SERVE_GRACE'),
                 ({'BASE_QUANTIZATION': 'int8'}, 'BASE_QUANTIZATION')):
             with self.subTest(changes), self.assertRaisesRegex(Unusable, name) as caught:
                 read_settings({**good, **changes})

@@ -83,7 +83,12 @@ export async function tickWorld(options: WorldOptions = {}) {
     },
     portsOver,
     run,
-    tick: () => tick(ports),
+    /** @param beside providers other than the scripted one */
+    tick: (beside: readonly SessionProvider[] = []) =>
+      tick({
+        ...ports,
+        providers: new Map([...ports.providers, ...beside.map((one) => [one.name, one] as const)]),
+      }),
     sessions: async (name = 'one') => look.sessionsOf((await run(name)).id),
     /** The last session of the run calls in with its ticket. */
     async enrol(name = 'one') {

@@ -102,6 +102,7 @@ export const sessionOf = (changes: Partial<Session> = {}): Session => ({
   enrolledAt: new Date(start),
   trainingAt: null,
   heardAt: new Date(start),
+  node: null,
   checkedAt: null,
   expiresAt: null,
   deadlineAt: new Date('2026-03-10T13:00:00.000Z'),

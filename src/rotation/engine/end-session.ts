@@ -38,6 +38,7 @@ export function endSession(
     outcome: end.outcome,
     reason: end.reason,
     endedAt: now,
+    node: null,
     usedSeconds,
     logTail: end.logTail,
   })
@@ -59,6 +60,7 @@ export function endSession(
     checkpointStep: session.lastCheckpointStep ?? session.fromStep,
     lostSteps: end.outcome === 'finished' ? 0 : lostSteps,
     usedSeconds,
+    serves: session.serves,
     staged: run.sample && end.outcome === 'preempted',
   }
   draft.tell({ kind: 'session.ended', ...ref, data })

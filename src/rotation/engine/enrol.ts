@@ -115,5 +115,6 @@ function takeOver(
   }
   const ref = { runId: run.id, sessionId: session.id }
   draft.tell({ kind: 'session.taken_over', ...ref, data })
-  return { ...session, generation, toStep: Math.max(step, session.fromStep) }
+  // What its older process has put up is shut out with it.
+  return { ...session, generation, node: null, toStep: Math.max(step, session.fromStep) }
 }

@@ -1,6 +1,7 @@
+import { secondsBetween } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Run } from '../run.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionNode } from '../session.ts'
 import {
   type Answer,
   answerTo,
@@ -14,6 +15,7 @@ import { about, type Draft } from './changes.ts'
 import { endSession } from './end-session.ts'
 import { reportedEnd } from './reported-end.ts'
 import { admittedTo, checkpointKey, onceKey, progressOf, type RotationState } from './state.ts'
+import { successorOf } from './successor.ts'
 
 export const fenced = (why: string) =>
   new AppError('conflict', `this session may not write any more: ${why}`, {
@@ -52,6 +54,7 @@ export function heartbeat(
       draft.tell({ kind: 'zombie.fenced', ...ref, data })
     return answerTo(session, run, false, now)
   }
+  if (session.serves) return hearNode(state, draft, session, run, beat, now)
   const isFirst =
     session.state !== 'stopping' &&
     session.toStep === session.fromStep &&
@@ -74,6 +77,55 @@ export function heartbeat(
     draft.tell({ kind: 'session.training', ...ref, data })
   }
   return answerTo(session, run, true, now)
+}
+
+/** A heartbeat of a session that serves: where its node is, and whether it may leave because its successor answers. */
+function hearNode(
+  state: RotationState,
+  draft: Draft,
+  session: Session,
+  run: Run,
+  beat: Heartbeat,
+  now: Date,
+): Answer {
+  const node = nodeAfter(session, beat, now)
+  const successor = successorOf(session, state.sessions.values(), now)
+  draft.putSession({
+    ...session,
+    heardAt: now,
+    node,
+    trainingAt: session.trainingAt ?? node?.readyAt ?? null,
+    state: run.stopAsked || successor ? 'stopping' : 'running',
+  })
+  if (node) tellNode(draft, session, run, node, now)
+  const answer = answerTo(session, run, true, now)
+  if (answer.order !== 'continue' || !successor) return answer
+  const reason = `generation ${successor.generation} answers in its place`
+  return { ...answer, order: 'stop', reason }
+}
+
+/** What the session has put up by its newest word; null as long as that does not answer. */
+function nodeAfter(session: Session, { node }: Heartbeat, now: Date): SessionNode | null {
+  if (!node?.ready || node.adapter === null) return null
+  return { readyAt: session.node?.readyAt ?? now, url: node.url, adapter: node.adapter }
+}
+
+/** Told when it begins to answer, again after a silence too, and when it is reached elsewhere than before. */
+function tellNode(draft: Draft, session: Session, run: Run, node: SessionNode, now: Date): void {
+  const kind = session.node === null ? 'node.ready' : 'node.moved'
+  if (kind === 'node.moved' && session.node?.url === node.url) return
+  const sent = session.launchedAt ?? session.createdAt
+  const isFirst = session.trainingAt === null
+  const data = {
+    ...about(session),
+    run: run.name,
+    url: node.url,
+    adapter: node.adapter,
+    ...(kind === 'node.ready'
+      ? { secondsToReady: isFirst ? Math.round(secondsBetween(sent, now)) : null }
+      : {}),
+  }
+  draft.tell({ kind, runId: run.id, sessionId: session.id, data })
 }
 
 /** From here on the checkpoint or artifact exists. @throws AppError `conflict` (`fenced`) */

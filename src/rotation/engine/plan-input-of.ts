@@ -53,7 +53,10 @@ export function planInputOf(
   return {
     nowMs: now.getTime(),
     horizonSeconds,
-    accounts: usable.map((account) => accountOf(state, account, now, without)),
+    accounts: usable.map((account) => ({
+      ...accountOf(state, account, now, without),
+      serves: mayServe(around, account),
+    })),
     runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
     policies: open.flatMap(({ run }) => policyOf(state, run, now) ?? []),
     live: [...state.sessions.values()]
@@ -62,12 +65,16 @@ export function planInputOf(
   }
 }
 
+/** Whether it lends its hours to serving, from a place whose sessions are heard: a node that takes no order is of no use. */
+export const mayServe = (around: Pick<Surroundings, 'providers'>, account: Account): boolean =>
+  account.serves && around.providers.get(account.provider)?.sealed === false
+
 function accountOf(
   state: RotationState,
   account: Account,
   now: Date,
   without: Session | undefined,
-): PlanAccount {
+): Omit<PlanAccount, 'serves'> {
   const launches = state.launches.get(account.name) ?? []
   const person = state.people.get(account.owner)
   // A person of the emulators costs nobody's time.
@@ -90,7 +97,6 @@ function accountOf(
     answerSeconds: isPersons ? learnedStart(answerPriorSeconds, answers) : 0,
     waking: isPersons ? (person?.waking ?? null) : null,
     away: isPersons ? (person?.away ?? []) : [],
-    serves: account.serves,
   }
 }
 

@@ -52,6 +52,7 @@ export function planSession(
     enrolledAt: null,
     trainingAt: null,
     heardAt: null,
+    node: null,
     checkedAt: null,
     expiresAt: null,
     deadlineAt: null,
@@ -75,6 +76,7 @@ export function planSession(
     emulated: account.emulated,
     seconds: planned.plannedSeconds,
     fromStep: planned.fromStep,
+    serves: run.serving !== null,
   }
   draft.tell({ kind: 'session.planned', runId: run.id, sessionId: planned.id, data })
   return true

@@ -4,6 +4,7 @@ import { firstObstacle, type Standing } from '../obstacle.ts'
 import { closedUntil } from '../planner/closed.ts'
 import { makePlan } from '../planner/make-plan.ts'
 import type { Constraint, Plan, Stay } from '../planner/plan.ts'
+import { placeNames, unreachableFrom } from '../reach.ts'
 import { isOpen, type Run } from '../run.ts'
 import { type Session, sessionName } from '../session.ts'
 import { endOf } from '../session-end.ts'
@@ -12,7 +13,7 @@ import type { Draft } from './changes.ts'
 import { endSession } from './end-session.ts'
 import type { Effect, RunFacts, Surroundings } from './input.ts'
 import { isUsed } from './look.ts'
-import { planInputOf, unseenSeconds } from './plan-input-of.ts'
+import { mayServe, planInputOf, unseenSeconds } from './plan-input-of.ts'
 import { planSession } from './plan-session.ts'
 import { progressOf, type RotationState } from './state.ts'
 import { wordsOf } from './words-of.ts'
@@ -141,7 +142,7 @@ function begin(
       plannedSeconds: seconds,
       heartbeatSeconds: run.options.heartbeatSeconds,
       fromStep: progressOf(state, run.id).furthestStep,
-      sealed: around.providers.get(account.provider)?.sealed ?? false,
+      sealed: run.serving === null && (around.providers.get(account.provider)?.sealed ?? false),
       reservation: reserve(account, sessionId, now, roundedToMinute(seconds)),
     },
     now,
@@ -176,11 +177,13 @@ function explainWait(
       around.providers.has(account.provider) &&
       isUsed(around, account) &&
       (only === null || account.provider === only) &&
-      (run.serving === null || account.serves),
+      (run.serving === null || mayServe(around, account)),
   )
+  const beyond = run.serving ? outOfReach(state, around) : null
   if (usable.length === 0) {
     const none = run.serving
-      ? 'no account may serve: accept a provider’s rule of serving with rodizio accounts accept'
+      ? (beyond ??
+        'no account may serve: accept a provider’s rule of serving with rodizio accounts accept')
       : because
         ? `no account can run it: ${because}; add one with rodizio accounts add NAME --provider ${only}`
         : 'no account can run it: add one with rodizio accounts add'
@@ -198,8 +201,17 @@ function explainWait(
   const next = until
     ? `; next look ${new Date(Math.ceil(until.getTime() / 60_000) * 60_000).toISOString()}`
     : ''
-  const passedOver = because ? `; accounts elsewhere are passed over: ${because}` : ''
+  const over = because ?? beyond
+  const passedOver = over ? `; accounts elsewhere are passed over: ${over}` : ''
   wait(draft, run, `${why}${next}${passedOver}`)
+}
+
+/** Why accounts that would serve are passed over: their sessions could not be heard. Null where there are none. */
+function outOfReach(state: RotationState, around: Surroundings): string | null {
+  const account = [...state.accounts.values()].find(
+    (one) => one.serves && isUsed(around, one) && around.providers.get(one.provider)?.sealed,
+  )
+  return account ? unreachableFrom(placeNames[account.provider]) : null
 }
 
 /** Where no account has an obstacle of its own and none can begin, somebody sleeps or launches are backed off from. */

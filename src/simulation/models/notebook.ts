@@ -1,6 +1,6 @@
 import type { Account } from '../../rotation/account.ts'
 import type { Failure } from '../../rotation/session-end.ts'
-import type { Report } from '../../rotation/session-gate.ts'
+import type { NodeSaid, Report } from '../../rotation/session-gate.ts'
 import type { BeatAnswer, ControlPlane, SessionToken, Taken, Work } from '../control-plane.ts'
 import type { Faults } from '../faults.ts'
 import { stream } from '../random.ts'
@@ -15,6 +15,9 @@ const hourMs = 3600 * secondMs
 /** A service that does not answer is asked to let the notebook in for so long. */
 const enrolMs = 900 * secondMs
 const longestWaitMs = 30 * secondMs
+
+/** The adapter that all policies serve. */
+const servedAdapter = 'a'.repeat(64)
 
 /** How fast notebooks are on an account, in seconds. */
 export interface Pace {
@@ -43,6 +46,8 @@ export interface NotebookOptions {
   readonly over: () => void
   /** It has frozen, and says nothing until it wakes. */
   readonly frozen?: () => void
+  /** It serves from now on. */
+  readonly ready?: () => void
 }
 
 export interface Notebook extends Cargo {
@@ -85,6 +90,8 @@ export function startNotebook(options: NotebookOptions): Notebook {
   let carried: { readonly step: number; readonly trainedMs: number } | null = null
   let failure: { readonly atMs: number; readonly class: Failure['class'] } | null = null
   let setupEndsMs = 0
+  /** Since when it has served; infinite before. */
+  let readyMs = Number.POSITIVE_INFINITY
   // One lane each: what it does, a checkpoint under way, what goes wrong.
   let main: Handle | null = null
   let carrier: Handle | null = null
@@ -176,8 +183,11 @@ export function startNotebook(options: NotebookOptions): Notebook {
   function begin(): void {
     savedMs = now()
     if (now() >= deadlineMs - marginMs) leave('limit')
-    else if (work?.kind === 'serving') serve()
-    else train()
+    else if (work?.kind === 'serving') {
+      readyMs = now()
+      options.ready?.()
+      serve()
+    } else train()
   }
 
   function serve(): void {
@@ -346,7 +356,7 @@ export function startNotebook(options: NotebookOptions): Notebook {
       if (before === 'setup') soon(setupLeftMs, begin)
       else if (before === 'serving') serve()
       else await goOn()
-      if (!isOver()) await beat(step)
+      if (!isOver()) await beat(step, now())
     })
   }
 
@@ -365,11 +375,17 @@ export function startNotebook(options: NotebookOptions): Notebook {
     else train()
   }
 
-  async function beat(at: number): Promise<void> {
+  async function beat(at: number, sentMs: number): Promise<void> {
     if (token === null || isOver()) return
-    const answer = await control.beat(token, at)
+    const answer = await control.beat(token, at, nodeAt(sentMs))
     if (!isOver()) obey(answer)
   }
+
+  /** What a heartbeat of that moment says of the model. */
+  const nodeAt = (ms: number): NodeSaid | null =>
+    work?.kind === 'serving'
+      ? { ready: readyMs <= ms, url: null, adapter: servedAdapter, freeVramBytes: null }
+      : null
 
   function obey(answer: BeatAnswer): void {
     if (answer.order === 'away') return
@@ -404,7 +420,7 @@ export function startNotebook(options: NotebookOptions): Notebook {
       const due = beats.due(now())
       if (due === null) return
       beats.delivered(due)
-      for (let copy = 0; copy < due.copies; copy += 1) await beat(due.step)
+      for (let copy = 0; copy < due.copies; copy += 1) await beat(due.step, due.sentMs)
     },
     kill,
     spent: clock.spent,

@@ -16,6 +16,8 @@ export interface NotebooksOptions {
   readonly over?: (notebook: Notebook, spent: TimeSpent) => void
   /** Told when one falls silent without being over. */
   readonly frozen?: () => void
+  /** Told when one that serves has put its model up. */
+  readonly ready?: () => void
 }
 
 /** All notebooks of a simulation. In place of a notebook's text, launches carry its ticket. */
@@ -37,6 +39,7 @@ export function notebooks(options: NotebooksOptions) {
       nonce: `${place.name}/${count}`,
       place,
       ...(options.frozen ? { frozen: options.frozen } : {}),
+      ...(options.ready ? { ready: options.ready } : {}),
       over() {
         live.delete(notebook)
         const spent = notebook.spent()

@@ -1,0 +1,3 @@
+# Reports how it ended.
+with session.phase('finish'):  # noqa: F821
+    session.finish()  # noqa: F821
