@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
 import * as wire from './schemas.ts'
+import * as served from './serving-schemas.ts'
 
 /** How the kinds of error travel as HTTP statuses, both ways. */
 export const statusOf: Readonly<Record<ErrorKind, number>> = {
@@ -146,6 +147,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     addAbsence: (absence: wire.NewAbsence) => post('/v1/absences', absence, wire.Absence),
     removeAbsence: (id: string) => remove(`/v1/absences/${at(id)}`, wire.Absence),
     addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),
+    acceptServing: (name: string, accepted: served.NewServing) =>
+      put(`/v1/accounts/${at(name)}/serving`, accepted, served.Serving),
+    revokeServing: (name: string) => remove(`/v1/accounts/${at(name)}/serving`, served.Serving),
     testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
     beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),
     loginStatus: () => read('/v1/logins/google', wire.LoginStatus),

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { Engine } from '../notebooks/plan.ts'
 
-const Time = z.iso.datetime()
-const Name = z
+export const Time = z.iso.datetime()
+export const Name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, '1 to 40 of A–Z, a–z, 0–9, dot, underscore, hyphen')
 
@@ -63,7 +63,7 @@ export const RemovalQuery = z.object({
     .describe('tell what would go, and remove nothing'),
 })
 
-const RemovalState = z
+export const RemovalState = z
   .enum(['kept', 'removed', 'removing'])
   .describe('`kept` after a dry run; `removing` goes on by itself, also after a restart')
 
@@ -81,7 +81,7 @@ export const DatasetRemoval = z.object({
   why: z.string().nullable().describe('what holds the removal up'),
 })
 export type DatasetRemoval = z.infer<typeof DatasetRemoval>
-const Priority = z
+export const Priority = z
   .number()
   .int()
   .min(-100)
@@ -339,6 +339,11 @@ export const Account = z.object({
   wakingFrom: z.number().describe('hour of the owner’s day'),
   wakingTo: z.number(),
   rulesAcceptedAt: Time.nullable().describe('when the rules of its provider were accepted'),
+  serves: z.boolean().describe('whether sessions that serve a model may be started on it'),
+  servingAcceptedAt: Time.nullable().describe(
+    'when its provider’s rule of serving was accepted for it; null too of a machine of one’s own, which has none',
+  ),
+  servingAcceptedBy: z.string().nullable(),
   removedAt: Time.nullable(),
 })
 export type Account = z.infer<typeof Account>

@@ -1,4 +1,5 @@
 import { artifactPrefix } from '../artifacts/checkpoint.ts'
+import { setServing } from '../control/accept-serving.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
 import { adjustBudget } from '../control/adjust-budget.ts'
@@ -96,6 +97,7 @@ export function openFace(
     addAccount: (wanted) => addAccount(accounts, wanted, emulated),
     removeAccount: (name, dryRun) =>
       removeAccount({ rows: accounts, removeSignIn: upkeep.removeSignIn }, name, dryRun),
+    setServing: (name, wanted) => setServing(storage.serving, name, wanted),
     adjustBudget: (wanted) => adjustBudget(storage.adjustments, wanted),
     absences: storage.absences,
     testAccount: (name) => testAccount(name, accounts, providers.prove),

@@ -24,6 +24,7 @@ import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
 import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
+import { servingRows } from '../store/serving-rows.ts'
 import { sessionGate } from '../store/session-gate.ts'
 import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
@@ -70,6 +71,7 @@ export async function openStorage(
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
+      serving: servingRows(db, now),
       owners: () => readOwners(db),
       tellCleaned: (data: { readonly files: number; readonly bytes: number }) =>
         db.transaction((tx) =>

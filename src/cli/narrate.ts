@@ -81,6 +81,13 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `the book of ${place(d)} was ${count(d, 'hours') < 0 ? 'charged' : 'given'} ${Math.abs(count(d, 'hours')).toFixed(2)} h by hand${typeof d.note === 'string' ? ` (${d.note})` : ''}: ${count(d, 'leftHours').toFixed(2)} h left of this week`,
   'account.removed': (d) =>
     `account ${place(d)}, lent by ${word(d, 'owner')}, leaves the rotation; its credentials are deleted`,
+  'account.serving_accepted': (d) =>
+    d.hasRule === true
+      ? `${word(d, 'owner')} has accepted the rule of ${word(d, 'provider')} on serving: account ${word(d, 'account')} may serve`
+      : `account ${word(d, 'account')} may serve`,
+  'account.serving_revoked': (d) =>
+    `account ${word(d, 'account')} gets no new sessions that serve` +
+    (count(d, 'live') > 0 ? '; those that do go on to their end' : ''),
   'run.removed': (d) =>
     `run ${word(d, 'run')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
   'data.removed': (d) =>

@@ -6,6 +6,7 @@ import type { LedgerEntry, QuotaReading } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import type { Absence } from './absences.ts'
+import type { ServingConsent } from './accept-serving.ts'
 import type { EveryAccount } from './accounts.ts'
 import type { AdapterRow } from './adapter-book.ts'
 import type { Person } from './people.ts'
@@ -80,6 +81,8 @@ export interface Reads {
   person(owner: string): Promise<Person>
   /** When the rules of each provider that has been accepted were; a key is missing while they have not been. */
   acceptedRules(): Promise<ReadonlyMap<string, Date>>
+  /** Who accepted the rule of serving that stands, and when, by account. */
+  servingAccepted(): Promise<ReadonlyMap<string, NonNullable<ServingConsent['accepted']>>>
   /** Spans that end after a time. */
   absences(after: Date): Promise<Absence[]>
 }

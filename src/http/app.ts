@@ -7,6 +7,7 @@ import type { SessionDesk } from '../control/session-desk.ts'
 import type { UploadDesk } from '../control/upload-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import { type AbsencePorts, absenceRoutes } from './absences.ts'
+import { type AccountServingPorts, accountServingRoutes } from './account-serving.ts'
 import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
@@ -25,6 +26,7 @@ export interface HttpPorts
   extends RunPorts,
     DatasetPorts,
     AccountPorts,
+    AccountServingPorts,
     LoginPorts,
     HubLoginPorts,
     StorePorts,
@@ -76,6 +78,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', planRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
+  app.route('/', accountServingRoutes(ports))
   app.route('/', loginRoutes(ports))
   app.route('/', hubLoginRoutes(ports))
   app.route('/', storeRoutes(ports))

@@ -150,6 +150,8 @@ export interface AccountParts {
   readonly person: Person
   /** By whose rules they are. */
   readonly accepted: ReadonlyMap<string, Date>
+  /** Who accepted the rule of serving, and when. */
+  readonly serving: { readonly by: string; readonly at: Date } | undefined
   readonly removedAt: Date | null
 }
 
@@ -170,5 +172,8 @@ export const toAccount = (account: Account, parts: AccountParts): wire.Account =
   wakingFrom: parts.person.wakingFrom,
   wakingTo: parts.person.wakingTo,
   rulesAcceptedAt: time(parts.accepted.get(rulesOf(account.provider, account.driver)) ?? null),
+  serves: account.serves && parts.removedAt === null,
+  servingAcceptedAt: time(parts.serving?.at ?? null),
+  servingAcceptedBy: parts.serving?.by ?? null,
   removedAt: time(parts.removedAt),
 })

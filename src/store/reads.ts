@@ -9,6 +9,7 @@ import { readEvents } from './event-rows.ts'
 import { readLedger, readQuota } from './ledger-rows.ts'
 import { readPerson } from './person-rows.ts'
 import { readRun, toRun } from './run-rows.ts'
+import { readAcceptances } from './serving-rows.ts'
 import { readSessionsOf, toSession } from './session-rows.ts'
 
 /** A cursor is the (time, id) of the last row shown, opaque to its user. */
@@ -127,6 +128,7 @@ export function reads(db: Database): Reads {
           date(row, 'accepted_at'),
         ]),
       ),
+    servingAccepted: () => readAcceptances(db),
     absences: (after) => readAbsences(db, after),
   }
 }
