@@ -55,7 +55,7 @@ export function planInputOf(
     horizonSeconds,
     accounts: usable.map((account) => accountOf(state, account, now, without)),
     runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
-    policies: open.flatMap(({ run }) => policyOf(state, run, now) ?? []),
+    policies: open.flatMap(({ run, known }) => policyOf(state, run, known, now) ?? []),
     live: [...state.sessions.values()]
       .filter((session) => session.endedAt === null && session !== without)
       .map((session) => liveOf(state, session, facts, now)),
@@ -204,7 +204,12 @@ function startOn(state: RotationState, runId: string, account: string, prior: Pr
 /** After a node was lost on an account, its successor goes elsewhere for so long where it can. */
 const avoidMs = 3_600_000
 
-const policyOf = (state: RotationState, run: Run, now: Date): PlanPolicy | undefined =>
+const policyOf = (
+  state: RotationState,
+  run: Run,
+  { only }: RunFacts,
+  now: Date,
+): PlanPolicy | undefined =>
   run.serving
     ? {
         id: run.id,
@@ -213,6 +218,10 @@ const policyOf = (state: RotationState, run: Run, now: Date): PlanPolicy | undef
         createdMs: run.createdAt.getTime(),
         windows: run.serving.windows,
         overlapSeconds: run.serving.overlapSeconds,
+        ...(run.options.sessionSeconds === null
+          ? {}
+          : { maxSessionSeconds: run.options.sessionSeconds }),
+        ...(only === null ? {} : { only }),
         avoid: new Set(
           [...(state.nodesLost.get(run.id) ?? [])]
             .filter(([, lostMs]) => now.getTime() - lostMs < avoidMs)
