@@ -19,6 +19,7 @@ import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { everything } from '../store/load-state.ts'
 import { migrate } from '../store/migrate.ts'
 import { readOwners } from '../store/owner-rows.ts'
+import { policyBook } from '../store/policy-book.ts'
 import { reads } from '../store/reads.ts'
 import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -63,11 +64,13 @@ export async function openStorage(
       gate: sessionGate(db, now),
       checkpointRows: checkpointRows(db, now),
       runs: runBook(db, now),
+      policies: policyBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
       /** Whether there has ever been a run here: one that was removed counts. */
       hadRuns: async () =>
         (await look.runs(1, undefined)).items.length > 0 ||
+        (await look.policies(1, undefined)).items.length > 0 ||
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),

@@ -10,6 +10,7 @@ import type { ServingConsent } from './accept-serving.ts'
 import type { EveryAccount } from './accounts.ts'
 import type { AdapterRow } from './adapter-book.ts'
 import type { Person } from './people.ts'
+import type { Policy } from './run-or-policy.ts'
 
 export interface NamedDataset extends DatasetVersion {
   readonly name: string
@@ -50,8 +51,14 @@ export interface SessionFilter {
 
 /** What the faces may look at; nothing here changes anything. */
 export interface Reads {
-  /** Newest first. */
+  /** Trainings, newest first. */
   runs(limit: number, cursor: string | undefined): Promise<Part<{ run: Run; sessions: number }>>
+  /** Serving policies, newest first; `live` of their sessions have not ended. */
+  policies(
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<Part<{ policy: Policy; sessions: number; live: number }>>
+  /** A training or a policy. */
   run(idOrName: string): Promise<Run | undefined>
   sessionsOf(runId: string): Promise<Session[]>
   /** Newest first. */

@@ -12,9 +12,9 @@ import {
 import type { Finish } from '../control/plan-view.ts'
 import type { Reads } from '../control/reads.ts'
 import type { Removals } from '../control/removals.ts'
+import { asTraining } from '../control/run-or-policy.ts'
 import type { Outlook } from '../control/run-outlook.ts'
 import type { WantedRun } from '../control/start-run.ts'
-import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run as DomainRun } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
@@ -101,14 +101,7 @@ const events = createRoute({
 
 export const runRoutes = (ports: RunPorts) => {
   const { reads } = ports
-  const must = async (name: string): Promise<DomainRun> => {
-    const run = await reads.run(name)
-    if (run) return run
-    throw new AppError('not-found', `there is no run ${name}`, {
-      code: 'run_unknown',
-      next: 'rodizio train list shows all runs',
-    })
-  }
+  const must = async (name: string): Promise<DomainRun> => asTraining(await reads.run(name), name)
   return routes()
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query')

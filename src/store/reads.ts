@@ -1,4 +1,5 @@
 import type { Part, Reads } from '../control/reads.ts'
+import { asPolicy } from '../control/run-or-policy.ts'
 import { AppError } from '../lib/errors.ts'
 import { readAbsences } from './absence-rows.ts'
 import { readEveryAccount, readLentAccounts } from './account-rows.ts'
@@ -42,13 +43,30 @@ export function reads(db: Database): Reads {
       const [at, id] = readCursor(cursor)
       const rows = await db.all(
         `select r.*, (select count(*) from sessions s where s.run_id = r.id) as sessions from runs r
-         where r.created_at < $1 or (r.created_at = $1 and r.id < $2)
+         where r.serving is null and (r.created_at < $1 or (r.created_at = $1 and r.id < $2))
          order by r.created_at desc, r.id desc limit $3`,
         at,
         id,
         limit + 1,
       )
       return partOf(rows, limit, (row) => ({ run: toRun(row), sessions: number(row, 'sessions') }))
+    },
+    async policies(limit, cursor) {
+      const [at, id] = readCursor(cursor)
+      const rows = await db.all(
+        `select r.*, (select count(*) from sessions s where s.run_id = r.id) as sessions,
+           (select count(*) from sessions s where s.run_id = r.id and s.ended_at is null) as live from runs r
+         where r.serving is not null and (r.created_at < $1 or (r.created_at = $1 and r.id < $2))
+         order by r.created_at desc, r.id desc limit $3`,
+        at,
+        id,
+        limit + 1,
+      )
+      return partOf(rows, limit, (row) => ({
+        policy: asPolicy(toRun(row), text(row, 'name')),
+        sessions: number(row, 'sessions'),
+        live: number(row, 'live'),
+      }))
     },
     run: (idOrName) => readRun(db, idOrName),
     sessionsOf: (runId) => readSessionsOf(db, runId),

@@ -1,3 +1,4 @@
+import { asTraining, refuseTakenName } from '../control/run-or-policy.ts'
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run } from '../rotation/run.ts'
@@ -5,7 +6,7 @@ import { isOpen } from '../rotation/run.ts'
 import { type Database, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
 import { refuseWhatGoes } from './removal-rows.ts'
-import { insertRun, readRun, unknownRun } from './run-rows.ts'
+import { insertRun, readRun } from './run-rows.ts'
 import { readOpenSessions } from './session-rows.ts'
 
 /** Runs as people begin and stop them. */
@@ -15,12 +16,7 @@ export function runBook(db: Database, now: () => Date) {
     insertRun: (run: Run) =>
       db.transaction(async (tx) => {
         // Asked again inside: another request may have taken the name since the first look.
-        if (await readRun(tx, run.name)) {
-          throw new AppError('conflict', `there is a run named ${run.name} already`, {
-            code: 'run_exists',
-            next: `Choose another name with --name, or look at that one: rodizio train show ${run.name}`,
-          })
-        }
+        refuseTakenName(await readRun(tx, run.name), run.name)
         await refuseWhatGoes(tx, run)
         await insertRun(tx, run)
         const { base, quantization } = run.plan
@@ -34,12 +30,11 @@ export function runBook(db: Database, now: () => Date) {
       }),
     /**
      * Notes that the run shall stop. Asking twice changes nothing.
-     * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)
+     * @throws AppError `not-found` (`run_unknown`, `run_is_policy`), `conflict` (`run_over`)
      */
     askStop: (idOrName: string) =>
       db.transaction(async (tx) => {
-        const run = await readRun(tx, idOrName)
-        if (!run) throw unknownRun(idOrName)
+        const run = asTraining(await readRun(tx, idOrName), idOrName)
         if (!isOpen(run)) {
           throw new AppError(
             'conflict',
@@ -60,12 +55,11 @@ export function runBook(db: Database, now: () => Date) {
       }),
     /**
      * Gives an open run another priority; the next look plans by it. The same one again changes nothing.
-     * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)
+     * @throws AppError `not-found` (`run_unknown`, `run_is_policy`), `conflict` (`run_over`)
      */
     setPriority: (idOrName: string, priority: number) =>
       db.transaction(async (tx) => {
-        const run = await readRun(tx, idOrName)
-        if (!run) throw unknownRun(idOrName)
+        const run = asTraining(await readRun(tx, idOrName), idOrName)
         if (!isOpen(run)) {
           throw new AppError(
             'conflict',
