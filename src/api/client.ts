@@ -127,6 +127,17 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       remove(`/v1/runs/${at(name)}?dryRun=${dryRun}`, wire.RunRemoval),
     changeRun: (name: string, change: wire.RunChange) =>
       patch(`/v1/runs/${at(name)}`, change, wire.RunSummary),
+    policies: () => all('/v1/serving', served.PolicySummary),
+    policy: (name: string) => read(`/v1/serving/${at(name)}`, served.Policy),
+    addPolicy: (policy: served.NewPolicy, idempotencyKey?: string) =>
+      post('/v1/serving', policy, served.AddedPolicy, idempotencyKey),
+    changePolicy: (name: string, change: served.PolicyChange) =>
+      patch(`/v1/serving/${at(name)}`, change, served.AddedPolicy),
+    stopPolicy: (name: string) => post(`/v1/serving/${at(name)}/stop`, {}, served.PolicyStop),
+    removePolicy: (name: string, dryRun: boolean) =>
+      remove(`/v1/serving/${at(name)}?dryRun=${dryRun}`, served.PolicyRemoval),
+    policyEvents: (name: string, after: number) =>
+      all(`/v1/serving/${at(name)}/events?after=${after}`, wire.RunEvent),
     plan: (explain: boolean) => read(`/v1/plan?explain=${explain}`, wire.Plan),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),

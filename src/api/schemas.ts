@@ -144,7 +144,7 @@ export type RunChange = z.infer<typeof RunChange>
 export const Session = z.object({
   id: z.string(),
   runId: z.string(),
-  run: z.string().describe('name of the run'),
+  run: z.string().describe('name of the run or the serving policy'),
   generation: z.number(),
   account: z.string(),
   provider: z.string(),
@@ -158,6 +158,7 @@ export const Session = z.object({
     .describe(
       'whether it takes no orders: its work order went with it, its log is all that is heard',
     ),
+  serves: z.boolean().describe('it serves a model: `run` is its policy'),
   fromStep: z.number(),
   toStep: z.number(),
   lastCheckpointStep: z.number().nullable(),

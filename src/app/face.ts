@@ -6,6 +6,7 @@ import { adjustBudget } from '../control/adjust-budget.ts'
 import type { PlanDesk } from '../control/plan-desk.ts'
 import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
+import { addPolicy, changePolicy } from '../control/serving-policies.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
@@ -71,6 +72,14 @@ export function openFace(
     emulated,
     now,
   }
+  const policyPorts = {
+    runNamed: look.run,
+    artifact: look.artifact,
+    artifactWith: look.artifactWith,
+    insert: storage.policies.insert,
+    change: storage.policies.change,
+    now,
+  }
   const app = httpApp({
     adminToken: storage.admin.token,
     version: options.version,
@@ -86,6 +95,10 @@ export function openFace(
     removals: upkeep.removals,
     cleaning: upkeep.cleaning,
     setPriority: runs.setPriority,
+    addPolicy: (wanted, dryRun) => addPolicy(policyPorts, wanted, dryRun),
+    changePolicy: (name, change) => changePolicy(policyPorts, name, change),
+    stopPolicy: storage.policies.askStop,
+    servingOutlook: options.plans.servingOutlook,
     plan: options.plans.view,
     finishOf: options.plans.finish,
     once: runs.once,

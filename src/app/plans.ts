@@ -30,7 +30,7 @@ export function openPlans(
     emulated: providers.emulators !== undefined,
     personSeconds: config.RODIZIO_PERSON_SECONDS,
     mountedBase,
-    prior: async (run) => priorOf(run, (await storage.mustHave(run.datasetVersion)).train),
+    prior: (run) => priorOf(run, async (version) => (await storage.mustHave(version)).train),
     now,
     ...asks,
   } satisfies Partial<TickPorts>

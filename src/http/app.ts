@@ -18,6 +18,7 @@ import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
+import { type ServingPorts, servingRoutes } from './serving.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { type StorePorts, storeRoutes } from './store.ts'
 import { transferRoutes } from './transfers.ts'
@@ -32,7 +33,8 @@ export interface HttpPorts
     StorePorts,
     AbsencePorts,
     PlanPorts,
-    RunChangePorts {
+    RunChangePorts,
+    ServingPorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -71,11 +73,18 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
-  for (const path of ['/v1/runs/*', '/v1/accounts/*', '/v1/absences/*', '/v1/logins/*'])
+  for (const path of [
+    '/v1/runs/*',
+    '/v1/serving/*',
+    '/v1/accounts/*',
+    '/v1/absences/*',
+    '/v1/logins/*',
+  ])
     app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
   app.route('/', runChangeRoutes(ports))
   app.route('/', planRoutes(ports))
+  app.route('/', servingRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
   app.route('/', accountServingRoutes(ports))

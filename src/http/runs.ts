@@ -1,4 +1,4 @@
-import { createRoute, z } from '@hono/zod-openapi'
+import { createRoute } from '@hono/zod-openapi'
 import {
   NewRun,
   RemovalQuery,
@@ -22,11 +22,13 @@ import {
   answers,
   answersPage,
   body,
+  EventsQuery,
   IdempotencyHeader,
   NameParam,
   PageQuery,
   routes,
 } from './routes.ts'
+import { stopMessage } from './stop-message.ts'
 import { emulatedNames, toEvent, toRun, toRunSummary } from './views.ts'
 
 export interface RunPorts {
@@ -84,17 +86,12 @@ const remove = createRoute({
   ),
 })
 
-const EventId = z.coerce.number().int().min(0)
-
 const events = createRoute({
   method: 'get',
   path: '/v1/runs/{name}/events',
   request: {
     params: NameParam,
-    query: PageQuery.extend({
-      after: EventId.default(0).openapi({ type: 'integer' }),
-      cursor: EventId.optional().openapi({ type: 'string' }),
-    }),
+    query: EventsQuery,
   },
   responses: answersPage('What happened to a run, oldest first', RunEvent),
 })
@@ -144,7 +141,9 @@ export const runRoutes = (ports: RunPorts) => {
     })
     .openapi(stop, async (c) => {
       const { run, session } = await ports.askStop(c.req.valid('param').name)
-      const message = stopMessage(session)
+      const message = session
+        ? stopMessage(session)
+        : 'no session is running: the run stops at once'
       return c.json({ run: run.name, state: run.state, message }, 200)
     })
     .openapi(remove, async (c) => {
@@ -165,24 +164,3 @@ export const runRoutes = (ports: RunPorts) => {
       return c.json({ items: found.map(toEvent), next }, 200)
     })
 }
-
-function stopMessage(session: Session | undefined): string {
-  if (!session) return 'no session is running: the run stops at once'
-  const where = `session ${session.generation} on ${session.account}`
-  if (session.sealed) return `${where} ${sealedUntil(session)}: this session takes no orders`
-  if (!session.enrolledAt) return `${where} has not reached this service yet: it stops when it does`
-  return `${where} takes a checkpoint and stops at its next heartbeat, within ${session.heartbeatSeconds} s`
-}
-
-/** When a session that nobody can stop will stop, and what that costs. */
-function sealedUntil({ deadlineAt, plannedSeconds }: Session): string {
-  const hours = plannedSeconds / 3600
-  const booked = hours < 1 ? `${Math.ceil(hours * 60)} min booked` : `${hours.toFixed(1)} h booked`
-  // In the zone of the service's machine, as its log tells times.
-  return deadlineAt
-    ? `runs until ${clockTime(deadlineAt)}, ${booked}`
-    : `is being launched, ${booked}`
-}
-
-const clockTime = (date: Date): string =>
-  `${String(date.getHours()).padStart(2, '0')}:${String(date.getMinutes()).padStart(2, '0')}`

@@ -45,6 +45,7 @@ export const toSession = (
   reason: session.reason,
   link: session.state === 'awaiting_person' ? session.handle : null,
   sealed: session.sealed,
+  serves: session.serves,
   fromStep: session.fromStep,
   toStep: session.toStep,
   lastCheckpointStep: session.lastCheckpointStep,

@@ -1,0 +1,88 @@
+import { planInputOf } from '../rotation/engine/plan-input-of.ts'
+import { gapWords } from '../rotation/engine/words-of.ts'
+import { coverageOf } from '../rotation/planner/coverage.ts'
+import type { Span } from '../rotation/planner/plan-input.ts'
+import { type Finish, type PlanFacts, viewPlan } from './plan-view.ts'
+import type { Policy } from './run-or-policy.ts'
+
+/** What the plan makes of a serving policy in its days, and what that takes from training. */
+export interface ServingOutlook {
+  readonly from: Date
+  readonly until: Date
+  readonly wantedSeconds: number
+  readonly servedSeconds: number
+  readonly served: readonly {
+    readonly account: string
+    readonly from: Date
+    readonly to: Date
+    readonly isLive: boolean
+  }[]
+  readonly gaps: readonly {
+    readonly from: Date
+    readonly to: Date
+    /** In words, without a full stop; at least one. */
+    readonly why: readonly string[]
+  }[]
+  /** GPU time of the trainings in these days, and those whose end moves. */
+  readonly training: {
+    readonly secondsWithout: number
+    readonly secondsWith: number
+    readonly moved: readonly {
+      readonly run: string
+      readonly without: Finish | null
+      readonly with: Finish | null
+    }[]
+  }
+}
+
+/** The plan with a policy, which need not be stored, beside the same plan without it. */
+export function servingOutlook(facts: PlanFacts, policy: Policy): ServingOutlook {
+  const { state, around, runs, now } = facts
+  const known = runs.get(policy.id)
+  const others = new Map([...state.runs].filter(([id]) => id !== policy.id))
+  const without: PlanFacts = { ...facts, state: { ...state, runs: others } }
+  // What stands in the way of a session now may be gone tomorrow; the policy itself tells it.
+  const withIt: PlanFacts = {
+    ...facts,
+    state: { ...state, runs: new Map([...others, [policy.id, policy]]) },
+    runs: known ? new Map([...runs, [policy.id, { ...known, trouble: null }]]) : runs,
+  }
+  const input = planInputOf(withIt.state, around, withIt.runs, now)
+  const coverage = coverageOf(input, policy.id)
+  const before = viewPlan(without, false)
+  const after = viewPlan(withIt, false)
+  const wantedMs = lengthMs(coverage.wanted)
+  return {
+    from: now,
+    until: new Date(now.getTime() + input.horizonSeconds * 1000),
+    wantedSeconds: Math.round(wantedMs / 1000),
+    servedSeconds: Math.round((wantedMs - lengthMs(coverage.gaps)) / 1000),
+    served: coverage.served.map(({ account, isLive, ...span }) => ({
+      account,
+      isLive,
+      ...dates(span),
+    })),
+    gaps: coverage.gaps.map(({ why, ...span }) => ({
+      ...dates(span),
+      why: [...new Set(why.map((reason) => gapWords(reason, withIt.state)))],
+    })),
+    training: {
+      secondsWithout: trained(before.stays),
+      secondsWith: trained(after.stays),
+      moved: [...before.finishes].flatMap(([run, finish]) => {
+        const then = after.finishes.get(run) ?? null
+        return finish?.likely.getTime() === then?.likely.getTime()
+          ? []
+          : [{ run, without: finish, with: then }]
+      }),
+    },
+  }
+}
+
+const lengthMs = (spans: readonly Span[]): number =>
+  spans.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0)
+
+const dates = ({ fromMs, toMs }: Span) => ({ from: new Date(fromMs), to: new Date(toMs) })
+
+const trained = (stays: readonly { readonly serves: boolean; readonly seconds: number }[]) =>
+  stays.filter(({ serves }) => !serves).reduce((sum, { seconds }) => sum + seconds, 0)
