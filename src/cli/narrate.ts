@@ -25,6 +25,9 @@ const place = (data: Data): string =>
 const from = (data: Data): string =>
   count(data, 'fromStep') === 0 ? 'from the beginning' : `from step ${count(data, 'fromStep')}`
 
+/** An adapter by the first digits of its hash. */
+const short = (data: Data): string => word(data, 'adapter').slice(0, 12)
+
 /** What is not known is not told: a simulated checkpoint has neither size nor loss. */
 const lossOf = (data: Data): string =>
   typeof data.loss === 'number' ? `, loss ${decimals(data.loss, 3)}` : ''
@@ -47,7 +50,7 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}`,
   'run.failed': (d) => `run ${word(d, 'run')} failed: ${word(d, 'failure')}`,
   'session.planned': (d) =>
-    `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${from(d)}`,
+    `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${d.serves === true ? `to serve ${word(d, 'run')}` : from(d)}`,
   'session.launched': (d) =>
     `session ${word(d, 'generation')} is launched on ${word(d, 'account')}`,
   'session.awaiting_person': (d) =>
@@ -63,7 +66,9 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}${lossOf(d)}`,
   'session.ended': (d) =>
     `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
-    `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}` +
+    (d.serves === true
+      ? `it was to serve ${word(d, 'run')}`
+      : `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}`) +
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : '') +
     (d.staged === true ? ' (staged: the emulator was told to kill it in mid-step)' : ''),
   'checkpoint.committed': (d) =>
@@ -90,6 +95,21 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     (count(d, 'live') > 0 ? '; those that do go on to their end' : ''),
   'run.removed': (d) =>
     `run ${word(d, 'run')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
+  'policy.added': (d) =>
+    `serving policy ${word(d, 'policy')}: adapter ${short(d)} on ${word(d, 'base')}, wanted ${word(d, 'windows')}${d.tunnel === 'cloudflared' ? ', through a tunnel' : ''}`,
+  'policy.waiting': (d) => `serving policy ${word(d, 'policy')} waits: ${word(d, 'why')}`,
+  'policy.changed': (d) =>
+    `serving policy ${word(d, 'policy')} is changed: ${[
+      typeof d.adapter === 'string' ? `its next sessions serve adapter ${short(d)}` : '',
+      typeof d.windows === 'string' ? `wanted ${d.windows}` : '',
+      typeof d.priority === 'number' ? `priority ${d.priority}` : '',
+    ]
+      .filter((part) => part !== '')
+      .join(', ')}`,
+  'policy.stop_asked': (d) => `serving policy ${word(d, 'policy')} was asked to stop`,
+  'policy.stopped': (d) => `serving policy ${word(d, 'policy')} is stopped`,
+  'policy.removed': (d) =>
+    `serving policy ${word(d, 'policy')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
   'data.removed': (d) =>
     `data set ${word(d, 'name')} is removed${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ': the name alone, its content has another'}`,
   'store.cleaned': (d) =>

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
-import { durationSeconds } from '../api/duration.ts'
 import type { NewRun, RunEvent, RunSummary } from '../api/schemas.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -8,6 +7,7 @@ import type { Engine } from '../notebooks/plan.ts'
 import type { Context } from './context.ts'
 import { describeRunRemoval } from './describe-removal.ts'
 import { describeRun, describeStart } from './describe-run.ts'
+import { collect, durationOf, numberOf } from './flag-values.ts'
 import { sentence, wallTime } from './narrate.ts'
 import { table } from './table.ts'
 import { priorityCommand } from './train-priority.ts'
@@ -31,23 +31,6 @@ interface StartFlags {
   smoke?: boolean
   dryRun?: boolean
   watch?: boolean
-}
-
-/** Seconds of a duration flag. @throws AppError `invalid` that names the flag */
-function durationOf(flag: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const found = durationSeconds(value)
-  if (found !== undefined && found > 0) return found
-  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no duration`, {
-    next: 'Write 20s, 15m, 8.5h or 7d',
-  })
-}
-
-function numberOf(flag: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const found = Number(value)
-  if (Number.isFinite(found)) return found
-  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no number`)
 }
 
 /** `learningRate=0.001` and the like, values read as JSON where they are. */
@@ -117,8 +100,6 @@ function wantedRun(flags: StartFlags): NewRun {
     ...given,
   }
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 /** `rodizio train …`: begin, look at, follow, stop and remove runs. */
 export function trainCommands(program: Command, context: Context): void {

@@ -3,7 +3,7 @@ import type { RunFacts, Surroundings } from '../rotation/engine/input.ts'
 import { doubtOf, paced } from '../rotation/engine/paced.ts'
 import { planInputOf } from '../rotation/engine/plan-input-of.ts'
 import { progressOf, type RotationState } from '../rotation/engine/state.ts'
-import { boundWords, wordsOf } from '../rotation/engine/words-of.ts'
+import { boundWords, nobodyServes, wordsOf } from '../rotation/engine/words-of.ts'
 import { explain } from '../rotation/planner/explain.ts'
 import { finishOf } from '../rotation/planner/finish.ts'
 import { makePlan } from '../rotation/planner/make-plan.ts'
@@ -228,6 +228,7 @@ function waitOf(state: RotationState, input: PlanInput, { work, untilMs, why }: 
 
 /** Where the planner names no constraint, what the tick has noted of the run may tell more. */
 function unnamed({ accounts }: PlanInput, run: Run | undefined): string {
+  if (run?.serving && !accounts.some(({ serves }) => serves)) return nobodyServes
   if (run?.waiting) return run.waiting.replace(/; next look [^;]*/, '')
   return accounts.length === 0
     ? 'no account can run it: add one with rodizio accounts add'

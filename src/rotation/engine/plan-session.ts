@@ -77,6 +77,7 @@ export function planSession(
     emulated: account.emulated,
     seconds: planned.plannedSeconds,
     fromStep: planned.fromStep,
+    ...(run.serving ? { serves: true } : {}),
   }
   draft.tell({ kind: 'session.planned', runId: run.id, sessionId: planned.id, data })
   return true
