@@ -113,6 +113,8 @@ export function describePolicyRemoval({
 }
 
 const shownStretches = 14
+/** More gaps than these for one reason are told as one. */
+const shownAlike = 4
 
 function outlookLines({ outlook }: Pick<AddedPolicy, 'outlook'>, zone: string): string[] {
   if (!outlook) return []
@@ -136,9 +138,17 @@ function covered({ wantedHours, servedHours, served }: ServingOutlook, zone: str
 
 function open({ gaps }: ServingOutlook, zone: string): string[] {
   if (gaps.length === 0) return []
-  const lines = gaps.map(({ from, to, why }) => `  ${span(from, to, zone)}  ${why.join('; ')}`)
+  const byReason = Map.groupBy(gaps, ({ why }) => why.join('; '))
+  const lines = [...byReason].flatMap(([why, alike]) =>
+    alike.length <= shownAlike
+      ? alike.map(({ from, to }) => `  ${span(from, to, zone)}  ${why}`)
+      : [`  ${alike.length} times, ${length(alike)} in all  ${why}`],
+  )
   return ['Wanted, and served by nobody:', ...atMost(lines), '']
 }
+
+const length = (spans: readonly { readonly from: string; readonly to: string }[]): string =>
+  seconds(spans.reduce((sum, { from, to }) => sum + (Date.parse(to) - Date.parse(from)) / 1000, 0))
 
 function training(
   { training: { hoursWithout, hoursWith, moved }, from }: ServingOutlook,

@@ -63,7 +63,12 @@ export function serveAddCommand(serve: Command, context: Context): void {
       const wanted = wantedPolicy(name, flags)
       if (wanted.tunnel && !isDry) await acceptTunnel(flags, context)
       const key = newSecret('rzk', 256)
-      const asked = { ...wanted, acceptTunnel: !isDry, keySha256: sha256Hex(key), dryRun: isDry }
+      const asked = {
+        ...wanted,
+        acceptTunnel: wanted.tunnel !== '' && !isDry,
+        keySha256: sha256Hex(key),
+        dryRun: isDry,
+      }
       const policy = await context.client().addPolicy(asked, isDry ? undefined : randomUUID())
       context.answer(isDry ? policy : { ...policy, key }, () =>
         [
