@@ -63,7 +63,7 @@ function readDays(text: string): number[] | string {
 /** Hours of the day, with minutes as their fraction. */
 function readHour(text: string): number | undefined {
   const [, hours, minutes] = /^(\d{1,2}):(\d{2})$/.exec(text) ?? []
-  const hour = Number(hours) + Number(minutes) / 60
+  const hour = (Number(hours) * 60 + Number(minutes)) / 60
   return Number(minutes) < 60 && hour <= 24 ? hour : undefined
 }
 

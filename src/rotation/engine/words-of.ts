@@ -76,7 +76,7 @@ export function gapWords(why: GapReason, state: Named): string {
     case 'hours':
       return `${why.account}: its GPU hours of the week from ${dayOf(why.weekStartMs, why.account, state)} are spent or booked`
     case 'session-limit':
-      return `${why.account}: its sessions are no longer`
+      return `${why.account}: a longer session than it takes would be needed`
     case 'none':
       return 'no account has room for it then'
     default:

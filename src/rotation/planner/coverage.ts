@@ -90,8 +90,8 @@ function candidates({ name, weeks }: PlanAccount, gap: Span): Constraint[] {
       ({ startMs }) => ({ kind: 'hours', account: name, weekStartMs: startMs }) as const,
     ),
     { kind: 'person', account: name },
-    { kind: 'slots', account: name },
     { kind: 'session-limit', account: name },
+    { kind: 'slots', account: name },
   ]
 }
 
