@@ -119,6 +119,12 @@ export const PolicySummary = z.object({
 })
 export type PolicySummary = z.infer<typeof PolicySummary>
 
+/** What trainings get in the days of the plan. */
+const Training = z.object({
+  hours: z.number().describe('GPU time booked'),
+  steps: z.number().describe('expected of it'),
+})
+
 export const ServingOutlook = z.object({
   from: Time,
   until: Time,
@@ -134,8 +140,8 @@ export const ServingOutlook = z.object({
   ),
   gaps: z.array(z.object({ from: Time, to: Time, why: z.array(z.string()) })),
   training: z.object({
-    hoursWithout: z.number().describe('GPU hours of training in these days, without this policy'),
-    hoursWith: z.number(),
+    without: Training.describe('without this policy'),
+    with: Training,
     moved: z
       .array(z.object({ run: z.string(), without: Finish.nullable(), with: Finish.nullable() }))
       .describe('runs whose end moves; null where nothing of a run is planned'),

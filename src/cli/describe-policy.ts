@@ -151,16 +151,19 @@ const length = (spans: readonly { readonly from: string; readonly to: string }[]
   seconds(spans.reduce((sum, { from, to }) => sum + (Date.parse(to) - Date.parse(from)) / 1000, 0))
 
 function training(
-  { training: { hoursWithout, hoursWith, moved }, from }: ServingOutlook,
+  { training: { without, with: rest, moved }, from }: ServingOutlook,
   zone: string,
 ) {
-  if (hoursWithout === 0 && moved.length === 0) return ['No training is planned in these days.']
+  if (without.hours === 0 && rest.hours === 0 && moved.length === 0) {
+    return ['No training is planned in these days.']
+  }
+  const amount = ({ steps, hours }: typeof rest) => `some ${steps} steps in ${hours.toFixed(1)} h`
   const words = (finish: (typeof moved)[number]['with']) =>
     finish ? finishWords(finish, new Date(from), zone) : 'nothing of it is planned'
   return [
-    `Training has ${hoursWith.toFixed(1)} h in these days; without this policy it would be ${hoursWithout.toFixed(1)} h.`,
+    `Training does ${amount(rest)} in these days; without this policy ${amount(without)}.`,
     ...moved.map(
-      ({ run, without, with: after }) => `  ${run}: ${words(after)}; without it: ${words(without)}`,
+      (run) => `  ${run.run}: ${words(run.with)}; without this policy: ${words(run.without)}`,
     ),
   ]
 }

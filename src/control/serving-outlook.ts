@@ -2,8 +2,14 @@ import { planInputOf } from '../rotation/engine/plan-input-of.ts'
 import { gapWords } from '../rotation/engine/words-of.ts'
 import { coverageOf } from '../rotation/planner/coverage.ts'
 import type { Span } from '../rotation/planner/plan-input.ts'
-import { type Finish, type PlanFacts, viewPlan } from './plan-view.ts'
+import { type Finish, type PlanFacts, type PlanView, viewPlan } from './plan-view.ts'
 import type { Policy } from './run-or-policy.ts'
+
+/** Sessions of trainings, those under way among them: booked GPU time, and the steps that are expected of it. */
+export interface Training {
+  readonly seconds: number
+  readonly steps: number
+}
 
 /** What the plan makes of a serving policy in its days, and what that takes from training. */
 export interface ServingOutlook {
@@ -23,10 +29,10 @@ export interface ServingOutlook {
     /** In words, without a full stop; at least one. */
     readonly why: readonly string[]
   }[]
-  /** GPU time of the trainings in these days, and those whose end moves. */
+  /** What the trainings get in these days, and those whose end moves. */
   readonly training: {
-    readonly secondsWithout: number
-    readonly secondsWith: number
+    readonly without: Training
+    readonly with: Training
     readonly moved: readonly {
       readonly run: string
       readonly without: Finish | null
@@ -67,8 +73,8 @@ export function servingOutlook(facts: PlanFacts, policy: Policy): ServingOutlook
       why: [...new Set(why.map((reason) => gapWords(reason, withIt.state)))],
     })),
     training: {
-      secondsWithout: trained(before.stays),
-      secondsWith: trained(after.stays),
+      without: trained(before.stays),
+      with: trained(after.stays),
       moved: [...before.finishes].flatMap(([run, finish]) => {
         const then = after.finishes.get(run) ?? null
         return finish?.likely.getTime() === then?.likely.getTime()
@@ -84,5 +90,10 @@ const lengthMs = (spans: readonly Span[]): number =>
 
 const dates = ({ fromMs, toMs }: Span) => ({ from: new Date(fromMs), to: new Date(toMs) })
 
-const trained = (stays: readonly { readonly serves: boolean; readonly seconds: number }[]) =>
-  stays.filter(({ serves }) => !serves).reduce((sum, { seconds }) => sum + seconds, 0)
+function trained(stays: PlanView['stays']): Training {
+  const mine = stays.filter(({ serves }) => !serves)
+  return {
+    seconds: mine.reduce((sum, { seconds }) => sum + seconds, 0),
+    steps: mine.reduce((sum, { steps }) => sum + steps, 0),
+  }
+}

@@ -1,6 +1,6 @@
 import type * as wire from '../api/serving-schemas.ts'
 import type { Policy } from '../control/run-or-policy.ts'
-import type { ServingOutlook } from '../control/serving-outlook.ts'
+import type { ServingOutlook, Training } from '../control/serving-outlook.ts'
 import { ServePlan } from '../notebooks/serve-plan.ts'
 import { isOpen } from '../rotation/run.ts'
 import { toFinish } from './views.ts'
@@ -62,8 +62,8 @@ export const toOutlook = ({ training, ...outlook }: ServingOutlook): wire.Servin
   })),
   gaps: outlook.gaps.map(({ why, ...span }) => ({ ...iso(span), why: [...why] })),
   training: {
-    hoursWithout: hours(training.secondsWithout),
-    hoursWith: hours(training.secondsWith),
+    without: toTraining(training.without),
+    with: toTraining(training.with),
     moved: training.moved.map(({ run, without, with: after }) => ({
       run,
       without: without && toFinish(without),
@@ -71,3 +71,5 @@ export const toOutlook = ({ training, ...outlook }: ServingOutlook): wire.Servin
     })),
   },
 })
+
+const toTraining = ({ seconds, steps }: Training) => ({ hours: hours(seconds), steps })

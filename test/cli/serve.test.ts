@@ -111,7 +111,7 @@ describe('a policy that is added', () => {
     expect(added.out).toMatch(/Of 168\.0 wanted hours .* to be up for \d\d\.\d \(\d\d %\):/)
     expect(added.out).toMatch(/served by nobody:\n[\s\S]*here: its GPU hours of the week from/)
     expect(added.out).toMatch(
-      /Training has \d+\.\d h .* would be \d+\.\d h\.\n {2}slow: .*; without it: /,
+      /Training does some \d+ steps in \d+\.\d h in these days; without .* h\.\n {2}slow: .*; without /,
     )
     const key = /shown this once: (rzk_[\w-]{43})\n/.exec(added.out)?.[1] ?? ''
     const shown = await json('serve', 'show', 'house')
