@@ -65,9 +65,8 @@ export const NewPolicy = z.strictObject({
     .int()
     .min(720)
     .max(86_400)
-    .nullable()
-    .default(null)
-    .describe('the longest session; the account’s own limit when null'),
+    .optional()
+    .describe('the longest session; the account’s own limit when left out'),
   maxTokens: z.int().min(16).max(8192).default(1024).describe('the most that an answer may have'),
   tunnel: z
     .enum(['', 'cloudflared'])
@@ -86,10 +85,11 @@ export const PolicyChange = z
     adapter: NewPolicy.shape.adapter,
     windows: Windows,
     priority: Priority,
+    keySha256: Sha256.describe('of another bearer key; sessions that have begun keep the old one'),
   })
   .partial()
   .refine((change) => Object.values(change).some((value) => value !== undefined), {
-    message: 'nothing is to be changed: give adapter, windows or priority',
+    message: 'nothing is to be changed: give adapter, windows, priority or keySha256',
   })
 export type PolicyChange = z.infer<typeof PolicyChange>
 

@@ -101,6 +101,7 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'policy.changed': (d) =>
     `serving policy ${word(d, 'policy')} is changed: ${[
       typeof d.adapter === 'string' ? `its next sessions serve adapter ${short(d)}` : '',
+      d.key === true ? 'its next sessions have another key' : '',
       typeof d.windows === 'string' ? `wanted ${d.windows}` : '',
       typeof d.priority === 'number' ? `priority ${d.priority}` : '',
     ]

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { PolicyChange } from '../api/serving-schemas.ts'
 import { AppError } from '../lib/errors.ts'
+import { newSecret, sha256Hex } from '../lib/random.ts'
 import type { Context } from './context.ts'
 import {
   describeChanged,
@@ -19,6 +20,7 @@ interface ChangeFlags {
   readonly windows?: string[]
   readonly zone?: string
   readonly priority?: string
+  readonly newKey?: boolean
 }
 
 /** `rodizio serve …`: policies that keep a node up. */
@@ -90,7 +92,9 @@ export function serveCommands(program: Command, context: Context): void {
 function changeCommand(serve: Command, context: Context): void {
   serve
     .command('change <name>')
-    .description('give an open policy another adapter, other windows or another priority')
+    .description(
+      'give an open policy another adapter, other windows, another priority or a new key',
+    )
     .option('--adapter <run>', 'a completed run (name or id), or the SHA-256 of its manifest')
     .option(
       '--windows <when>',
@@ -99,6 +103,7 @@ function changeCommand(serve: Command, context: Context): void {
     )
     .option('--zone <zone>', "the windows' time zone; this machine's when left out")
     .option('--priority <n>', 'from -100 to 100: greater is sooner, also before training')
+    .option('--new-key', 'make another bearer key, which is shown once')
     .addHelpText(
       'after',
       '\nSessions that have begun go on with what they have until they end; the next one is another.\n\nExamples:\n  rodizio serve change house --adapter support-2\n  rodizio serve change house --windows "mon-fri 08:00-20:00" --zone Europe/Lisbon --priority 10',
@@ -106,17 +111,24 @@ function changeCommand(serve: Command, context: Context): void {
     .action(async (name: string, flags: ChangeFlags) => {
       const windows = windowsOf(flags.windows, flags.zone)
       const priority = wholeOf('--priority', flags.priority, [-100, 100])
+      const key = flags.newKey ? newSecret('rzk', 256) : undefined
       const change: PolicyChange = {
+        ...(key === undefined ? {} : { keySha256: sha256Hex(key) }),
         ...(flags.adapter === undefined ? {} : { adapter: flags.adapter }),
         ...(windows === undefined ? {} : { windows }),
         ...(priority === undefined ? {} : { priority }),
       }
       if (Object.keys(change).length === 0) {
         throw new AppError('invalid', 'serve change: nothing is to be changed', {
-          next: 'Give --adapter, --windows or --priority',
+          next: 'Give --adapter, --windows, --priority or --new-key',
         })
       }
       const policy = await context.client().changePolicy(name, change)
-      context.answer(policy, () => describeChanged(policy, localZone()))
+      context.answer(key === undefined ? policy : { ...policy, key }, () =>
+        [
+          describeChanged(policy, localZone()),
+          ...(key === undefined ? [] : ['', `The key to its next nodes, shown this once: ${key}`]),
+        ].join('\n'),
+      )
     })
 }

@@ -17,8 +17,8 @@ export interface WantedPolicy {
   /** Greater is sooner. */
   readonly priority: number
   readonly overlapSeconds: number
-  /** The longest session; the account's own limit when null. */
-  readonly sessionSeconds: number | null
+  /** The longest session; the account's own limit when left out. */
+  readonly sessionSeconds?: number | undefined
   readonly maxTokens: number
   readonly tunnel: ServePlan['tunnel']
   /** That the tunnel's rule has been read and is accepted. */
@@ -32,6 +32,7 @@ export interface PolicyChange {
   readonly adapter?: string | undefined
   readonly windows?: ServingPolicy['windows'] | undefined
   readonly priority?: number | undefined
+  readonly keySha256?: string | undefined
 }
 
 export interface PolicyPorts extends ServedAdapterPorts {
@@ -58,7 +59,7 @@ export async function addPolicy(
   wanted: WantedPolicy,
   dryRun: boolean,
 ): Promise<Policy> {
-  const { name, overlapSeconds, sessionSeconds, windows } = wanted
+  const { name, overlapSeconds, sessionSeconds = null, windows } = wanted
   checkWindows(windows)
   const least = 2 * overlapSeconds + startSeconds
   if (sessionSeconds !== null && sessionSeconds < least) {
@@ -124,14 +125,18 @@ export async function addPolicy(
 export async function changePolicy(
   ports: PolicyPorts,
   idOrName: string,
-  { adapter, windows, priority }: PolicyChange,
+  { adapter, windows, priority, keySha256 }: PolicyChange,
 ): Promise<Policy> {
   const policy = asPolicy(await ports.runNamed(idOrName), idOrName)
   if (windows !== undefined) checkWindows(windows)
+  const plan = {
+    ...(adapter === undefined ? {} : await servedAdapter(ports, adapter)),
+    ...(keySha256 === undefined ? {} : { keySha256 }),
+  }
   return ports.change(policy.id, {
-    ...(adapter === undefined
+    ...(Object.keys(plan).length === 0
       ? {}
-      : { plan: ServePlan.parse({ ...policy.plan, ...(await servedAdapter(ports, adapter)) }) }),
+      : { plan: ServePlan.parse({ ...policy.plan, ...plan }) }),
     ...(windows === undefined ? {} : { serving: { ...policy.serving, windows } }),
     ...(priority === undefined ? {} : { priority }),
   })

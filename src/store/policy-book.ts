@@ -92,6 +92,7 @@ function differences(before: Policy, after: Policy): Readonly<Record<string, unk
     changed.adapter = after.plan.adapter
     changed.base = after.plan.base
   }
+  if (before.plan.keySha256 !== after.plan.keySha256) changed.key = true
   const windows = windowWords(after.serving.windows)
   if (windowWords(before.serving.windows) !== windows) changed.windows = windows
   if (before.priority !== after.priority) changed.priority = after.priority

@@ -320,6 +320,12 @@ describe('a policy that is changed', () => {
       /house is changed: wanted daily 08:00-12:00 UTC, priority -3\n.*house is changed: its next sessions serve adapter/,
     )
     expect((await run('serve', 'change', 'house')).err).toContain('nothing is to be changed')
+    const { out: told } = await run('serve', 'change', 'house', '--new-key')
+    const key = /next nodes, shown this once: (rzk_[\w-]{43})\n/.exec(told)?.[1] ?? ''
+    expect(await json('serve', 'show', 'house')).toMatchObject({ keySha256: sha256Hex(key) })
+    expect((await run('serve', 'logs', 'house')).out).toMatch(
+      /its next sessions have another key\n$/,
+    )
     expect((await run('serve', 'change', 'house', '--adapter', 'rehearsal')).status).toBe(2)
   })
 })
