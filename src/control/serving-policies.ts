@@ -41,7 +41,12 @@ export interface PolicyPorts extends ServedAdapterPorts {
   /** @throws AppError `not-found` (`policy_unknown`), `conflict` (`policy_over`, `adapter_removing`) */
   readonly change: (
     idOrName: string,
-    change: Partial<Pick<Policy, 'serving' | 'plan' | 'priority'>>,
+    change: {
+      /** Fields of its plan; the others stay. */
+      readonly plan: Partial<ServePlan>
+      readonly windows?: ServingPolicy['windows'] | undefined
+      readonly priority?: number | undefined
+    },
   ) => Promise<Policy>
   readonly now: () => Date
 }
@@ -133,13 +138,7 @@ export async function changePolicy(
     ...(adapter === undefined ? {} : await servedAdapter(ports, adapter)),
     ...(keySha256 === undefined ? {} : { keySha256 }),
   }
-  return ports.change(policy.id, {
-    ...(Object.keys(plan).length === 0
-      ? {}
-      : { plan: ServePlan.parse({ ...policy.plan, ...plan }) }),
-    ...(windows === undefined ? {} : { serving: { ...policy.serving, windows } }),
-    ...(priority === undefined ? {} : { priority }),
-  })
+  return ports.change(policy.id, { plan, windows, priority })
 }
 
 function checkWindows(windows: ServingPolicy['windows']): void {

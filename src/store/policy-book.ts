@@ -1,6 +1,7 @@
 import { asPolicy, type Policy, refuseTakenName } from '../control/run-or-policy.ts'
 import type { PolicyPorts } from '../control/serving-policies.ts'
 import { AppError } from '../lib/errors.ts'
+import { ServePlan } from '../notebooks/serve-plan.ts'
 import { isOpen } from '../rotation/run.ts'
 import { windowWords } from '../rotation/serving-windows.ts'
 import type { Session } from '../rotation/session.ts'
@@ -38,7 +39,12 @@ export function policyBook(db: Database, now: () => Date): PolicyBook {
       db.transaction(async (tx) => {
         const before = asPolicy(await readRun(tx, idOrName), idOrName)
         if (!isOpen(before) || before.stopAsked) throw over(before, 'nothing of it can be changed')
-        const policy: Policy = { ...before, ...change }
+        const policy: Policy = {
+          ...before,
+          plan: ServePlan.parse({ ...before.plan, ...change.plan }),
+          serving: { ...before.serving, windows: change.windows ?? before.serving.windows },
+          priority: change.priority ?? before.priority,
+        }
         const changed = differences(before, policy)
         if (Object.keys(changed).length === 0) return before
         if (changed.adapter !== undefined) await refuseWhatGoes(tx, policy)
