@@ -230,6 +230,8 @@ describe('the rule of serving', () => {
     const book = accountBook(db, Buffer.alloc(32, 1), now)
     await setServing(serving, 'bia', accept)
     await book.remove('bia')
+    expect((await readAccount(db, 'bia'))?.serves).toBe(false)
+    expect((await world.look.servingAccepted()).size).toBe(0)
     await expect(setServing(serving, 'bia', accept)).rejects.toMatchObject({
       code: 'account_unknown',
     })
