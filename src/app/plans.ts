@@ -20,7 +20,7 @@ export function openPlans(
   const { last, ...asks } = heardTrouble({
     storeTrouble: async (run) => {
       const why = await artifacts.trouble()
-      if (why !== null || providers.reach() !== 'sealed') return why
+      if (why !== null || run.serving || providers.reach() !== 'sealed') return why
       return (await artifacts.direct?.data.missing(run.datasetVersion)) ?? null
     },
     baseTrouble: (run) => hub.bases.trouble(run.plan),
@@ -30,7 +30,12 @@ export function openPlans(
     emulated: providers.emulators !== undefined,
     personSeconds: config.RODIZIO_PERSON_SECONDS,
     mountedBase,
-    prior: (run) => priorOf(run, async (version) => (await storage.mustHave(version)).train),
+    // What serves has no data.
+    prior: async (run) =>
+      priorOf(
+        run,
+        run.serving ? { rows: 0, bytes: 0 } : (await storage.mustHave(run.datasetVersion)).train,
+      ),
     now,
     ...asks,
   } satisfies Partial<TickPorts>

@@ -23,7 +23,11 @@ const place = (data: Data): string =>
   `${word(data, 'account')} (${word(data, 'provider')}${data.emulated === true ? ', emulated' : ''})`
 
 const from = (data: Data): string =>
-  count(data, 'fromStep') === 0 ? 'from the beginning' : `from step ${count(data, 'fromStep')}`
+  data.serves === true
+    ? 'to serve'
+    : count(data, 'fromStep') === 0
+      ? 'from the beginning'
+      : `from step ${count(data, 'fromStep')}`
 
 /** An adapter by the first digits of its hash. */
 const short = (data: Data): string => word(data, 'adapter').slice(0, 12)
@@ -50,7 +54,7 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `run ${word(d, 'run')} is completed after ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}`,
   'run.failed': (d) => `run ${word(d, 'run')} failed: ${word(d, 'failure')}`,
   'session.planned': (d) =>
-    `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${d.serves === true ? `to serve ${word(d, 'run')}` : from(d)}`,
+    `session ${word(d, 'generation')} goes to ${place(d)}, ${seconds(count(d, 'seconds'))} booked, ${from(d)}`,
   'session.launched': (d) =>
     `session ${word(d, 'generation')} is launched on ${word(d, 'account')}`,
   'session.awaiting_person': (d) =>
@@ -65,10 +69,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'session.training': (d) =>
     `session ${word(d, 'generation')} trains: step ${word(d, 'step')}${lossOf(d)}`,
   'session.ended': (d) =>
-    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}; ` +
+    `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}` +
     (d.serves === true
-      ? `it was to serve ${word(d, 'run')}`
-      : `reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}`) +
+      ? ''
+      : `; reached step ${word(d, 'toStep')}, checkpoint at ${word(d, 'checkpointStep')}`) +
     (count(d, 'lostSteps') > 0 ? `, ${word(d, 'lostSteps')} steps to be redone` : '') +
     (d.staged === true ? ' (staged: the emulator was told to kill it in mid-step)' : ''),
   'checkpoint.committed': (d) =>

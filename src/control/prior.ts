@@ -13,16 +13,9 @@ const unknownStartSeconds = 480
 /** The engine `dry` begins within seconds and steps as fast as it is asked to; twice that for a busy machine. */
 const dry = { startSeconds: 5, saveSeconds: 2, slack: 2, stepSeconds: 0.05 }
 const usualSessionHours = 8.5
-/** A policy trains nothing; how long its nodes take to come up is the account's own figure. */
-const serving: Prior = { stepsPerHour: 0, startSeconds: unknownStartSeconds, saveSeconds: 0 }
 
 /** What a run's sessions are expected to be like before any has run, from the table of figures. */
-export async function priorOf(
-  run: Run,
-  trainOf: (version: string) => Promise<{ readonly rows: number; readonly bytes: number }>,
-): Promise<Prior> {
-  if (run.serving) return serving
-  const train = await trainOf(run.datasetVersion)
+export function priorOf(run: Run, train: { readonly rows: number; readonly bytes: number }): Prior {
   const plan = Plan.safeParse(run.plan)
   if (!plan.success || plan.data.engine === 'dry') {
     const pace = Math.max(run.options.stepSeconds, dry.stepSeconds) * dry.slack

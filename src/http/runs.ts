@@ -141,9 +141,7 @@ export const runRoutes = (ports: RunPorts) => {
     })
     .openapi(stop, async (c) => {
       const { run, session } = await ports.askStop(c.req.valid('param').name)
-      const message = session
-        ? stopMessage(session)
-        : 'no session is running: the run stops at once'
+      const message = stopMessage(session)
       return c.json({ run: run.name, state: run.state, message }, 200)
     })
     .openapi(remove, async (c) => {

@@ -1,7 +1,8 @@
 import type { Session } from '../rotation/session.ts'
 
-/** What becomes of a session whose run or policy was asked to stop. */
-export function stopMessage(session: Session): string {
+/** What a stop of a run with that session, if it has one, will really bring; of a policy with such a one. */
+export function stopMessage(session: Session | undefined): string {
+  if (!session) return 'no session is running: the run stops at once'
   const where = `session ${session.generation} on ${session.account}`
   if (session.sealed) return `${where} ${sealedUntil(session)}: this session takes no orders`
   if (!session.enrolledAt) return `${where} has not reached this service yet: it stops when it does`

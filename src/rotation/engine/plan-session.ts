@@ -77,7 +77,7 @@ export function planSession(
     emulated: account.emulated,
     seconds: planned.plannedSeconds,
     fromStep: planned.fromStep,
-    ...(run.serving ? { serves: true } : {}),
+    serves: run.serving !== null,
   }
   draft.tell({ kind: 'session.planned', runId: run.id, sessionId: planned.id, data })
   return true
