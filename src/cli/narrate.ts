@@ -4,6 +4,8 @@ type Data = Readonly<Record<string, unknown>>
 
 const word = (data: Data, name: string): string => String(data[name] ?? '?')
 const count = (data: Data, name: string): number => Number(data[name] ?? 0)
+/** An adapter by the first digits of its hash. */
+const short = (data: Data): string => word(data, 'adapter').slice(0, 12)
 const decimals = (value: unknown, digits: number): string =>
   typeof value === 'number' ? value.toFixed(digits) : '?'
 
@@ -28,9 +30,6 @@ const from = (data: Data): string =>
     : count(data, 'fromStep') === 0
       ? 'from the beginning'
       : `from step ${count(data, 'fromStep')}`
-
-/** An adapter by the first digits of its hash. */
-const short = (data: Data): string => word(data, 'adapter').slice(0, 12)
 
 /** What is not known is not told: a simulated checkpoint has neither size nor loss. */
 const lossOf = (data: Data): string =>

@@ -1,6 +1,7 @@
 import { planInputOf } from '../rotation/engine/plan-input-of.ts'
-import { gapWords } from '../rotation/engine/words-of.ts'
-import { coverageOf } from '../rotation/planner/coverage.ts'
+import type { RotationState } from '../rotation/engine/state.ts'
+import { gapWords, withoutNextLook } from '../rotation/engine/words-of.ts'
+import { coverageOf, type GapReason } from '../rotation/planner/coverage.ts'
 import type { Span } from '../rotation/planner/plan-input.ts'
 import { type Finish, type PlanFacts, type PlanView, viewPlan } from './plan-view.ts'
 import type { Policy } from './run-or-policy.ts'
@@ -70,7 +71,7 @@ export function servingOutlook(facts: PlanFacts, policy: Policy): ServingOutlook
     })),
     gaps: coverage.gaps.map(({ why, ...span }) => ({
       ...dates(span),
-      why: [...new Set(why.map((reason) => gapWords(reason, withIt.state)))],
+      why: [...new Set(why.map((reason) => words(reason, withIt.state, policy)))],
     })),
     training: {
       without: trained(before.stays),
@@ -96,4 +97,16 @@ function trained(stays: PlanView['stays']): Training {
     seconds: mine.reduce((sum, { seconds }) => sum + seconds, 0),
     steps: mine.reduce((sum, { steps }) => sum + steps, 0),
   }
+}
+
+/** Where no account is planned with, though there are some that may serve, the tick may have noted what stands in the way. */
+function words(why: GapReason, state: RotationState, { waiting }: Policy): string {
+  const may = [...state.accounts.values()].some(
+    ({ serves, provider }) =>
+      serves && why.kind === 'nobody' && (why.only === null || why.only === provider),
+  )
+  if (!may) return gapWords(why, state)
+  return waiting === null
+    ? 'the accounts that may serve cannot be used now: rodizio doctor says why'
+    : withoutNextLook(waiting)
 }

@@ -60,6 +60,18 @@ describe('a policy in its window', () => {
     expect(waits).toEqual([{ work: 'house', serves: true, why, until: null }])
   })
 
+  it('does not blame the rule where accounts may serve, and cannot be used', async () => {
+    const emulated = accountOf('ana', { serves: true, emulated: true })
+    await using world = await servingWorld([], { accounts: [emulated] })
+    const reasons = async (changes: Partial<Policy> = {}) =>
+      (await world.desk.servingOutlook(houseOf(changes)))?.gaps[0]?.why
+    expect(await reasons()).toEqual([
+      'the accounts that may serve cannot be used now: rodizio doctor says why',
+    ])
+    const waiting = 'no way there; next look 2026-03-11T08:52:00.000Z'
+    expect(await reasons({ waiting })).toEqual(['no way there'])
+  })
+
   it('goes nowhere but where its base is', async () => {
     const mountedBase = () => ({ provider: 'colab' as const, models: [] })
     await using world = await servingWorld([houseOf()], { mountedBase })

@@ -16,7 +16,7 @@ import { isUsed } from './look.ts'
 import { planInputOf, unseenSeconds } from './plan-input-of.ts'
 import { planSession } from './plan-session.ts'
 import { progressOf, type RotationState } from './state.ts'
-import { nobodyServes, wordsOf } from './words-of.ts'
+import { nobodyServes, withoutNextLook, wordsOf } from './words-of.ts'
 
 export interface Sought {
   readonly effects: readonly Effect[]
@@ -152,14 +152,12 @@ function begin(
   return draft.session(sessionId)
 }
 
-const reasonOf = (why: string): string => why.replace(/; next look [^;]*/, '')
-
 /** Notes why a run cannot go on; told only when it changed. */
 function wait(draft: Draft, run: Run, why: string): void {
   if (run.waiting === why) return
   draft.putRun({ ...run, waiting: why })
   // Another moment for the same reason is no news.
-  if (run.waiting !== null && reasonOf(run.waiting) === reasonOf(why)) return
+  if (run.waiting !== null && withoutNextLook(run.waiting) === withoutNextLook(why)) return
   const { id: runId, name } = run
   if (run.serving) draft.tell({ kind: 'policy.waiting', runId, data: { policy: name, why } })
   else draft.tell({ kind: 'run.waiting', runId, data: { run: name, why } })

@@ -84,6 +84,9 @@ export function gapWords(why: GapReason, state: Named): string {
   }
 }
 
+/** Why a run waits, as the tick has noted it, without the moment of its next look. */
+export const withoutNextLook = (waiting: string): string => waiting.replace(/; next look [^;]*/, '')
+
 /** Said of a policy whose sessions have nowhere to go. */
 export const nobodyServes =
   'no account may serve: accept a provider’s rule of serving with rodizio accounts accept'
