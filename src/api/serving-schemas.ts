@@ -63,7 +63,7 @@ export const NewPolicy = z.strictObject({
     .describe('a successor begins so long before its forerunner ends'),
   sessionSeconds: z
     .int()
-    .min(720)
+    .min(3600)
     .max(86_400)
     .optional()
     .describe('the longest session; the account’s own limit when left out'),

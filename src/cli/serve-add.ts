@@ -85,7 +85,7 @@ function wantedPolicy(name: string, flags: AddFlags): Omit<NewPolicy, 'keySha256
   const priority = wholeOf('--priority', flags.priority, [-100, 100])
   const maxTokens = wholeOf('--max-tokens', flags.maxTokens, [16, 8192])
   const overlapSeconds = within('--overlap', flags.overlap, [60, 7200], 'from 1m to 2h')
-  const sessionSeconds = within('--session-max', flags.sessionMax, [720, 86_400], 'from 12m to 24h')
+  const sessionSeconds = within('--session-max', flags.sessionMax, [3600, 86_400], 'from 1h to 24h')
   return {
     name,
     adapter: flags.adapter,

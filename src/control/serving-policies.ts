@@ -2,7 +2,12 @@ import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import { ServePlan } from '../notebooks/serve-plan.ts'
 import { tunnelRule } from '../notebooks/serving-rules.ts'
-import { defaultOptions, type Run, type ServingPolicy } from '../rotation/run.ts'
+import {
+  defaultOptions,
+  leastServingSeconds,
+  type Run,
+  type ServingPolicy,
+} from '../rotation/run.ts'
 import { checkZone } from './people.ts'
 import { asPolicy, type Policy, refuseTakenName } from './run-or-policy.ts'
 import { type ServedAdapterPorts, servedAdapter } from './served-adapter.ts'
@@ -51,9 +56,6 @@ export interface PolicyPorts extends ServedAdapterPorts {
   readonly now: () => Date
 }
 
-/** So long a session must be at the least: its start, and the overlap at both ends. */
-const startSeconds = 600
-
 /**
  * Makes a serving policy of what a person asked for; nothing is stored when anything about it is wrong.
  * @throws AppError `not-found` (`run_unknown`, `adapter_gone`), `conflict` (`run_exists`, `policy_exists`), `not-allowed`
@@ -66,14 +68,14 @@ export async function addPolicy(
 ): Promise<Policy> {
   const { name, overlapSeconds, sessionSeconds = null, windows } = wanted
   checkWindows(windows)
-  const least = 2 * overlapSeconds + startSeconds
+  const least = leastServingSeconds(overlapSeconds)
   if (sessionSeconds !== null && sessionSeconds < least) {
     throw new AppError(
       'invalid',
       `sessions of ${inMinutes(sessionSeconds)} are too short for an overlap of ${inMinutes(overlapSeconds)}`,
       {
         code: 'session_too_short',
-        next: `Make --session-max ${inMinutes(least)} or more (the start takes ${inMinutes(startSeconds)}), or --overlap shorter`,
+        next: `Make --session-max ${inMinutes(least)} or more, or --overlap shorter`,
       },
     )
   }

@@ -235,10 +235,11 @@ describe('a policy that is added', () => {
     ],
     [
       'sessions without room',
-      ['--session-max', '30m'],
+      ['--session-max', '90m', '--overlap', '45m'],
       2,
-      /sessions of 30m are too short for an overlap of 15m[\s\S]*--session-max 40m or more/,
+      /sessions of 90m are too short for an overlap of 45m[\s\S]*--session-max 100m or more/,
     ],
+    ['short sessions', ['--session-max', '30m'], 2, /--session-max: 30m is not from 1h to 24h/],
     [
       'another tunnel',
       ['--tunnel', 'ngrok'],

@@ -107,6 +107,7 @@ describe('a policy that is posted', () => {
     ['an unknown zone', { name: 'w', windows: [{ ...window, zone: 'Mars' }] }, 'zone'],
     ['a priority beyond', { name: 'w', priority: 101 }, 'priority'],
     ['no overlap', { name: 'w', overlapSeconds: 0 }, 'overlapSeconds'],
+    ['sessions of minutes', { name: 'w', sessionSeconds: 3599 }, 'sessionSeconds'],
     ['too many tokens', { name: 'w', maxTokens: 9000 }, 'maxTokens'],
     ['another tunnel', { name: 'w', tunnel: 'ngrok' }, 'tunnel'],
     ['something else besides', { name: 'w', key: 'rzk_secret' }, 'key'],

@@ -48,6 +48,13 @@ describe('a policy in its window', () => {
     expect(told.get('session.planned')).toMatchObject({ run: 'house', serves: true })
   })
 
+  it('gets a session of minutes where it was told to, by hand, for trying', async () => {
+    const options = { ...defaultOptions, sessionSeconds: 100, minSessionSeconds: 20 }
+    await using world = await servingWorld([houseOf({ options })])
+    await world.tick()
+    expect(await world.sessions('house')).toMatchObject([{ serves: true, plannedSeconds: 100 }])
+  })
+
   it('waits for a rule to be accepted where no account may serve, and tells it once', async () => {
     await using world = await servingWorld([houseOf()], { accounts: [accountOf('ana')] })
     await world.tick()

@@ -16,7 +16,7 @@ import type {
 } from '../planner/plan-input.ts'
 import { learnedSpeed, learnedStart } from '../planner/speed.ts'
 import { backOffUntil, preferenceOf } from '../planner/weather.ts'
-import { isOpen, type Run } from '../run.ts'
+import { isOpen, leastServingSeconds, type Run, type ServingPolicy } from '../run.ts'
 import type { Session } from '../session.ts'
 import { weekOf } from '../week.ts'
 import type { Prior, RunFacts, Surroundings } from './input.ts'
@@ -218,9 +218,7 @@ const policyOf = (
         createdMs: run.createdAt.getTime(),
         windows: run.serving.windows,
         overlapSeconds: run.serving.overlapSeconds,
-        ...(run.options.sessionSeconds === null
-          ? {}
-          : { maxSessionSeconds: run.options.sessionSeconds }),
+        ...longestOf(run.serving, run.options.sessionSeconds),
         ...(only === null ? {} : { only }),
         avoid: new Set(
           [...(state.nodesLost.get(run.id) ?? [])]
@@ -229,6 +227,12 @@ const policyOf = (
         ),
       }
     : undefined
+
+/** Sessions of minutes, for trying, are laid as whole ones and cut when they begin. */
+const longestOf = ({ overlapSeconds }: ServingPolicy, sessionSeconds: number | null) =>
+  sessionSeconds === null || sessionSeconds < leastServingSeconds(overlapSeconds)
+    ? {}
+    : { maxSessionSeconds: sessionSeconds }
 
 function liveOf(
   state: RotationState,

@@ -1,4 +1,4 @@
-import { mayServe } from './lay-serving.ts'
+import { canTake } from './lay-serving.ts'
 import { layPlan } from './make-plan.ts'
 import type { Constraint } from './plan.ts'
 import type { PlanAccount, PlanInput, PlanPolicy, Span } from './plan-input.ts'
@@ -47,7 +47,7 @@ export function coverageOf(input: PlanInput, policyId: string): Coverage {
   const policy = input.policies.find(({ id }) => id === policyId)
   if (!policy) return { wanted: [], served: [], gaps: [] }
   const { wanted, served, gaps } = layOut(input, policy)
-  const lanes = input.accounts.filter((account) => mayServe(account, policy))
+  const lanes = input.accounts.filter((account) => canTake(account, policy))
   if (lanes.length === 0) {
     const why = [{ kind: 'nobody', only: policy.only ?? null }] as const
     return { wanted, served, gaps: gaps.map((gap) => ({ ...gap, why })) }

@@ -115,7 +115,7 @@ function offerOf(
   wantedMs: number,
 ): Offer | null {
   const { account } = lane
-  if (!mayServe(account, policy)) return null
+  if (!canTake(account, policy)) return null
   const answerMs = account.answerSeconds * 1000
   let fromMs = Math.max(book.nowMs, wantedMs - answerMs)
   // Later than wanted the window's rest is shorter: looked at again from where the first look has led.
@@ -140,7 +140,7 @@ function offerOf(
 }
 
 /** Whether the policy may have sessions there. */
-export const mayServe = (account: PlanAccount, { only }: PlanPolicy): boolean =>
+export const canTake = (account: PlanAccount, { only }: PlanPolicy): boolean =>
   account.serves && (only === undefined || only === account.provider)
 
 /** From a session's beginning until its node is up. */
