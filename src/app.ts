@@ -204,7 +204,8 @@ export async function startService(options: ServiceOptions) {
       newestEvent,
       /** Events after an id, oldest first, at most 200. */
       events: (after: number) => look.events(after, 200),
-      progress: () => rotation.openRuns(),
+      /** Trainings that go on. */
+      progress: async () => (await rotation.openRuns()).filter(({ serving }) => serving === null),
       /** Asks sessions on this machine for a checkpoint, waits for them, closes everything in order; the last events. */
       async stop(after: number) {
         // No tick any more: it would give a session that ends here its successor at once.

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
 import * as wire from './schemas.ts'
+import * as served from './serving-schemas.ts'
 import * as standing from './standing-schemas.ts'
 
 /** How the kinds of error travel as HTTP statuses, both ways. */
@@ -136,6 +137,17 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       post(`/v1/standing-runs/${at(name)}/stop`, { run }, standing.StandingStopAnswer),
     removeStandingRun: (name: string, dryRun: boolean) =>
       remove(`/v1/standing-runs/${at(name)}?dryRun=${dryRun}`, standing.StandingRemoval),
+    policies: () => all('/v1/serving', served.PolicySummary),
+    policy: (name: string) => read(`/v1/serving/${at(name)}`, served.Policy),
+    addPolicy: (policy: served.NewPolicy, idempotencyKey?: string) =>
+      post('/v1/serving', policy, served.AddedPolicy, idempotencyKey),
+    changePolicy: (name: string, change: served.PolicyChange) =>
+      patch(`/v1/serving/${at(name)}`, change, served.AddedPolicy),
+    stopPolicy: (name: string) => post(`/v1/serving/${at(name)}/stop`, {}, served.PolicyStop),
+    removePolicy: (name: string, dryRun: boolean) =>
+      remove(`/v1/serving/${at(name)}?dryRun=${dryRun}`, served.PolicyRemoval),
+    policyEvents: (name: string, after: number) =>
+      all(`/v1/serving/${at(name)}/events?after=${after}`, wire.RunEvent),
     plan: (explain: boolean) => read(`/v1/plan?explain=${explain}`, wire.Plan),
     events: (name: string, after: number) =>
       all(`/v1/runs/${at(name)}/events?after=${after}`, wire.RunEvent),
@@ -156,6 +168,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     addAbsence: (absence: wire.NewAbsence) => post('/v1/absences', absence, wire.Absence),
     removeAbsence: (id: string) => remove(`/v1/absences/${at(id)}`, wire.Absence),
     addAccount: (account: wire.NewAccount) => post('/v1/accounts', account, wire.Account),
+    acceptServing: (name: string, accepted: served.NewServing) =>
+      put(`/v1/accounts/${at(name)}/serving`, accepted, served.Serving),
+    revokeServing: (name: string) => remove(`/v1/accounts/${at(name)}/serving`, served.Serving),
     testAccount: (name: string) => post(`/v1/accounts/${at(name)}/test`, {}, wire.AccountTest),
     beginLogin: () => post('/v1/logins/google', {}, wire.LoginStatus),
     loginStatus: () => read('/v1/logins/google', wire.LoginStatus),

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { Engine } from '../notebooks/plan.ts'
 
-const Time = z.iso.datetime()
-const Name = z
+export const Time = z.iso.datetime()
+export const Name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, '1 to 40 of A–Z, a–z, 0–9, dot, underscore, hyphen')
 
@@ -63,7 +63,7 @@ export const RemovalQuery = z.object({
     .describe('tell what would go, and remove nothing'),
 })
 
-const RemovalState = z
+export const RemovalState = z
   .enum(['kept', 'removed', 'removing'])
   .describe('`kept` after a dry run; `removing` goes on by itself, also after a restart')
 
@@ -81,7 +81,7 @@ export const DatasetRemoval = z.object({
   why: z.string().nullable().describe('what holds the removal up'),
 })
 export type DatasetRemoval = z.infer<typeof DatasetRemoval>
-const Priority = z
+export const Priority = z
   .number()
   .int()
   .min(-100)
@@ -144,7 +144,7 @@ export type RunChange = z.infer<typeof RunChange>
 export const Session = z.object({
   id: z.string(),
   runId: z.string(),
-  run: z.string().describe('name of the run'),
+  run: z.string().describe('name of the run or the serving policy'),
   generation: z.number(),
   account: z.string(),
   provider: z.string(),
@@ -158,6 +158,7 @@ export const Session = z.object({
     .describe(
       'whether it takes no orders: its work order went with it, its log is all that is heard',
     ),
+  serves: z.boolean().describe('it serves a model: `run` is its policy'),
   fromStep: z.number(),
   toStep: z.number(),
   lastCheckpointStep: z.number().nullable(),
@@ -354,6 +355,11 @@ export const Account = z.object({
   wakingFrom: z.number().describe('hour of the owner’s day'),
   wakingTo: z.number(),
   rulesAcceptedAt: Time.nullable().describe('when the rules of its provider were accepted'),
+  serves: z.boolean().describe('whether sessions that serve a model may be started on it'),
+  servingAcceptedAt: Time.nullable().describe(
+    'when its provider’s rule of serving was accepted for it; null too of a machine of one’s own, which has none',
+  ),
+  servingAcceptedBy: z.string().nullable(),
   removedAt: Time.nullable(),
 })
 export type Account = z.infer<typeof Account>

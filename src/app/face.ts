@@ -1,10 +1,12 @@
 import { artifactPrefix } from '../artifacts/checkpoint.ts'
+import { setServing } from '../control/accept-serving.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
 import { adjustBudget } from '../control/adjust-budget.ts'
 import type { PlanDesk } from '../control/plan-desk.ts'
 import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
+import { addPolicy, changePolicy } from '../control/serving-policies.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { standingDesk } from '../control/standing-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
@@ -76,6 +78,14 @@ export function openFace(
     emulated,
     now,
   }
+  const policyPorts = {
+    runNamed: look.run,
+    artifact: look.artifact,
+    artifactWith: look.artifactWith,
+    insert: storage.policies.insert,
+    change: storage.policies.change,
+    now,
+  }
   const app = httpApp({
     adminToken: storage.admin.token,
     version: options.version,
@@ -93,6 +103,10 @@ export function openFace(
     removals: upkeep.removals,
     cleaning: upkeep.cleaning,
     setPriority: runs.setPriority,
+    addPolicy: (wanted, dryRun) => addPolicy(policyPorts, wanted, dryRun),
+    changePolicy: (name, change) => changePolicy(policyPorts, name, change),
+    stopPolicy: storage.policies.askStop,
+    servingOutlook: options.plans.servingOutlook,
     plan: options.plans.view,
     finishOf: options.plans.finish,
     once: runs.once,
@@ -104,6 +118,7 @@ export function openFace(
     addAccount: (wanted) => addAccount(accounts, wanted, emulated),
     removeAccount: (name, dryRun) =>
       removeAccount({ rows: accounts, removeSignIn: upkeep.removeSignIn }, name, dryRun),
+    setServing: (name, wanted) => setServing(storage.serving, name, wanted),
     adjustBudget: (wanted) => adjustBudget(storage.adjustments, wanted),
     absences: storage.absences,
     testAccount: (name) => testAccount(name, accounts, providers.prove),

@@ -19,11 +19,13 @@ import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { everything } from '../store/load-state.ts'
 import { migrate } from '../store/migrate.ts'
 import { readOwners } from '../store/owner-rows.ts'
+import { policyBook } from '../store/policy-book.ts'
 import { reads } from '../store/reads.ts'
 import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
 import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
+import { servingRows } from '../store/serving-rows.ts'
 import { sessionGate } from '../store/session-gate.ts'
 import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
@@ -64,14 +66,17 @@ export async function openStorage(
       checkpointRows: checkpointRows(db, now),
       runs: runBook(db, now),
       standing: standingRows(db, now),
+      policies: policyBook(db, now),
       fileIndex: fileIndexRows(db, now),
       slotIndex: slotRows(db, now),
       /** Whether there has ever been a run here: one that was removed counts. */
       hadRuns: async () =>
         (await look.runs(1, undefined)).items.length > 0 ||
+        (await look.policies(1, undefined)).items.length > 0 ||
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
+      serving: servingRows(db, now),
       owners: () => readOwners(db),
       tellCleaned: (data: { readonly files: number; readonly bytes: number }) =>
         db.transaction((tx) =>

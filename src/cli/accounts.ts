@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { AppError } from '../lib/errors.ts'
 import { type ColabDriver, type ProviderName, providerRules, rulesOf } from '../rotation/account.ts'
+import { acceptCommand } from './accounts-accept.ts'
 import { askToAccept } from './ask-to-accept.ts'
 import type { Context } from './context.ts'
 import { describeAccount, describeAccounts, hours } from './describe-account.ts'
@@ -121,6 +122,8 @@ export function accountCommands(program: Command, context: Context): void {
         return `Account ${account.name} (${account.provider}, ${account.username}): ${hours(account.weeklyHours)} a week.${note}${proved}\n  Try it: rodizio accounts test ${account.name}`
       })
     })
+
+  acceptCommand(accounts, context)
 
   accounts
     .command('list')

@@ -18,6 +18,14 @@ const standing = (account: Account): string => {
     : ''
 }
 
+/** Whether it may serve, and by whose word. */
+function serving({ name, serves, servingAcceptedAt, servingAcceptedBy }: Account): string {
+  if (!serves) return `serves nothing: rodizio accounts accept ${name} --serving`
+  return servingAcceptedAt === null
+    ? 'may serve'
+    : `may serve, accepted by ${servingAcceptedBy} on ${servingAcceptedAt.slice(0, 10)}`
+}
+
 /** What `accounts list` answers. */
 export function describeAccounts(accounts: readonly Account[]): string {
   if (accounts.length === 0) return 'No accounts yet. Add one with: rodizio accounts add'
@@ -32,6 +40,7 @@ export function describeAccounts(accounts: readonly Account[]): string {
       'LONGEST',
       'STARTED BY',
       'RULES',
+      'SERVES',
       'ON HOLD',
     ],
     accounts.map((account) => [
@@ -44,6 +53,7 @@ export function describeAccounts(accounts: readonly Account[]): string {
       hours(account.maxSessionHours),
       account.automation === 'person' ? 'a person' : 'the service',
       account.rulesAcceptedAt ? `accepted ${account.rulesAcceptedAt.slice(0, 10)}` : 'not accepted',
+      account.serves ? 'yes' : 'no',
       standing(account),
     ]),
   )
@@ -58,6 +68,7 @@ export function describeAccount(account: AccountDetails): string {
     `  ${hours(account.weeklyHours)} a week, ${hours(account.maxSessionHours)} a session, ${account.maxConcurrent} at once, started by ${account.automation === 'person' ? 'a person' : 'the service'}`,
     `  rules ${account.rulesAcceptedAt ? `accepted ${account.rulesAcceptedAt.slice(0, 10)}` : 'not accepted'}`,
   ]
+  if (!account.removedAt) lines.push(`  ${serving(account)}`)
   const held = standing(account)
   if (held !== '') lines.push(`  ${account.removedAt ? held : `on hold ${held}`}`)
   for (const { id, from, to } of account.absences) {

@@ -4,6 +4,8 @@ type Data = Readonly<Record<string, unknown>>
 
 const word = (data: Data, name: string): string => String(data[name] ?? '?')
 const count = (data: Data, name: string): number => Number(data[name] ?? 0)
+/** An adapter by the first digits of its hash. */
+const short = (data: Data): string => word(data, 'adapter').slice(0, 12)
 const decimals = (value: unknown, digits: number): string =>
   typeof value === 'number' ? value.toFixed(digits) : '?'
 
@@ -105,8 +107,31 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `the book of ${place(d)} was ${count(d, 'hours') < 0 ? 'charged' : 'given'} ${Math.abs(count(d, 'hours')).toFixed(2)} h by hand${typeof d.note === 'string' ? ` (${d.note})` : ''}: ${count(d, 'leftHours').toFixed(2)} h left of this week`,
   'account.removed': (d) =>
     `account ${place(d)}, lent by ${word(d, 'owner')}, leaves the rotation; its credentials are deleted`,
+  'account.serving_accepted': (d) =>
+    d.hasRule === true
+      ? `${word(d, 'owner')} has accepted the rule of ${word(d, 'provider')} on serving: account ${word(d, 'account')} may serve`
+      : `account ${word(d, 'account')} may serve`,
+  'account.serving_revoked': (d) =>
+    `account ${word(d, 'account')} gets no new sessions that serve` +
+    (count(d, 'live') > 0 ? '; those that do go on to their end' : ''),
   'run.removed': (d) =>
     `run ${word(d, 'run')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
+  'policy.added': (d) =>
+    `serving policy ${word(d, 'policy')}: adapter ${short(d)} on ${word(d, 'base')}, wanted ${word(d, 'windows')}${d.tunnel === 'cloudflared' ? ', through a tunnel' : ''}`,
+  'policy.waiting': (d) => `serving policy ${word(d, 'policy')} waits: ${word(d, 'why')}`,
+  'policy.changed': (d) =>
+    `serving policy ${word(d, 'policy')} is changed: ${[
+      typeof d.adapter === 'string' ? `its next sessions serve adapter ${short(d)}` : '',
+      d.key === true ? 'its next sessions have another key' : '',
+      typeof d.windows === 'string' ? `wanted ${d.windows}` : '',
+      typeof d.priority === 'number' ? `priority ${d.priority}` : '',
+    ]
+      .filter((part) => part !== '')
+      .join(', ')}`,
+  'policy.stop_asked': (d) => `serving policy ${word(d, 'policy')} was asked to stop`,
+  'policy.stopped': (d) => `serving policy ${word(d, 'policy')} is stopped`,
+  'policy.removed': (d) =>
+    `serving policy ${word(d, 'policy')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
   'data.removed': (d) =>
     `data set ${word(d, 'name')} is removed${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ': the name alone, its content has another'}`,
   'store.cleaned': (d) =>

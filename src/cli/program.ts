@@ -10,6 +10,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['init'], async () => (await import('./init.ts')).initCommand],
   [['doctor'], async () => (await import('./doctor.ts')).doctorCommand],
   [['train'], async () => (await import('./train.ts')).trainCommands],
+  [['serve'], async () => (await import('./serve.ts')).serveCommands],
   [['plan'], async () => (await import('./plan.ts')).planCommand],
   [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
   [['budget'], async () => (await import('./budget.ts')).budgetCommands],

@@ -1,7 +1,7 @@
-import { durationSeconds } from '../api/duration.ts'
 import type { NewRun } from '../api/schemas.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Engine } from '../notebooks/plan.ts'
+import { durationOf, numberOf } from './flag-values.ts'
 
 /** What `train start` is given on the command line. */
 export interface StartFlags {
@@ -24,24 +24,6 @@ export interface StartFlags {
   smoke?: boolean
   dryRun?: boolean
   watch?: boolean
-}
-
-/** Seconds of a duration flag. @throws AppError `invalid` that names the flag */
-export function durationOf(flag: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const found = durationSeconds(value)
-  if (found !== undefined && found > 0) return found
-  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no duration`, {
-    next: 'Write 20s, 15m, 8.5h or 7d',
-  })
-}
-
-/** @throws AppError `invalid` that names the flag */
-export function numberOf(flag: string, value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const found = Number(value)
-  if (Number.isFinite(found)) return found
-  throw new AppError('invalid', `${flag}: ${JSON.stringify(value)} is no number`)
 }
 
 /** `learningRate=0.001` and the like, values read as JSON where they are. */

@@ -8,7 +8,8 @@ import {
   describeStandingStart,
   describeStandingStop,
 } from './describe-standing.ts'
-import { durationOf, numberOf, type StartFlags, wantedRun } from './start-flags.ts'
+import { durationOf, numberOf } from './flag-values.ts'
+import { type StartFlags, wantedRun } from './start-flags.ts'
 import { localZone } from './wall-time.ts'
 
 /** Whether the flags ask for a standing run. */

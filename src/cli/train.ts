@@ -6,6 +6,7 @@ import type { Context } from './context.ts'
 import { describeRunRemoval } from './describe-removal.ts'
 import { describeRun, describeStart } from './describe-run.ts'
 import { describeStandingRuns } from './describe-standing.ts'
+import { collect } from './flag-values.ts'
 import { sentence, wallTime } from './narrate.ts'
 import { type StartFlags, wantedRun } from './start-flags.ts'
 import { table } from './table.ts'
@@ -20,8 +21,6 @@ import {
   stopStanding,
 } from './train-standing.ts'
 import { localZone } from './wall-time.ts'
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value]
 
 /** `rodizio train …`: begin, look at, follow, stop and remove runs. */
 export function trainCommands(program: Command, context: Context): void {

@@ -1,4 +1,5 @@
 import { AppError } from '../lib/errors.ts'
+import { servingRules } from '../notebooks/serving-rules.ts'
 import {
   type Account,
   type ColabDriver,
@@ -134,7 +135,8 @@ export async function addAccount(
     maxSessionSeconds: Math.round(
       (wanted.maxSessionHours ?? defaults.maxSessionSeconds / 3600) * 3600,
     ),
-    serves: false,
+    // A machine of one's own has no rule of serving to accept.
+    serves: servingRules[provider] === null,
     emulated: provider !== 'local' && emulated,
     holdUntil: null,
     holdReason: null,

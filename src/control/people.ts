@@ -1,4 +1,5 @@
 import { AppError } from '../lib/errors.ts'
+import { isZone, zoneExamples } from '../rotation/zone.ts'
 
 /** When a person who lends accounts may be asked to do something. */
 export interface Person {
@@ -38,15 +39,11 @@ export function checkHours({ zone, waking }: PersonHours): void {
   })
 }
 
-function checkZone(zone: string): void {
-  try {
-    // Offsets such as +01:00 are accepted there too, and know nothing of summer time.
-    if (/^[A-Za-z]/.test(zone) && new Intl.DateTimeFormat('en', { timeZone: zone })) return
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error // what an unknown name throws
-  }
+/** @throws AppError `invalid` (`zone_unknown`) */
+export function checkZone(zone: string): void {
+  if (isZone(zone)) return
   throw new AppError('invalid', `zone: there is no time zone ${JSON.stringify(zone)}`, {
     code: 'zone_unknown',
-    next: 'Write its IANA name, such as Europe/Lisbon, America/Sao_Paulo or UTC',
+    next: zoneExamples,
   })
 }

@@ -4,6 +4,8 @@ import { runFacts, settledRuns } from '../rotation/run-facts.ts'
 import { surroundings } from '../rotation/surroundings.ts'
 import type { TickPorts } from '../rotation/tick-ports.ts'
 import { type Finish, type PlanFacts, type PlanView, viewFinishes, viewPlan } from './plan-view.ts'
+import type { Policy } from './run-or-policy.ts'
+import { type ServingOutlook, servingOutlook } from './serving-outlook.ts'
 
 export interface PlanDeskPorts
   extends Pick<
@@ -21,7 +23,7 @@ export interface PlanDeskPorts
  * asking a provider, the store of checkpoints or the hub.
  */
 export function planDesk(ports: PlanDeskPorts) {
-  const facts = async (): Promise<PlanFacts> => {
+  const facts = async (more: readonly Run[] = []): Promise<PlanFacts> => {
     const state = await ports.state()
     const sessions = [...state.sessions.values()].filter(({ endedAt }) => endedAt === null)
     const runs = await runFacts(
@@ -31,7 +33,10 @@ export function planDesk(ports: PlanDeskPorts) {
         newSessionId: () => '', // nothing is booked
         trouble: () => undefined, // the tick meets it too, and tells it
       },
-      [...state.runs.values()].filter(isOpen),
+      [
+        ...[...state.runs.values()].filter(({ id }) => !more.some((run) => run.id === id)),
+        ...more,
+      ].filter(isOpen),
       settledRuns(sessions),
       async (run) => ports.lastTrouble(run),
     )
@@ -45,6 +50,9 @@ export function planDesk(ports: PlanDeskPorts) {
       isOpen(run) && run.serving === null
         ? (viewFinishes(await facts()).get(run.id) ?? null)
         : null,
+    /** What the plan makes of an open policy, which need not be stored; null of one that is over or being stopped. */
+    servingOutlook: async (policy: Policy): Promise<ServingOutlook | null> =>
+      isOpen(policy) && !policy.stopAsked ? servingOutlook(await facts([policy]), policy) : null,
   }
 }
 

@@ -3,7 +3,7 @@ import type { RunFacts, Surroundings } from '../rotation/engine/input.ts'
 import { doubtOf, paced } from '../rotation/engine/paced.ts'
 import { planInputOf } from '../rotation/engine/plan-input-of.ts'
 import { progressOf, type RotationState } from '../rotation/engine/state.ts'
-import { boundWords, wordsOf } from '../rotation/engine/words-of.ts'
+import { boundWords, nobodyServes, withoutNextLook, wordsOf } from '../rotation/engine/words-of.ts'
 import { explain } from '../rotation/planner/explain.ts'
 import { finishOf } from '../rotation/planner/finish.ts'
 import { makePlan } from '../rotation/planner/make-plan.ts'
@@ -221,14 +221,17 @@ function waitOf(state: RotationState, input: PlanInput, { work, untilMs, why }: 
   return {
     work: run?.name ?? work.id,
     serves: work.kind === 'policy',
-    why: why.kind === 'none' ? unnamed(input, run) : wordsOf(why, state),
+    why: why.kind === 'none' ? unnamed(state, input, run) : wordsOf(why, state),
     until: untilMs === null ? null : new Date(untilMs),
   }
 }
 
 /** Where the planner names no constraint, what the tick has noted of the run may tell more. */
-function unnamed({ accounts }: PlanInput, run: Run | undefined): string {
-  if (run?.waiting) return run.waiting.replace(/; next look [^;]*/, '')
+function unnamed(state: RotationState, { accounts }: PlanInput, run: Run | undefined): string {
+  if (run?.serving && ![...state.accounts.values()].some(({ serves }) => serves)) {
+    return nobodyServes
+  }
+  if (run?.waiting) return withoutNextLook(run.waiting)
   return accounts.length === 0
     ? 'no account can run it: add one with rodizio accounts add'
     : wordsOf(undefined, { runs: new Map(), accounts: new Map() })

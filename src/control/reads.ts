@@ -6,9 +6,11 @@ import type { LedgerEntry, QuotaReading } from '../rotation/ledger.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import type { Absence } from './absences.ts'
+import type { ServingConsent } from './accept-serving.ts'
 import type { EveryAccount } from './accounts.ts'
 import type { AdapterRow } from './adapter-book.ts'
 import type { Person } from './people.ts'
+import type { Policy } from './run-or-policy.ts'
 
 export interface NamedDataset extends DatasetVersion {
   readonly name: string
@@ -49,8 +51,14 @@ export interface SessionFilter {
 
 /** What the faces may look at; nothing here changes anything. */
 export interface Reads {
-  /** Newest first. */
+  /** Trainings, newest first. */
   runs(limit: number, cursor: string | undefined): Promise<Part<{ run: Run; sessions: number }>>
+  /** Serving policies, newest first; `live` of their sessions have not ended. */
+  policies(
+    limit: number,
+    cursor: string | undefined,
+  ): Promise<Part<{ policy: Policy; sessions: number; live: number }>>
+  /** A training or a policy. */
   run(idOrName: string): Promise<Run | undefined>
   sessionsOf(runId: string): Promise<Session[]>
   /** Newest first. */
@@ -80,6 +88,8 @@ export interface Reads {
   person(owner: string): Promise<Person>
   /** When the rules of each provider that has been accepted were; a key is missing while they have not been. */
   acceptedRules(): Promise<ReadonlyMap<string, Date>>
+  /** Who accepted the rule of serving that stands, and when, by account. */
+  servingAccepted(): Promise<ReadonlyMap<string, NonNullable<ServingConsent['accepted']>>>
   /** Spans that end after a time. */
   absences(after: Date): Promise<Absence[]>
 }

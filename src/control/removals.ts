@@ -12,6 +12,9 @@ export interface Removal {
   readonly name: string
 }
 
+/** A row among the runs: a training, or a serving policy. */
+export type RunNoun = 'run' | 'policy'
+
 /** What goes with a run, by the books. */
 export interface RunContents {
   readonly id: string
@@ -40,9 +43,13 @@ export interface DataContents {
 
 /** Removals in the database. The first two of each pair look, the second ones also write the intent down, in one transaction. */
 export interface RemovalRows {
-  /** @throws AppError `not-found` (`run_unknown`), `conflict` (`run_open`, `adapter_in_use`, `store_elsewhere`) */
-  runContents(idOrName: string): Promise<RunContents>
-  askRun(idOrName: string): Promise<{ contents: RunContents; removal: Removal }>
+  /**
+   * @param noun what it must be; a training when left out
+   * @throws AppError `not-found` (`run_unknown`, `run_is_policy`, `policy_unknown`, `policy_is_run`), `conflict` (`run_open`,
+   *   `policy_open`, `adapter_in_use`, `store_elsewhere`)
+   */
+  runContents(idOrName: string, noun?: RunNoun): Promise<RunContents>
+  askRun(idOrName: string, noun?: RunNoun): Promise<{ contents: RunContents; removal: Removal }>
   /** @throws AppError `not-found` (`dataset_unknown`), `conflict` (`dataset_in_use`, `store_elsewhere`) */
   dataContents(nameOrVersion: string): Promise<DataContents>
   /** Names go at once; a version is removed only where no name is left. */
@@ -142,8 +149,11 @@ export function removals(ports: RemovalPorts) {
   return {
     runContents: rows.runContents,
     dataContents: rows.dataContents,
-    async removeRun(idOrName: string): Promise<{ contents: RunContents } & Progress> {
-      const { contents, removal } = await rows.askRun(idOrName)
+    async removeRun(
+      idOrName: string,
+      noun: RunNoun = 'run',
+    ): Promise<{ contents: RunContents } & Progress> {
+      const { contents, removal } = await rows.askRun(idOrName, noun)
       return { contents, ...(await now([removal])) }
     },
     async removeData(nameOrVersion: string): Promise<{ contents: DataContents } & Progress> {

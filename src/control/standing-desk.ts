@@ -9,15 +9,10 @@ import {
   type Rhythm,
   type StandingFacts,
 } from '../rotation/standing.ts'
+import { refuseTakenName } from './run-or-policy.ts'
 import { type NextAdapter, nextAdapter } from './standing-adapter.ts'
 import type { OpenedRun, StandingRequest, StandingRows, StandingRun } from './standing-run.ts'
-import {
-  inWords,
-  runHasName,
-  standingExists,
-  standingOpen,
-  unknownStanding,
-} from './standing-words.ts'
+import { inWords, standingExists, standingOpen, unknownStanding } from './standing-words.ts'
 import { type StartPorts, startRun } from './start-run.ts'
 
 export interface StandingPorts {
@@ -182,7 +177,7 @@ export function standingDesk({ rows, start, trouble, adapter = nextAdapter }: St
       })
     }
     if (await rows.find(name)) throw standingExists(name)
-    if (await start.runNamed(name)) throw runHasName(name)
+    refuseTakenName(await start.runNamed(name), name)
     return {
       id: wanted.id ?? newId('std'),
       name,

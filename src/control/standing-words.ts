@@ -48,10 +48,3 @@ export const standingOpen = (name: string) =>
     code: 'standing_open',
     next: `Stop it first: rodizio train stop ${name}`,
   })
-
-/** A name that a run has: `train show` would not know which is meant. */
-export const runHasName = (name: string) =>
-  new AppError('conflict', `there is a run named ${name} already`, {
-    code: 'run_exists',
-    next: `Choose another name with --name, or look at that one: rodizio train show ${name}`,
-  })

@@ -2,6 +2,7 @@ import { AppError } from '../lib/errors.ts'
 import type { PlanOverrides } from '../notebooks/plan.ts'
 import { Plan } from '../notebooks/plan.ts'
 import type { Run } from '../rotation/run.ts'
+import { asTraining } from './run-or-policy.ts'
 
 export interface StartAdapterPorts {
   readonly runNamed: (idOrName: string) => Promise<Run | undefined>
@@ -23,7 +24,7 @@ const inCommon = [
 
 /**
  * The part of a plan that follows from going on from the adapter of a finished run, a run's name or id given.
- * @throws AppError `not-found` (`run_unknown`), `invalid` (`no_adapter`) for a run without one, or that names the field
+ * @throws AppError `not-found` (`run_unknown`, `run_is_policy`), `invalid` (`no_adapter`) for a run without one, or that names the field
  *   in which `given` disagrees
  */
 export async function planFromAdapter(
@@ -32,13 +33,7 @@ export async function planFromAdapter(
   from: string,
   given: PlanOverrides,
 ): Promise<PlanOverrides & Pick<Plan, 'fromAdapter'>> {
-  const run = await ports.runNamed(from)
-  if (!run) {
-    throw new AppError('not-found', `there is no run ${from}`, {
-      code: 'run_unknown',
-      next: 'rodizio train list shows all runs',
-    })
-  }
+  const run = asTraining(await ports.runNamed(from), from)
   const artifact = await ports.artifact(run.id)
   if (!artifact || artifact.label === 'dry' || engine === 'dry') {
     const dry = engine === 'dry' || artifact?.label === 'dry'

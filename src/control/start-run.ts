@@ -9,6 +9,7 @@ import {
   smokeOptions,
   smokeSteps,
 } from '../rotation/run.ts'
+import { refuseTakenName } from './run-or-policy.ts'
 import { planFromAdapter, type StartAdapterPorts } from './start-adapter.ts'
 
 export interface WantedRun {
@@ -49,7 +50,7 @@ export interface StartPorts extends StartAdapterPorts {
 
 /**
  * Makes a run of what a person asked for; nothing is stored when anything about it is wrong.
- * @throws AppError `not-found` (`dataset_unknown`, `run_unknown`), `conflict` (`run_exists`), `invalid` (`no_gpu_here`, or one
+ * @throws AppError `not-found` (`dataset_unknown`, `run_unknown`), `conflict` (`run_exists`, `policy_exists`), `invalid` (`no_gpu_here`, or one
  *   that names the field or the base)
  */
 export async function startRun(
@@ -85,12 +86,7 @@ export async function startRun(
   }
   const id = wanted.id ?? newId('run')
   const name = wanted.name ?? `${wanted.dataset}-${id.slice(-6)}`
-  if (await ports.runNamed(name)) {
-    throw new AppError('conflict', `there is a run named ${name} already`, {
-      code: 'run_exists',
-      next: 'Choose another name with --name, or look at that one: rodizio train show',
-    })
-  }
+  refuseTakenName(await ports.runNamed(name), name)
   const targetSteps = wanted.smoke
     ? smokeSteps
     : (wanted.steps ?? stepsOf(wanted, dataset.train.rows))

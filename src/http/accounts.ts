@@ -117,6 +117,7 @@ export const accountRoutes = (ports: AccountPorts) => {
     toAccount(account, {
       person: await reads.person(account.owner),
       accepted: await reads.acceptedRules(),
+      serving: (await reads.servingAccepted()).get(account.name),
       removedAt: account.removedAt,
     })
   const must = async (name: string): Promise<EveryAccount> => {

@@ -7,6 +7,7 @@ import type { SessionDesk } from '../control/session-desk.ts'
 import type { UploadDesk } from '../control/upload-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import { type AbsencePorts, absenceRoutes } from './absences.ts'
+import { type AccountServingPorts, accountServingRoutes } from './account-serving.ts'
 import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
@@ -17,6 +18,7 @@ import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
+import { type ServingPorts, servingRoutes } from './serving.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { type StandingRunPorts, standingRunRoutes } from './standing-runs.ts'
 import { type StorePorts, storeRoutes } from './store.ts'
@@ -26,13 +28,15 @@ export interface HttpPorts
   extends RunPorts,
     DatasetPorts,
     AccountPorts,
+    AccountServingPorts,
     LoginPorts,
     HubLoginPorts,
     StorePorts,
     AbsencePorts,
     PlanPorts,
     RunChangePorts,
-    StandingRunPorts {
+    StandingRunPorts,
+    ServingPorts {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -74,6 +78,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   for (const path of [
     '/v1/runs/*',
     '/v1/standing-runs/*',
+    '/v1/serving/*',
     '/v1/accounts/*',
     '/v1/absences/*',
     '/v1/logins/*',
@@ -83,8 +88,10 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', runChangeRoutes(ports))
   app.route('/', standingRunRoutes(ports))
   app.route('/', planRoutes(ports))
+  app.route('/', servingRoutes(ports))
   app.route('/', datasetRoutes(ports))
   app.route('/', accountRoutes(ports))
+  app.route('/', accountServingRoutes(ports))
   app.route('/', loginRoutes(ports))
   app.route('/', hubLoginRoutes(ports))
   app.route('/', storeRoutes(ports))

@@ -1,5 +1,4 @@
-import { type createRoute, OpenAPIHono } from '@hono/zod-openapi'
-import { z } from 'zod'
+import { type createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { Problem, page } from '../api/schemas.ts'
 import { AppError } from '../lib/errors.ts'
 
@@ -46,6 +45,14 @@ export const body = <T extends z.ZodType>(schema: T) => ({
 export const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
   cursor: z.string().optional(),
+})
+
+const EventId = z.coerce.number().int().min(0)
+
+/** Events after one of them, in parts. */
+export const EventsQuery = PageQuery.extend({
+  after: EventId.default(0).openapi({ type: 'integer' }),
+  cursor: EventId.optional().openapi({ type: 'string' }),
 })
 
 export const NameParam = z.object({ name: z.string().min(1) })

@@ -1,4 +1,4 @@
-import { createRoute, z } from '@hono/zod-openapi'
+import { createRoute } from '@hono/zod-openapi'
 import {
   NewRun,
   RemovalQuery,
@@ -12,10 +12,10 @@ import {
 import type { Finish } from '../control/plan-view.ts'
 import type { Reads } from '../control/reads.ts'
 import type { Removals } from '../control/removals.ts'
+import { asTraining } from '../control/run-or-policy.ts'
 import type { Outlook } from '../control/run-outlook.ts'
 import type { StandingDesk } from '../control/standing-desk.ts'
 import type { WantedRun } from '../control/start-run.ts'
-import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run as DomainRun } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
@@ -23,6 +23,7 @@ import {
   answers,
   answersPage,
   body,
+  EventsQuery,
   IdempotencyHeader,
   NameParam,
   PageQuery,
@@ -87,31 +88,19 @@ const remove = createRoute({
   ),
 })
 
-const EventId = z.coerce.number().int().min(0)
-
 const events = createRoute({
   method: 'get',
   path: '/v1/runs/{name}/events',
   request: {
     params: NameParam,
-    query: PageQuery.extend({
-      after: EventId.default(0).openapi({ type: 'integer' }),
-      cursor: EventId.optional().openapi({ type: 'string' }),
-    }),
+    query: EventsQuery,
   },
   responses: answersPage('What happened to a run, oldest first', RunEvent),
 })
 
 export const runRoutes = (ports: RunPorts) => {
   const { reads } = ports
-  const must = async (name: string): Promise<DomainRun> => {
-    const run = await reads.run(name)
-    if (run) return run
-    throw new AppError('not-found', `there is no run ${name}`, {
-      code: 'run_unknown',
-      next: 'rodizio train list shows all runs',
-    })
-  }
+  const must = async (name: string): Promise<DomainRun> => asTraining(await reads.run(name), name)
   return routes()
     .openapi(list, async (c) => {
       const { limit, cursor } = c.req.valid('query')

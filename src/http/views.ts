@@ -45,6 +45,7 @@ export const toSession = (
   reason: session.reason,
   link: session.state === 'awaiting_person' ? session.handle : null,
   sealed: session.sealed,
+  serves: session.serves,
   fromStep: session.fromStep,
   toStep: session.toStep,
   lastCheckpointStep: session.lastCheckpointStep,
@@ -161,6 +162,8 @@ export interface AccountParts {
   readonly person: Person
   /** By whose rules they are. */
   readonly accepted: ReadonlyMap<string, Date>
+  /** Who accepted the rule of serving, and when. */
+  readonly serving: { readonly by: string; readonly at: Date } | undefined
   readonly removedAt: Date | null
 }
 
@@ -181,5 +184,8 @@ export const toAccount = (account: Account, parts: AccountParts): wire.Account =
   wakingFrom: parts.person.wakingFrom,
   wakingTo: parts.person.wakingTo,
   rulesAcceptedAt: time(parts.accepted.get(rulesOf(account.provider, account.driver)) ?? null),
+  serves: account.serves && parts.removedAt === null,
+  servingAcceptedAt: time(parts.serving?.at ?? null),
+  servingAcceptedBy: parts.serving?.by ?? null,
   removedAt: time(parts.removedAt),
 })

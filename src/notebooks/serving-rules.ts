@@ -11,3 +11,7 @@ export const servingRules: Readonly<Record<NotebookProvider, string | null>> = {
     'Serving at Colab: its FAQ forbids, on every managed runtime, web services not related to interactive compute, and connecting to remote proxies (https://research.google.com/colaboratory/faq.html, read 2026-11): a server behind a tunnel is both. Choose another place to serve from. Without a tunnel the server answers to the runtime alone, for trying an adapter while you sit before it.',
   local: null,
 }
+
+/** What a tunnel out of a session means, for a person to accept before a serving policy opens one. */
+export const tunnelRule =
+  'A quick tunnel of Cloudflare puts each node on the open net, under an address that changes with every session; only the bearer key keeps others out, Cloudflare sees what passes, and promises no uptime. Kaggle stops notebooks that open tunnels, and Colab forbids connecting to remote proxies on every managed runtime: with a tunnel serve from a machine of your own.'

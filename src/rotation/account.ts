@@ -22,7 +22,7 @@ export interface Account {
   readonly maxConcurrent: number
   /** Share of the week that is never planned, in percent. */
   readonly marginPercent: number
-  /** Whether its provider's rule of serving has been accepted. */
+  /** Whether its provider's rule of serving has been accepted, where it has one. */
   readonly serves: boolean
   /** Made for the emulators: never shown to a real provider. */
   readonly emulated: boolean

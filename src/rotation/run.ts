@@ -32,6 +32,13 @@ export interface ServingPolicy {
   readonly overlapSeconds: number
 }
 
+/**
+ * A policy asks for sessions of so many seconds at the least: an hour, or a start and the overlap at both ends. A plan of shorter
+ * ones would have thousands of stays.
+ */
+export const leastServingSeconds = (overlapSeconds: number): number =>
+  Math.max(3600, 2 * overlapSeconds + 600)
+
 /** One training job, or one serving policy; lives across many sessions. */
 export interface Run {
   readonly id: string

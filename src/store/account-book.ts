@@ -19,6 +19,7 @@ import { type Database, number, type Queries, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
 import { insertEntries, readLedger } from './ledger-rows.ts'
 import { writePerson } from './person-rows.ts'
+import { takeBackServing } from './serving-rows.ts'
 
 type AccountBook = AccountRows & AccountRemovalPorts['rows']
 
@@ -105,6 +106,7 @@ export function accountBook(db: Database, key: Uint8Array, now: () => Date): Acc
         const { account } = await contentsOf(tx, name)
         const at = now().toISOString()
         await markRemoved(tx, name, at)
+        await takeBackServing(tx, name, at)
         await tx.run('delete from credentials where account = $1', name)
         await tx.run('delete from quota_readings where account = $1', name)
         await insertEvent(tx, { kind: 'account.removed', data: told(account) }, at)
@@ -158,19 +160,23 @@ async function contentsOf(db: Queries, name: string): Promise<AccountContents> {
   const row = await db.first('select * from accounts where name = $1 and removed_at is null', name)
   if (!row) throw unknownAccount(name)
   const live = await db.all(
-    `select s.generation, r.name from sessions s join runs r on r.id = s.run_id
+    `select s.generation, s.serves, r.name from sessions s join runs r on r.id = s.run_id
      where s.account = $1 and s.ended_at is null order by s.created_at`,
     name,
   )
   const [first] = live
   if (first) {
     const run = text(first, 'name')
+    const [noun, stop] =
+      number(first, 'serves') === 1
+        ? ['serving policy', 'rodizio serve stop']
+        : ['run', 'rodizio train stop']
     throw new AppError(
       'conflict',
-      `account ${name} has ${live.length === 1 ? 'a live session' : `${live.length} live sessions`}: session ${number(first, 'generation')} of run ${run}`,
+      `account ${name} has ${live.length === 1 ? 'a live session' : `${live.length} live sessions`}: session ${number(first, 'generation')} of ${noun} ${run}`,
       {
         code: 'account_busy',
-        next: `Wait until it has ended (rodizio sessions --open), or stop the run: rodizio train stop ${run}`,
+        next: `Wait until it has ended (rodizio sessions --open), or stop the ${noun}: ${stop} ${run}`,
       },
     )
   }

@@ -60,8 +60,8 @@ export async function readAccount(db: Queries, name: string): Promise<Account | 
 export async function insertAccount(db: Queries, account: Account, at: string): Promise<void> {
   await db.run(
     `insert into accounts (name, owner, provider, username, automation, weekly_seconds, reset_weekday, reset_hour,
-       reset_zone, max_session_seconds, max_concurrent, margin_percent, emulated, created_at, driver)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+       reset_zone, max_session_seconds, max_concurrent, margin_percent, emulated, created_at, driver, serves)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
     account.name,
     account.owner,
     account.provider,
@@ -77,6 +77,7 @@ export async function insertAccount(db: Queries, account: Account, at: string): 
     account.emulated ? 1 : 0,
     at,
     account.driver,
+    account.serves ? 1 : 0,
   )
 }
 
@@ -98,14 +99,15 @@ export async function writeHold(
 export async function reviveAccount(db: Queries, account: Account): Promise<void> {
   await db.run(
     `update accounts set owner = $1, username = $2, automation = $3, driver = $4, weekly_seconds = $5, max_session_seconds = $6,
-       removed_at = null, removed_owner = null, removed_username = null, hold_until = null, hold_reason = null
-     where name = $7`,
+       removed_at = null, removed_owner = null, removed_username = null, hold_until = null, hold_reason = null, serves = $7
+     where name = $8`,
     account.owner,
     account.username,
     account.automation,
     account.driver,
     account.weeklySeconds,
     account.maxSessionSeconds,
+    account.serves ? 1 : 0,
     account.name,
   )
 }

@@ -1,4 +1,5 @@
 import type { Reads } from '../control/reads.ts'
+import { asPolicy } from '../control/run-or-policy.ts'
 import { readAbsences } from './absence-rows.ts'
 import { readEveryAccount, readLentAccounts } from './account-rows.ts'
 import { checkpointRows } from './checkpoint-rows.ts'
@@ -9,6 +10,7 @@ import { readLedger, readQuota } from './ledger-rows.ts'
 import { partOf, readCursor } from './parts.ts'
 import { readPerson } from './person-rows.ts'
 import { readRun, toRun } from './run-rows.ts'
+import { readAcceptances } from './serving-rows.ts'
 import { readSessionsOf, toSession } from './session-rows.ts'
 
 /** The faces' view of the database; see `Reads`. */
@@ -19,13 +21,30 @@ export function reads(db: Database): Reads {
       const [at, id] = readCursor(cursor)
       const rows = await db.all(
         `select r.*, (select count(*) from sessions s where s.run_id = r.id) as sessions from runs r
-         where r.created_at < $1 or (r.created_at = $1 and r.id < $2)
+         where r.serving is null and (r.created_at < $1 or (r.created_at = $1 and r.id < $2))
          order by r.created_at desc, r.id desc limit $3`,
         at,
         id,
         limit + 1,
       )
       return partOf(rows, limit, (row) => ({ run: toRun(row), sessions: number(row, 'sessions') }))
+    },
+    async policies(limit, cursor) {
+      const [at, id] = readCursor(cursor)
+      const rows = await db.all(
+        `select r.*, (select count(*) from sessions s where s.run_id = r.id) as sessions,
+           (select count(*) from sessions s where s.run_id = r.id and s.ended_at is null) as live from runs r
+         where r.serving is not null and (r.created_at < $1 or (r.created_at = $1 and r.id < $2))
+         order by r.created_at desc, r.id desc limit $3`,
+        at,
+        id,
+        limit + 1,
+      )
+      return partOf(rows, limit, (row) => ({
+        policy: asPolicy(toRun(row), text(row, 'name')),
+        sessions: number(row, 'sessions'),
+        live: number(row, 'live'),
+      }))
     },
     run: (idOrName) => readRun(db, idOrName),
     sessionsOf: (runId) => readSessionsOf(db, runId),
@@ -105,6 +124,7 @@ export function reads(db: Database): Reads {
           date(row, 'accepted_at'),
         ]),
       ),
+    servingAccepted: () => readAcceptances(db),
     absences: (after) => readAbsences(db, after),
   }
 }

@@ -1,10 +1,17 @@
-import type { DataContents, Removal, RemovalRows, RunContents } from '../control/removals.ts'
+import type {
+  DataContents,
+  Removal,
+  RemovalRows,
+  RunContents,
+  RunNoun,
+} from '../control/removals.ts'
+import { asPolicy, asTraining } from '../control/run-or-policy.ts'
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import { isOpen, type Run } from '../rotation/run.ts'
 import { type Database, number, type Queries, type Row, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
-import { readRun, unknownRun } from './run-rows.ts'
+import { readRun } from './run-rows.ts'
 import { refuseWantedAdapter, refuseWantedData } from './standing-wants.ts'
 
 /**
@@ -13,10 +20,11 @@ import { refuseWantedAdapter, refuseWantedData } from './standing-wants.ts'
  */
 export function removalRows(db: Database, now: () => Date, hasDrive: boolean): RemovalRows {
   return {
-    runContents: async (idOrName) => (await removableRun(db, idOrName, hasDrive)).contents,
-    askRun: (idOrName) =>
+    runContents: async (idOrName, noun = 'run') =>
+      (await removableRun(db, idOrName, noun, hasDrive)).contents,
+    askRun: (idOrName, noun = 'run') =>
       db.transaction(async (tx) => {
-        const { run, contents } = await removableRun(tx, idOrName, hasDrive)
+        const { run, contents } = await removableRun(tx, idOrName, noun, hasDrive)
         const removal = await ask(tx, { kind: 'run', subject: run.id, name: run.name }, now())
         return { contents, removal }
       }),
@@ -106,14 +114,28 @@ async function openRemoval(
 async function removableRun(
   db: Queries,
   idOrName: string,
+  noun: RunNoun,
   hasDrive: boolean,
 ): Promise<{ run: Run; contents: RunContents }> {
-  const run = await readRun(db, idOrName)
-  if (!run) throw unknownRun(idOrName)
+  const found = await readRun(db, idOrName)
+  const run = noun === 'policy' ? asPolicy(found, idOrName) : asTraining(found, idOrName)
   const live = await db.first(
     'select 1 as one from sessions where run_id = $1 and ended_at is null',
     run.id,
   )
+  if (run.serving && (isOpen(run) || live)) {
+    const is = isOpen(run) && !run.stopAsked ? 'open' : 'being stopped'
+    throw new AppError(
+      'conflict',
+      `serving policy ${run.name} is ${is}: one that is open, or has a live session, is not removed`,
+      {
+        code: 'policy_open',
+        next: run.stopAsked
+          ? `Wait until its sessions have ended: rodizio sessions --open --run ${run.name}`
+          : `Stop it first: rodizio serve stop ${run.name}`,
+      },
+    )
+  }
   if (isOpen(run) || live) {
     throw new AppError('conflict', `run ${run.name} is ${run.state}: an open run is not removed`, {
       code: 'run_open',
@@ -132,6 +154,17 @@ async function removableRun(
     )
   }
   await refuseWantedAdapter(db, run)
+  const [policy] = await servedBy(db, run.id)
+  if (policy !== undefined) {
+    throw new AppError(
+      'conflict',
+      `the adapter of ${run.name} is in use: the serving policy ${policy} serves it`,
+      {
+        code: 'adapter_in_use',
+        next: `Give the policy another one (rodizio serve change ${policy} --adapter RUN), or stop it first: rodizio serve stop ${policy}`,
+      },
+    )
+  }
   await refuseOutOfReach(db, `runs/${run.id}`, run.name, hasDrive)
   return { run, contents: await contentsOf(db, run) }
 }
@@ -156,6 +189,17 @@ async function heirsOf(db: Queries, runId: string): Promise<string[]> {
   }
   return heirs
 }
+
+/** Names of the open policies that serve an adapter of the run. */
+const servedBy = async (db: Queries, runId: string): Promise<string[]> =>
+  (
+    await db.all(
+      `select p.name from runs p join artifacts a on p.plan like '%' || a.manifest_sha256 || '%'
+       where a.run_id = $1 and p.serving is not null and p.state in ('queued', 'training', 'stopping')
+       order by p.created_at, p.id`,
+      runId,
+    )
+  ).map((row) => text(row, 'name'))
 
 async function contentsOf(db: Queries, run: Run): Promise<RunContents> {
   const count = async (from: string) =>
@@ -294,12 +338,19 @@ export const goWithRun = [
 /** Sealed files of a run are given up before, at the store itself. The ledger stays: its rows name the session in a note. */
 async function forgetRun(tx: Queries, { subject, name }: Removal, at: string): Promise<void> {
   const contents = await tx.first('select count(*) as n from sessions where run_id = $1', subject)
+  const served = await tx.first(
+    'select 1 as one from runs where id = $1 and serving is not null',
+    subject,
+  )
   // Before its own events go: the ids of events never come again.
-  const data = { run: name, sessions: number(contents ?? {}, 'n') }
-  await insertEvent(tx, { kind: 'run.removed', data }, at)
+  const count = { sessions: number(contents ?? {}, 'n') }
+  const event = served
+    ? ({ kind: 'policy.removed', data: { policy: name, ...count } } as const)
+    : ({ kind: 'run.removed', data: { run: name, ...count } } as const)
+  await insertEvent(tx, event, at)
   const sessions = await tx.all('select id, generation from sessions where run_id = $1', subject)
   for (const session of sessions) {
-    const note = `run ${name}, session ${number(session, 'generation')}`
+    const note = `${served ? 'serving policy' : 'run'} ${name}, session ${number(session, 'generation')}`
     await tx.run(
       'update ledger_entries set session_id = null, note = coalesce(note, $1) where session_id = $2',
       note,
@@ -336,13 +387,17 @@ export async function refuseWhatGoes(
       next: 'Import it again: rodizio data import FILE --name NAME',
     })
   }
-  const { fromAdapter } = plan
-  if (typeof fromAdapter !== 'string') return
-  const origin = await tx.first(
-    'select run_id from artifacts where manifest_sha256 = $1',
-    fromAdapter,
-  )
+  // What a training begins with, or a policy serves.
+  const adapter = plan.fromAdapter ?? plan.adapter
+  if (typeof adapter !== 'string') return
+  const origin = await tx.first('select run_id from artifacts where manifest_sha256 = $1', adapter)
   if (origin && !(await openRemoval(tx, 'run', text(origin, 'run_id')))) return
+  if (plan.fromAdapter === undefined) {
+    throw new AppError('conflict', 'the run whose adapter would be served is being removed', {
+      code: 'adapter_removing',
+      next: 'Name another run with --adapter',
+    })
+  }
   throw new AppError(
     'conflict',
     'the run whose adapter this one would begin with is being removed',

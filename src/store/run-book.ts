@@ -1,3 +1,4 @@
+import { asTraining } from '../control/run-or-policy.ts'
 import { AppError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/random.ts'
 import type { Run } from '../rotation/run.ts'
@@ -5,7 +6,7 @@ import { isOpen } from '../rotation/run.ts'
 import { beginRun } from './begin-run.ts'
 import { type Database, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
-import { readRun, unknownRun } from './run-rows.ts'
+import { readRun } from './run-rows.ts'
 import { readOpenSessions } from './session-rows.ts'
 
 /** Runs as people begin and stop them. */
@@ -15,12 +16,11 @@ export function runBook(db: Database, now: () => Date) {
     insertRun: (run: Run) => db.transaction((tx) => beginRun(tx, run, now().toISOString())),
     /**
      * Notes that the run shall stop. Asking twice changes nothing.
-     * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)
+     * @throws AppError `not-found` (`run_unknown`, `run_is_policy`), `conflict` (`run_over`)
      */
     askStop: (idOrName: string) =>
       db.transaction(async (tx) => {
-        const run = await readRun(tx, idOrName)
-        if (!run) throw unknownRun(idOrName)
+        const run = asTraining(await readRun(tx, idOrName), idOrName)
         if (!isOpen(run)) {
           throw new AppError(
             'conflict',
@@ -41,12 +41,11 @@ export function runBook(db: Database, now: () => Date) {
       }),
     /**
      * Gives an open run another priority; the next look plans by it. The same one again changes nothing.
-     * @throws AppError `not-found` (`run_unknown`), `conflict` (`run_over`)
+     * @throws AppError `not-found` (`run_unknown`, `run_is_policy`), `conflict` (`run_over`)
      */
     setPriority: (idOrName: string, priority: number) =>
       db.transaction(async (tx) => {
-        const run = await readRun(tx, idOrName)
-        if (!run) throw unknownRun(idOrName)
+        const run = asTraining(await readRun(tx, idOrName), idOrName)
         if (!isOpen(run)) {
           throw new AppError(
             'conflict',

@@ -1,4 +1,3 @@
-import { AppError } from '../lib/errors.ts'
 import {
   defaultOptions,
   type Run,
@@ -32,7 +31,7 @@ export const toRun = (row: Row): Run => ({
 })
 
 const servingOf = (json: string | null): ServingPolicy | null =>
-  json === null ? null : (JSON.parse(json) as ServingPolicy) // written by insertRun alone
+  json === null ? null : (JSON.parse(json) as ServingPolicy) // written by insertRun and by policyBook alone
 
 export async function insertRun(db: Queries, run: Run): Promise<void> {
   await db.run(
@@ -66,9 +65,3 @@ export const readOpenRuns = async (db: Queries): Promise<Run[]> =>
       "select * from runs where state in ('queued', 'training', 'stopping') order by created_at, id",
     )
   ).map(toRun)
-
-export const unknownRun = (idOrName: string) =>
-  new AppError('not-found', `there is no run ${idOrName}`, {
-    code: 'run_unknown',
-    next: 'rodizio train list shows all runs',
-  })

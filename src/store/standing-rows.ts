@@ -1,10 +1,6 @@
+import { refuseTakenName } from '../control/run-or-policy.ts'
 import type { StandingRows } from '../control/standing-run.ts'
-import {
-  runHasName,
-  standingExists,
-  standingOpen,
-  unknownStanding,
-} from '../control/standing-words.ts'
+import { standingExists, standingOpen, unknownStanding } from '../control/standing-words.ts'
 import { AppError } from '../lib/errors.ts'
 import { beginRun } from './begin-run.ts'
 import { type Database, number, text } from './database.ts'
@@ -20,7 +16,7 @@ export function standingRows(db: Database, now: () => Date): StandingRows {
     insert: (standing) =>
       db.transaction(async (tx) => {
         if (await readStanding(tx, standing.name)) throw standingExists(standing.name)
-        if (await readRun(tx, standing.name)) throw runHasName(standing.name)
+        refuseTakenName(await readRun(tx, standing.name), standing.name)
         // Asked inside: a removal may have taken the name since the first look.
         const { dataset } = standing.request
         if (!(await tx.first('select 1 as one from dataset_names where name = $1', dataset))) {

@@ -141,6 +141,7 @@ describe('the story of a run', () => {
     reason: 'its time was over',
     link: null,
     sealed: false,
+    serves: false,
     fromStep: 0,
     toStep: 510,
     lastCheckpointStep: 510,

@@ -16,7 +16,7 @@ import type {
 } from '../planner/plan-input.ts'
 import { learnedSpeed, learnedStart } from '../planner/speed.ts'
 import { backOffUntil, preferenceOf } from '../planner/weather.ts'
-import { isOpen, type Run } from '../run.ts'
+import { isOpen, leastServingSeconds, type Run, type ServingPolicy } from '../run.ts'
 import type { Session } from '../session.ts'
 import { weekOf } from '../week.ts'
 import type { Prior, RunFacts, Surroundings } from './input.ts'
@@ -58,7 +58,7 @@ export function planInputOf(
       serves: mayServe(around, account),
     })),
     runs: open.flatMap(({ run, known }) => (run.serving ? [] : [runOf(state, run, known, usable)])),
-    policies: open.flatMap(({ run }) => policyOf(state, run, now) ?? []),
+    policies: open.flatMap(({ run, known }) => policyOf(state, run, known, now) ?? []),
     live: [...state.sessions.values()]
       .filter((session) => session.endedAt === null && session !== without)
       .map((session) => liveOf(state, session, facts, now)),
@@ -210,7 +210,12 @@ function startOn(state: RotationState, runId: string, account: string, prior: Pr
 /** After a node was lost on an account, its successor goes elsewhere for so long where it can. */
 const avoidMs = 3_600_000
 
-const policyOf = (state: RotationState, run: Run, now: Date): PlanPolicy | undefined =>
+const policyOf = (
+  state: RotationState,
+  run: Run,
+  { only }: RunFacts,
+  now: Date,
+): PlanPolicy | undefined =>
   run.serving
     ? {
         id: run.id,
@@ -219,6 +224,8 @@ const policyOf = (state: RotationState, run: Run, now: Date): PlanPolicy | undef
         createdMs: run.createdAt.getTime(),
         windows: run.serving.windows,
         overlapSeconds: run.serving.overlapSeconds,
+        ...longestOf(run.serving, run.options.sessionSeconds),
+        ...(only === null ? {} : { only }),
         avoid: new Set(
           [...(state.nodesLost.get(run.id) ?? [])]
             .filter(([, lostMs]) => now.getTime() - lostMs < avoidMs)
@@ -226,6 +233,12 @@ const policyOf = (state: RotationState, run: Run, now: Date): PlanPolicy | undef
         ),
       }
     : undefined
+
+/** Sessions of minutes, for trying, are laid as whole ones and cut when they begin. */
+const longestOf = ({ overlapSeconds }: ServingPolicy, sessionSeconds: number | null) =>
+  sessionSeconds === null || sessionSeconds < leastServingSeconds(overlapSeconds)
+    ? {}
+    : { maxSessionSeconds: sessionSeconds }
 
 function liveOf(
   state: RotationState,

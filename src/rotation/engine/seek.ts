@@ -4,8 +4,9 @@ import { firstObstacle, type Standing } from '../obstacle.ts'
 import { closedUntil } from '../planner/closed.ts'
 import { makePlan } from '../planner/make-plan.ts'
 import type { Constraint, Plan, Stay } from '../planner/plan.ts'
+import { windowSpans } from '../planner/windows.ts'
 import { placeNames, unreachableFrom } from '../reach.ts'
-import { isOpen, type Run } from '../run.ts'
+import { isOpen, type Run, type ServingPolicy } from '../run.ts'
 import { type Session, sessionName } from '../session.ts'
 import { endOf } from '../session-end.ts'
 import { weekOf } from '../week.ts'
@@ -16,7 +17,7 @@ import { isUsed } from './look.ts'
 import { mayServe, planInputOf, unseenSeconds } from './plan-input-of.ts'
 import { planSession } from './plan-session.ts'
 import { progressOf, type RotationState } from './state.ts'
-import { wordsOf } from './words-of.ts'
+import { nobodyServes, withoutNextLook, wordsOf } from './words-of.ts'
 
 export interface Sought {
   readonly effects: readonly Effect[]
@@ -79,7 +80,9 @@ export function seek(
 
 function stopRun(draft: Draft, run: Run): void {
   draft.putRun({ ...run, state: 'stopped', endedAt: draft.now })
-  draft.tell({ kind: 'run.stopped', runId: run.id, data: { run: run.name, step: run.step } })
+  const { id: runId, name, step } = run
+  if (run.serving) draft.tell({ kind: 'policy.stopped', runId, data: { policy: name } })
+  else draft.tell({ kind: 'run.stopped', runId, data: { run: name, step } })
 }
 
 /** The first moment after now at which the plan has a session begin, or a reason to wait ends. */
@@ -150,15 +153,15 @@ function begin(
   return draft.session(sessionId)
 }
 
-const reasonOf = (why: string): string => why.replace(/; next look [^;]*/, '')
-
 /** Notes why a run cannot go on; told only when it changed. */
 function wait(draft: Draft, run: Run, why: string): void {
   if (run.waiting === why) return
   draft.putRun({ ...run, waiting: why })
   // Another moment for the same reason is no news.
-  if (run.waiting !== null && reasonOf(run.waiting) === reasonOf(why)) return
-  draft.tell({ kind: 'run.waiting', runId: run.id, data: { run: run.name, why } })
+  if (run.waiting !== null && withoutNextLook(run.waiting) === withoutNextLook(why)) return
+  const { id: runId, name } = run
+  if (run.serving) draft.tell({ kind: 'policy.waiting', runId, data: { policy: name, why } })
+  else draft.tell({ kind: 'run.waiting', runId, data: { run: name, why } })
 }
 
 function explainWait(
@@ -182,12 +185,16 @@ function explainWait(
   const beyond = run.serving ? outOfReach(state, around) : null
   if (usable.length === 0) {
     const none = run.serving
-      ? (beyond ??
-        'no account may serve: accept a provider’s rule of serving with rodizio accounts accept')
+      ? (beyond ?? nobodyServes)
       : because
         ? `no account can run it: ${because}; add one with rodizio accounts add NAME --provider ${only}`
         : 'no account can run it: add one with rodizio accounts add'
     wait(draft, run, none)
+    return
+  }
+  if (run.serving && !isWanted(run.serving, now)) {
+    const first = plan?.stays.find(({ work }) => work.id === run.id)
+    wait(draft, run, `outside its windows${nextLook(first ? new Date(first.startMs) : null)}`)
     return
   }
   const { sessionSeconds, minSessionSeconds } = run.options
@@ -197,14 +204,18 @@ function explainWait(
   const obstacle = firstObstacle(rota, least, now)
   const until = obstacle?.until ?? (planned?.untilMs ? new Date(planned.untilMs) : null)
   const why = obstacle?.why ?? wordsOf(planned?.why ?? asleep(usable), state)
-  // To the minute: what is told again and again is told once.
-  const next = until
-    ? `; next look ${new Date(Math.ceil(until.getTime() / 60_000) * 60_000).toISOString()}`
-    : ''
   const over = because ?? beyond
   const passedOver = over ? `; accounts elsewhere are passed over: ${over}` : ''
-  wait(draft, run, `${why}${next}${passedOver}`)
+  wait(draft, run, `${why}${nextLook(until)}${passedOver}`)
 }
+
+/** To the minute: what is told again and again is told once. */
+const nextLook = (until: Date | null): string =>
+  until ? `; next look ${new Date(Math.ceil(until.getTime() / 60_000) * 60_000).toISOString()}` : ''
+
+/** Whether a node is wanted now. */
+const isWanted = (serving: ServingPolicy, now: Date): boolean =>
+  windowSpans(serving, now.getTime(), now.getTime() + 1).length > 0
 
 /** Why accounts that would serve are passed over: their sessions could not be heard. Null where there are none. */
 function outOfReach(state: RotationState, around: Surroundings): string | null {

@@ -1,3 +1,4 @@
+import type { GapReason } from '../planner/coverage.ts'
 import type { Constraint } from '../planner/plan.ts'
 import type { RotationState } from './state.ts'
 
@@ -12,7 +13,7 @@ export function wordsOf(why: Constraint | undefined, state: Named): string {
     case 'session-limit':
       return `${why.account}: no session there is longer`
     case 'run-limit':
-      return `run ${nameOf(why.run)} asks for no longer session`
+      return `${workOf(why.run, state)} asks for no longer session`
     case 'need':
       return `run ${nameOf(why.run)} needs no more`
     case 'window':
@@ -41,7 +42,7 @@ export function boundWords(by: Constraint, state: Named): string {
     case 'session-limit':
       return `the longest session that ${by.account} takes`
     case 'run-limit':
-      return `the longest session that run ${nameOf(by.run)} asks for`
+      return `the longest session that ${workOf(by.run, state)} asks for`
     case 'need':
       return `the steps that run ${nameOf(by.run)} still needs`
     case 'window':
@@ -59,6 +60,41 @@ export function boundWords(by: Constraint, state: Named): string {
     case 'none':
       return "nothing but the plan's own end"
   }
+}
+
+/** Why a wanted window has no node, as a person reads it, without a full stop. */
+export function gapWords(why: GapReason, state: Named): string {
+  switch (why.kind) {
+    case 'nobody':
+      return why.only === null
+        ? nobodyServes
+        : `no account may serve at ${why.only}, which alone has its base: accept that rule with rodizio accounts accept`
+    case 'start':
+      return `${why.account}: its node is coming up`
+    case 'outranked':
+      return 'work of greater or the same priority goes before it'
+    case 'hours':
+      return `${why.account}: its GPU hours of the week from ${dayOf(why.weekStartMs, why.account, state)} are spent or booked`
+    case 'session-limit':
+      return `${why.account}: a longer session than it takes would be needed`
+    case 'none':
+      return 'no account has room for it then'
+    default:
+      return wordsOf(why, state)
+  }
+}
+
+/** Why a run waits, as the tick has noted it, without the moment of its next look. */
+export const withoutNextLook = (waiting: string): string => waiting.replace(/; next look [^;]*/, '')
+
+/** Said of a policy whose sessions have nowhere to go. */
+export const nobodyServes =
+  'no account may serve: accept a provider’s rule of serving with rodizio accounts accept'
+
+/** A run or a policy by its name. */
+const workOf = (id: string, { runs }: Named): string => {
+  const run = runs.get(id)
+  return `${run?.serving ? 'the serving policy' : 'run'} ${run?.name ?? id}`
 }
 
 const holdWords = (account: string, { accounts }: Named): string => {

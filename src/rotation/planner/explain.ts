@@ -63,6 +63,8 @@ function candidates(input: PlanInput, { stay, beginMs }: Laid): Constraint[] {
   const policies = input.policies.map(({ id }) => id).toSorted()
   const list: Constraint[] = []
   if (work.kind === 'policy') list.push({ kind: 'window', policy: work.id })
+  const policy = input.policies.find(({ id }) => work.kind === 'policy' && id === work.id)
+  if (policy?.maxSessionSeconds !== undefined) list.push({ kind: 'run-limit', run: policy.id })
   const run = input.runs.find(({ id }) => work.kind === 'run' && id === work.id)
   const limit = own[0]?.maxSessionSeconds ?? 0
   const sessionLimit = { kind: 'session-limit', account: stay.account } as const
@@ -74,8 +76,8 @@ function candidates(input: PlanInput, { stay, beginMs }: Laid): Constraint[] {
       if (startMs > endMs || resetMs <= beginMs) continue
       list.push({ kind: 'hours', account: name, weekStartMs: startMs })
     }
-    for (const policy of policies) {
-      if (policy !== work.id) list.push({ kind: 'reserve', policy, account: name })
+    for (const other of policies) {
+      if (other !== work.id) list.push({ kind: 'reserve', policy: other, account: name })
     }
     list.push({ kind: 'slots', account: name }, { kind: 'hold', account: name })
     list.push({ kind: 'person', account: name })

@@ -1,7 +1,7 @@
 import { type Book, byName, type Lane, liveUntil, take } from './book.ts'
 import { firstRoom } from './first-room.ts'
 import type { Laid } from './laid.ts'
-import type { PlanInput, PlanPolicy, Span } from './plan-input.ts'
+import type { PlanAccount, PlanInput, PlanPolicy, Span } from './plan-input.ts'
 import { windowSpans } from './windows.ts'
 
 /** A session that could serve next. */
@@ -114,13 +114,14 @@ function offerOf(
   wantedMs: number,
 ): Offer | null {
   const { account } = lane
-  if (!account.serves) return null
+  if (!canTake(account, policy)) return null
   const answerMs = account.answerSeconds * 1000
   let fromMs = Math.max(book.nowMs, wantedMs - answerMs)
   // Later than wanted the window's rest is shorter: looked at again from where the first look has led.
   for (;;) {
     const restSeconds = Math.ceil((window.toMs - fromMs - answerMs) / 1000 / 60) * 60
-    const most = Math.min(account.maxSessionSeconds, restSeconds)
+    const limit = Math.min(account.maxSessionSeconds, policy.maxSessionSeconds ?? restSeconds)
+    const most = Math.min(limit, restSeconds)
     const least = Math.min(
       Math.max(account.startSeconds, (coveredMs - fromMs - answerMs) / 1000) +
         Math.max(60, policy.overlapSeconds),
@@ -136,6 +137,10 @@ function offerOf(
     fromMs = room.launchMs
   }
 }
+
+/** Whether the policy may have sessions there. */
+export const canTake = (account: PlanAccount, { only }: PlanPolicy): boolean =>
+  account.serves && (only === undefined || only === account.provider)
 
 /** From a session's beginning until its node is up. */
 const upMs = (lane: Lane | undefined): number => (lane?.account.startSeconds ?? 0) * 1000

@@ -72,7 +72,10 @@ export interface PlanRun {
   readonly lastStartMs?: number
 }
 
-/** When a node is wanted: weekday 0 is Sunday; hours of the zone's wall clock; a `toHour` of 24 is midnight. */
+/**
+ * When a node is wanted: weekday 0 is Sunday; hours of the zone's wall clock, minutes as their fraction; a `toHour` of 24 is
+ * midnight, and one that is not greater than `fromHour` one of the next day.
+ */
 export interface ServingWindow {
   readonly weekdays: readonly number[]
   readonly fromHour: number
@@ -90,6 +93,10 @@ export interface PlanPolicy {
   readonly overlapSeconds: number
   /** Accounts whose node was lost of late: another one is taken where there is one. */
   readonly avoid: ReadonlySet<string>
+  /** The longest session that it asks for; the account's own limit where it is missing. */
+  readonly maxSessionSeconds?: number
+  /** Where alone its base is; any account that may serve where it is missing. */
+  readonly only?: ProviderName
 }
 
 /** A session that has not ended. */

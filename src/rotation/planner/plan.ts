@@ -6,7 +6,7 @@ export type Constraint =
   | { readonly kind: 'hours'; readonly account: string; readonly weekStartMs: number }
   /** The longest session that the account takes. */
   | { readonly kind: 'session-limit'; readonly account: string }
-  /** The longest session that the run asks for, or its steps in one session. */
+  /** The longest session that the run or policy asks for, or a run's steps in one session. */
   | { readonly kind: 'run-limit'; readonly run: string }
   /** The run needs no more. */
   | { readonly kind: 'need'; readonly run: string }

@@ -5,7 +5,7 @@ const hourSeconds = 3600
 
 /**
  * The same input with one constraint made looser by a fixed measure: an hour more of that week, of the session limit or of a
- * policy's windows; twice the run's longest session; half as many steps again; no hold; one more slot; a person who is always
+ * policy's windows; twice the longest session of the run or policy; half as many steps again; no hold; one more slot; a person who is always
  * there; no such policy; a run's live session an hour shorter, or, without one, two runs that share its steps. `none` changes nothing.
  */
 export function relax(input: PlanInput, by: Constraint): PlanInput {
@@ -31,10 +31,17 @@ export function relax(input: PlanInput, by: Constraint): PlanInput {
     case 'person':
       return account(input, by.account, () => ({ waking: null, away: [] }))
     case 'run-limit':
-      return run(input, by.run, ({ maxSessionSeconds, sessionSteps }) => ({
-        maxSessionSeconds: maxSessionSeconds === null ? null : maxSessionSeconds * 2,
-        sessionSteps: sessionSteps === null ? null : sessionSteps * 2,
-      }))
+      return {
+        ...run(input, by.run, ({ maxSessionSeconds, sessionSteps }) => ({
+          maxSessionSeconds: maxSessionSeconds === null ? null : maxSessionSeconds * 2,
+          sessionSteps: sessionSteps === null ? null : sessionSteps * 2,
+        })),
+        policies: input.policies.map((one) =>
+          one.id === by.run && one.maxSessionSeconds !== undefined
+            ? { ...one, maxSessionSeconds: one.maxSessionSeconds * 2 }
+            : one,
+        ),
+      }
     case 'need':
       return run(input, by.run, ({ remainingSteps }) => ({
         remainingSteps: Math.ceil(remainingSteps * 1.5),

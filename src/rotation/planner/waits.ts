@@ -1,4 +1,5 @@
 import { type Book, grantedFrom, type Lane, slotsOf, weekAt } from './book.ts'
+import { canTake } from './lay-serving.ts'
 import type { Constraint, Stay, Wait } from './plan.ts'
 import type { PlanInput, PlanRun, WorkRef } from './plan-input.ts'
 import { bareSeconds, termsOf } from './terms.ts'
@@ -28,7 +29,7 @@ export function waitsOf(input: PlanInput, book: Book, stays: readonly Stay[]): W
   for (const policy of input.policies) {
     const [window] = windowSpans(policy, book.nowMs, book.untilMs)
     if (!window || window.fromMs > book.nowMs) continue
-    const lanes = book.lanes.filter(({ account }) => account.serves)
+    const lanes = book.lanes.filter(({ account }) => canTake(account, policy))
     look({ kind: 'policy', id: policy.id }, lanes, ({ account }) => account.startSeconds + 60)
   }
   return waits.sort((a, b) => order(a.work, b.work))

@@ -10,7 +10,7 @@ const mostRemembered = 20_000
 /**
  * When the zone's clocks first show that hour of that day, in epoch milliseconds; in a gap, as much later as the gap is long.
  * @param day days since 1970-01-01 on the zone's calendar
- * @param hour 24 is the midnight after, 25 the hour that follows it
+ * @param hour 24 is the midnight after, 25 the hour that follows it; minutes are a fraction of one
  */
 function hourInstant(zone: string, day: number, hour: number): number {
   let ofZone = remembered.get(zone)
@@ -22,7 +22,7 @@ function hourInstant(zone: string, day: number, hour: number): number {
   const known = ofZone.get(key)
   if (known !== undefined) return known
   if (ofZone.size >= mostRemembered) ofZone.clear()
-  const instant = instantOf(zone, day * dayMs + hour * hourMs).getTime()
+  const instant = instantOf(zone, day * dayMs + Math.round(hour * hourMs)).getTime()
   ofZone.set(key, instant)
   return instant
 }
