@@ -1,3 +1,4 @@
+import type { Session } from '../api/schemas.ts'
 import type {
   AddedPolicy,
   Policy,
@@ -11,7 +12,7 @@ import { finishWords } from './finish-words.ts'
 import { seconds } from './narrate.ts'
 import { sessionTable } from './sessions.ts'
 import { table } from './table.ts'
-import { clockOf, dayOf } from './wall-time.ts'
+import { clockOf, dayOf, momentOf } from './wall-time.ts'
 
 /** The adapter by its run and the first digits of its hash. */
 const adapterOf = ({ adapter }: PolicySummary): string =>
@@ -82,10 +83,19 @@ export function describePolicy(policy: Policy, zone: string): string {
     ...itself(policy),
   ]
   if (policy.waiting) lines.push(`  waiting: ${policy.waiting}`)
+  lines.push(...policy.recent.flatMap(({ account, node }) => nodeLine(account, node, zone)))
   if (policy.recent.length > 0) lines.push('', sessionTable(policy.recent))
   lines.push('', ...outlookLines(policy, zone))
   return lines.join('\n').trimEnd()
 }
+
+/** Where a node answers, and since when. */
+const nodeLine = (account: string, node: Session['node'], zone: string): string[] =>
+  node === null
+    ? []
+    : [
+        `  a node is up on ${account} since ${momentOf(new Date(node.readyAt), zone)}${node.url === null ? '; it answers to its own machine alone' : `: ${node.url}`}`,
+      ]
 
 /** What `serve rm` answers. */
 export function describePolicyRemoval({

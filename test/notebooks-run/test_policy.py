@@ -51,7 +51,8 @@ class Policy(unittest.TestCase):
         self.begin(stack)
 
     def begin(self, stack):
-        """Puts the adapter into the store and the policy into the books, as its commands would."""
+        """Puts the adapter into the store and the policy into the books as its commands would, but
+        for its sessions of minutes, which they do not take."""
         store = self.service.data / 'store' / 'runs' / 'run_made' / 'artifacts' / 'candidate-g1'
         store.parent.mkdir(parents=True)
         self.sha256 = handed_in(tried_generator(stack)[1] / 'v1', store)
@@ -88,7 +89,7 @@ class Policy(unittest.TestCase):
             time.sleep(0.3)
 
     def sessions(self):
-        return (self.service.run('nights') or {'sessions': []})['sessions']
+        return (self.service.ask('serve', 'show', 'nights') or {'recent': []})['recent'][::-1]
 
     def node(self, number):
         """What is known of the node of that session, once it is ready."""
@@ -122,7 +123,7 @@ class Policy(unittest.TestCase):
         newer = Client(self.port_of(second), KEY)
         self.assertEqual(newer.ask('Qual é a maré?', max_tokens=8)[0], 200)
 
-        ready = self.service.ask('train', 'logs', 'nights')
+        ready = self.service.ask('serve', 'logs', 'nights')
         kinds = [event['kind'] for event in ready['items'] if event['kind'].startswith('node.')]
         self.assertEqual(kinds, ['node.ready', 'node.ready'])
         self.assertNotIn(KEY, told)
