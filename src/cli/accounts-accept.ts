@@ -42,7 +42,9 @@ export function acceptCommand(accounts: Command, context: Context): void {
       }
       const account = await client.account(name)
       const rule = servingRules[providerOf(account.provider)]
-      if (rule !== null && !account.serves) context.say(rule)
+      // Where nobody can be asked, the refusal tells it.
+      if (rule !== null && !account.serves && (flags.yes === true || context.isTerminal))
+        context.say(rule)
       const acceptRules =
         flags.yes === true || (rule !== null && !account.serves && (await askToAccept(context)))
       const serving = await client.acceptServing(name, { acceptRules })

@@ -166,7 +166,9 @@ export function describeStandingRemoval({
   state,
 }: StandingRemoval): string {
   const stay =
-    runs === 0 ? 'It has opened no run that is there.' : `Its ${counted(runs, 'run')} stay.`
+    runs === 0
+      ? 'It has opened no run that is there.'
+      : `Its ${counted(runs, 'run')} ${runs === 1 ? 'stays' : 'stay'}.`
   const done =
     state === 'kept'
       ? `Nothing was removed. The standing run ${standing} would go.`

@@ -36,6 +36,11 @@ export async function startStanding(
     )
   }
   const every = durationOf('--every', flags.every)
+  if (every !== undefined && every < 10) {
+    throw new AppError('invalid', `--every ${flags.every} is ${every} s: it is 10 s at the least`, {
+      next: 'Write 12h or 7d',
+    })
+  }
   const whenNew = numberOf('--when-new', flags.whenNew)
   const wanted = {
     ...(name === undefined ? {} : { name }),

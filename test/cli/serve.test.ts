@@ -50,11 +50,12 @@ describe('an account that may serve', () => {
     )
     const refused = await run('accounts', 'accept', 'ana', '--serving')
     expect(refused.status).toBe(4)
-    expect(refused.out).toContain('Serving at Kaggle: its notebooks are lent for computing')
+    expect(refused.err).toContain('Serving at Kaggle: its notebooks are lent for computing')
     expect(refused.err).toMatch(/rules_not_accepted[\s\S]*accept ana --serving --yes/)
     expect(await json('accounts', 'show', 'ana')).toMatchObject({ serves: false })
     const { out, status } = await run('accounts', 'accept', 'ana', '--serving', '--yes')
     expect(status).toBe(0)
+    expect(out).toContain('Serving at Kaggle: its notebooks are lent for computing')
     expect(out).toMatch(/Account ana may serve: accepted by Ana on \d{4}-/)
     expect(await json('accounts', 'show', 'ana')).toMatchObject({
       serves: true,
