@@ -12,7 +12,7 @@ const statements = (sql: string): string[] =>
     .filter((part) => part !== '')
 
 /**
- * Brings the database to the newest form, each numbered file in a transaction of its own, never twice.
+ * Brings the database to the newest form, all that is missing in one transaction, never twice: it is in the old form or in the new one.
  * @throws AppError `internal` when an applied file was changed since, or the database is newer than the program
  */
 export async function migrate(db: Database, folder: URL, now: Date): Promise<void> {
@@ -41,6 +41,7 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
       },
     )
   }
+  const missing: { readonly id: number; readonly sql: string; readonly sha256: string }[] = []
   for (const name of files) {
     const sql = readFileSync(new URL(name, folder), 'utf8')
     const id = numberOf(name)
@@ -52,9 +53,13 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
         next: 'Put the file back as it was and write a new, higher-numbered one',
       })
     }
-    await db.transaction(async (tx) => {
+    missing.push({ id, sql, sha256 })
+  }
+  if (missing.length === 0) return
+  await db.transaction(async (tx) => {
+    for (const { id, sql, sha256 } of missing) {
       for (const statement of statements(sql)) await tx.run(statement)
       await tx.run('insert into migrations values ($1, $2, $3)', id, sha256, now.toISOString())
-    })
-  }
+    }
+  })
 }
