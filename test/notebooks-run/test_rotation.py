@@ -1,6 +1,7 @@
 import json
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -53,6 +54,40 @@ class WholeRotation(unittest.TestCase):
             stderr=subprocess.PIPE, text=True, timeout=120)
         self.assertEqual(loaded.returncode, 0, loaded.stderr)
         self.assertEqual(json.loads(loaded.stdout.splitlines()[-1]), {'said': 5, 'changed': True})
+        self.serves(rotation, run['artifact']['sha256'])
+
+    def serves(self, rotation, sha256):
+        """What was trained goes up at the emulated Kaggle, once its rule is accepted."""
+        for account in ('local', 'ana-colab'):
+            self.assertIsNotNone(rotation.ask('accounts', 'rm', account), rotation.told())
+        added = rotation.ask('serve', 'add', 'house', '--adapter', 'real')
+        self.assertIsNotNone(added, rotation.told())
+        waiting = self.until(lambda: self.policy(rotation)['waiting'], 30)
+        self.assertIn('rodizio accounts accept', waiting)
+        self.assertIsNotNone(rotation.ask('accounts', 'accept', 'ana', '--serving', '--yes'))
+        node = self.until(lambda: self.node(rotation), 200)
+        self.assertEqual((node['adapter'], node['url']), (sha256, None), rotation.told())
+        self.assertEqual(self.policy(rotation)['recent'][0]['account'], 'ana')
+        self.assertIsNotNone(rotation.ask('serve', 'stop', 'house'))
+        ended = self.until(lambda: self.policy(rotation)['recent'][0]['outcome'], 120)
+        self.assertEqual(ended, 'cancelled', rotation.told())
+        self.assertEqual(self.policy(rotation)['state'], 'stopped')
+
+    def policy(self, rotation):
+        return rotation.ask('serve', 'show', 'house')
+
+    def node(self, rotation):
+        recent = self.policy(rotation)['recent']
+        return recent[0]['node'] if recent else None
+
+    def until(self, probe, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = probe()
+            if found:
+                return found
+            time.sleep(1)
+        self.fail('not within %d s' % seconds)
 
 
 if __name__ == '__main__':

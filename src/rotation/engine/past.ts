@@ -24,6 +24,8 @@ export function sampleOf(session: Session): Sample | null {
 
 /** Whether a session that is over, or has begun, came to nothing at its launch; null while that is not known. */
 export function launchOf(session: Session): Launch | null {
+  if (session.endedAt && diedYoung(session))
+    return { atMs: session.endedAt.getTime(), failed: true }
   const atMs = session.createdAt.getTime()
   if (session.trainingAt || session.enrolledAt) {
     const failed = session.outcome === 'failed' && session.trainingAt === null
@@ -34,3 +36,13 @@ export function launchOf(session: Session): Launch | null {
   if (session.outcome === 'expired' || session.outcome === 'superseded') return null
   return { atMs, failed: true }
 }
+
+/** A node that was up for less has come to nothing, for it may do so again and again. */
+const leastServedSeconds = 600
+
+const diedYoung = ({ serves, trainingAt, endedAt, outcome }: Session): boolean =>
+  serves &&
+  (outcome === 'failed' || outcome === 'lost' || outcome === 'preempted') &&
+  trainingAt !== null &&
+  endedAt !== null &&
+  secondsBetween(trainingAt, endedAt) < leastServedSeconds

@@ -187,6 +187,15 @@ describe('a plan', () => {
     expect(drawn.filter((input) => !keepsItsWord(input)).length).toBeLessThanOrEqual(1)
   })
 
+  it('lets one run on one account never finish later for more hours', () => {
+    fc.assert(
+      fc.property(worlds({ runs: 1, policies: 0 }), moreHours, (input, more) => {
+        expect(isLater({ ...input, accounts: input.accounts.slice(0, 1) }, more)).toBe(false)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   // Of 22 728 drawn worlds with a finish there was one: two of a few hundred are no chance.
   it('lets at most one of 500 finish later for more hours, where accounts by API train alike', () => {
     const drawn = fc.sample(fc.tuple(worlds({ runs: 3, policies: 0 }), moreHours), 500)
