@@ -28,7 +28,7 @@ export interface Cause {
   readonly retryAfterSeconds: number | null
 }
 
-/** What follows for a node that a serving policy covers; see docs/health.md. */
+/** What follows for a node that a serving policy covers. */
 export type Consequence = 'replace' | 'restart' | 'wait-out' | 'none'
 
 /** What a node says of itself at /health. */
