@@ -1,6 +1,8 @@
-"""Python's own mail client, told what to do by one JSON argument; what came of it is printed as JSON.
+"""Python's own mail client, told what to do by one JSON argument; what came of it is printed as
+JSON.
 
-{"port", "mode": "plain" | "starttls" | "tls", "ca": PEM or null, "user", "password", "from", "to", "text", "times"}
+{"port", "mode": "plain" | "starttls" | "tls", "ca": PEM or null, "user", "password", "from",
+"to", "text", "times"}
 """
 import json
 import smtplib
