@@ -18,13 +18,16 @@ const requireHttp: Plugin = {
 
 /**
  * Parts of libraries that this service never uses, and that each start would pay for: YAML output of API descriptions, HTTP/2
- * (a proxy in front speaks it), and zod's messages in some fifty languages besides English.
+ * (a proxy in front speaks it), zod's messages in some fifty languages besides English, Google's ways to sign in (the service has
+ * its own, and gives Drive's library each request's token) and the second version of Drive's API.
  */
 const leftOut: Plugin = {
   name: 'left-out',
   resolveId(id, importer) {
     if (id === 'yaml') return '\0left-out:yaml'
     if (/^(?:node:)?http2$/.test(id)) return '\0left-out:http2'
+    if (id === 'google-auth-library') return '\0left-out:google-auth'
+    if (id === './v2' && importer?.includes('/@googleapis/drive/')) return '\0left-out:drive-v2'
     if (/locales\/index\.js$/.test(id) && importer?.includes('/zod/')) return '\0left-out:locales'
     return null
   },
@@ -35,6 +38,9 @@ const leftOut: Plugin = {
     if (id === '\0left-out:http2') {
       return 'export class Http2ServerRequest {}; export const constants = {}; export const createServer = undefined'
     }
+    // What is extended when the library is loaded, and never made.
+    if (id === '\0left-out:google-auth') return 'module.exports = { GoogleAuth: class {} }'
+    if (id === '\0left-out:drive-v2') return 'module.exports = { drive_v2: {} }'
     if (id === '\0left-out:locales') return "export { default as en } from 'zod/v4/locales/en.js'"
     return null
   },

@@ -6,7 +6,15 @@ const root = join(import.meta.dirname, '..')
 const folders = (...names: string[]) => names.map((name) => `src/${name}`)
 
 /** Domains import the ground alone, but for arrows written here; nobody beside them. */
-const domains = folders('rotation', 'artifacts', 'safekeeping', 'notebooks', 'datasets')
+const domains = folders(
+  'rotation',
+  'artifacts',
+  'safekeeping',
+  'notebooks',
+  'datasets',
+  'health',
+  'alerts',
+)
 
 /** What a folder, or a file right below src, may import besides itself. Every import points down. */
 const sees: Readonly<Record<string, readonly string[]>> = {

@@ -1,5 +1,5 @@
-"""Stands in for the interpreter of an emulated machine: it runs the notebook that was pushed there as the real one does, but
-for what the name of its run says goes wrong.
+"""Stands in for the interpreter of an emulated machine: it runs the notebook that was pushed
+there as the real one does, but for what the name of its run says goes wrong.
 
     spoiled_notebook.py CALLED_AS RUNNER --notebook FILE …
 """

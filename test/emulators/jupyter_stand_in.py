@@ -1,8 +1,10 @@
-"""Plays `python -m jupyter_server` for tests of what stands in front of it: no kernels, the same doors.
+"""Plays `python -m jupyter_server` for tests of what stands in front of it: no kernels, the same
+doors.
 
-It says where it listens as the real one does, lets nobody in without its token, and echoes what it was asked. The state of
-its one kernel stands in the file `state` of its working folder. What passes for that kernel leads a session of its own, as
-real ones do, and its number stands in `kernel.pid`.
+It says where it listens as the real one does, lets nobody in without its token, and echoes what
+it was asked. The state of its one kernel stands in the file `state` of its working folder. What
+passes for that kernel leads a session of its own, as real ones do, and its number stands in
+`kernel.pid`.
 """
 import http.server
 import json
@@ -29,7 +31,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         size = int(self.headers.get('content-length') or 0)
         body = self.rfile.read(size).decode()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.answer(200, {'method': self.command, 'path': self.path, 'headers': headers, 'body': body})
+        self.answer(200, {'method': self.command, 'path': self.path, 'headers': headers,
+                          'body': body})
 
     do_POST = do_PUT = do_DELETE = do_GET
 

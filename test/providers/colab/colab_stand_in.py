@@ -1,7 +1,8 @@
-"""Plays `colab` for tests of what is made of its words: does what the file `scenario.json` of its home says.
+"""Plays `colab` for tests of what is made of its words: does what the file `scenario.json` of its
+home says.
 
-For each command: lines to print, seconds to wait, a status. What it was given, and what others could see of it, goes to
-`seen.jsonl` beside that file.
+For each command: lines to print, seconds to wait, a status. What it was given, and what others
+could see of it, goes to `seen.jsonl` beside that file.
 """
 import json
 import os

@@ -1,8 +1,10 @@
-"""Plays `colab` with machines: files in `machines` of its home, their names in the notes that the real one keeps.
+"""Plays `colab` with machines: files in `machines` of its home, their names in the notes that the
+real one keeps.
 
-What the next `run` does stands in `next.json`: {"do": "start" | "cut" | "hang", "lines": [...]} or, without `do`, lines and a
-refusal. A script runs until `end-NAME` of its home holds its exit status; the machine is then given back, as by the real one.
-What was asked goes to `asked.jsonl`, with what others could see of it.
+What the next `run` does stands in `next.json`: {"do": "start" | "cut" | "hang", "lines": [...]}
+or, without `do`, lines and a refusal. A script runs until `end-NAME` of its home holds its exit
+status; the machine is then given back, as by the real one. What was asked goes to `asked.jsonl`,
+with what others could see of it.
 """
 import json
 import os
