@@ -5,6 +5,7 @@ import { tunnelRule } from '../notebooks/serving-rules.ts'
 import {
   defaultOptions,
   leastServingSeconds,
+  notBegun,
   type Run,
   type ServingPolicy,
 } from '../rotation/run.ts'
@@ -97,11 +98,10 @@ export async function addPolicy(
   })
   const { minSessionSeconds } = defaultOptions
   const policy = {
+    ...notBegun,
     id: wanted.id ?? newId('pol'),
     name,
     engine: plan.engine,
-    state: 'queued',
-    stopAsked: false,
     datasetVersion: 'none',
     plan,
     options: {
@@ -112,14 +112,7 @@ export async function addPolicy(
     serving: { windows, overlapSeconds },
     priority: wanted.priority,
     targetSteps: 0,
-    step: 0,
-    generation: 0,
-    failures: 0,
-    failure: null,
-    waiting: null,
-    sample: false,
     createdAt: ports.now(),
-    endedAt: null,
   } satisfies Run
   if (!dryRun) await ports.insert(policy)
   return policy

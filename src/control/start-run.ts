@@ -4,6 +4,7 @@ import { chooseBase } from '../notebooks/choose-base.ts'
 import { type Engine, PlanOverrides, planFor } from '../notebooks/plan.ts'
 import {
   defaultOptions,
+  notBegun,
   type Run,
   type RunOptions,
   smokeOptions,
@@ -100,25 +101,18 @@ export async function startRun(
   const plan = planFor(wanted.engine, overrides, facts)
   chooseBase(plan)
   const run: Run = {
+    ...notBegun,
     id,
     name,
     engine: wanted.engine,
-    state: 'queued',
-    stopAsked: false,
     datasetVersion: dataset.version,
     plan,
     options: optionsOf(wanted.smoke ? { ...wanted.options, ...smokeOptions } : wanted.options),
     serving: null,
     priority: wanted.priority ?? 0,
     targetSteps,
-    step: 0,
-    generation: 0,
-    failures: 0,
-    failure: null,
-    waiting: null,
     sample: wanted.sample ?? false,
     createdAt: ports.now(),
-    endedAt: null,
   }
   if (!dryRun) await ports.insertRun(run)
   return run

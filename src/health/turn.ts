@@ -1,16 +1,13 @@
-/** The span of turns begins here, so that a restart changes none. */
-const epochMs = 0
-
 /**
  * When a node's next turn comes: each has a moment of its own within the interval, by its id, so that many are spread evenly and each
- * is looked at once in every interval, from the start on.
+ * is looked at once in every interval, from the start on. Counted from 1970, so that a restart moves none.
  * @returns the first such moment after `nowMs`
  */
 export function nextTurn(id: string, intervalSeconds: number, nowMs: number): number {
   const intervalMs = intervalSeconds * 1000
   const phaseMs = Math.floor(share(id) * intervalMs)
-  const turns = Math.floor((nowMs - epochMs - phaseMs) / intervalMs) + 1
-  return epochMs + phaseMs + turns * intervalMs
+  const turns = Math.floor((nowMs - phaseMs) / intervalMs) + 1
+  return phaseMs + turns * intervalMs
 }
 
 /**

@@ -69,6 +69,19 @@ export interface Run {
 export const isOpen = (run: Run): boolean =>
   run.state === 'queued' || run.state === 'training' || run.state === 'stopping'
 
+/** A run of which nothing has happened yet. */
+export const notBegun = {
+  state: 'queued',
+  stopAsked: false,
+  step: 0,
+  generation: 0,
+  failures: 0,
+  failure: null,
+  waiting: null,
+  sample: false,
+  endedAt: null,
+} as const satisfies Partial<Run>
+
 /** Defaults for a run on real GPUs: heartbeat 60 s, a checkpoint every 15 minutes or 500 steps. */
 export const defaultOptions: RunOptions = {
   saveSeconds: 900,

@@ -1,5 +1,5 @@
 import { type Account, providerDefaults } from '../rotation/account.ts'
-import { defaultOptions, type Run, type ServingPolicy } from '../rotation/run.ts'
+import { defaultOptions, notBegun, type Run, type ServingPolicy } from '../rotation/run.ts'
 import type { Pace } from './models/notebook.ts'
 
 const hour = 3600
@@ -67,25 +67,17 @@ export const priorOf = ({ pace }: Scenario) => ({
 })
 
 export const runOf = (n: number, scenario: Scenario, createdAt: Date): Run => ({
+  ...notBegun,
   id: `run_${String(n).padStart(6, '0')}`,
   name: `run-${n}`,
   engine: 'trl',
-  state: 'queued',
-  stopAsked: false,
   datasetVersion: 'none',
   serving: null,
   priority: 0,
   plan: {},
   options: defaultOptions,
   targetSteps: scenario.stepsOfRun,
-  step: 0,
-  generation: 0,
-  failures: 0,
-  failure: null,
-  waiting: null,
-  sample: false,
   createdAt,
-  endedAt: null,
 })
 
 export const policyOf = (serving: ServingPolicy, createdAt: Date): Run => ({

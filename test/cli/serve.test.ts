@@ -1,14 +1,12 @@
 import { existsSync, readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { main } from '../../src/cli/program.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256Hex } from '../../src/lib/random.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { adapterOf, finishedRun } from '../http/finished-run.ts'
 import { type RunningService, runningService } from '../http/service.ts'
+import { commandLine } from './command-line.ts'
 
-const place = { root: new URL('../../', import.meta.url), entry: fileURLToPath(import.meta.url) }
 let service: RunningService
 /** A service that looks at nothing by itself, with two adapters, a rehearsal, a training that waits, and a Kaggle account. */
 beforeAll(async () => {
@@ -23,25 +21,8 @@ beforeAll(async () => {
   await service.call('/v1/runs', { json: slow })
 })
 afterAll(() => service[Symbol.asyncDispose]())
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.unstubAllEnvs()
-  process.exitCode = undefined
-})
 
-/** What a command line prints, on both channels, and its exit status. */
-async function run(...argv: string[]): Promise<{ out: string; err: string; status: number }> {
-  vi.stubEnv('RODIZIO_URL', service.url)
-  vi.stubEnv('RODIZIO_TOKEN', service.adminToken)
-  vi.stubEnv('RODIZIO_DATA_DIR', service.folder)
-  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
-  const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-  const status = await main(argv, place)
-  const [printed, said] = [out, err].map(({ mock }) => mock.calls.map(([text]) => text).join(''))
-  vi.restoreAllMocks()
-  return { out: printed ?? '', err: said ?? '', status }
-}
-const json = async (...argv: string[]) => JSON.parse((await run(...argv, '--json')).out)
+const { run, json } = commandLine(() => service)
 
 describe('an account that may serve', () => {
   it('is one for which the rule was shown and accepted; who and when is told', async () => {

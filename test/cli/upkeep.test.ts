@@ -1,12 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { rodizioClient } from '../../src/api/client.ts'
-import { main } from '../../src/cli/program.ts'
 import { type RunningService, runningService } from '../http/service.ts'
+import { commandLine } from './command-line.ts'
 
-const place = { root: new URL('../../', import.meta.url), entry: fileURLToPath(import.meta.url) }
 let service: RunningService
 /** A run of one short session on this machine, over by now, in front of everything that follows. */
 beforeAll(async () => {
@@ -26,25 +24,8 @@ beforeAll(async () => {
   })
 }, 90_000)
 afterAll(() => service[Symbol.asyncDispose]())
-afterEach(() => {
-  vi.restoreAllMocks()
-  vi.unstubAllEnvs()
-  process.exitCode = undefined
-})
 
-/** What a command line prints, on both channels, and its exit status. */
-async function run(...argv: string[]): Promise<{ out: string; err: string; status: number }> {
-  vi.stubEnv('RODIZIO_URL', service.url)
-  vi.stubEnv('RODIZIO_TOKEN', service.adminToken)
-  vi.stubEnv('RODIZIO_DATA_DIR', service.folder)
-  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
-  const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-  const status = await main(argv, place)
-  const [printed, said] = [out, err].map(({ mock }) => mock.calls.map(([text]) => text).join(''))
-  vi.restoreAllMocks()
-  return { out: printed ?? '', err: said ?? '', status }
-}
-const json = async (...argv: string[]) => JSON.parse((await run(...argv, '--json')).out)
+const { run, json } = commandLine(() => service)
 
 it('sessions are told by the names of their runs, and chosen by account and run', async () => {
   const { out } = await run('sessions')

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { importRows } from './outside.ts'
-import { makePlace, until } from './service.ts'
+import { isAlive, makePlace, until } from './service.ts'
 
 interface EmulatorState {
   sessions: { slug: string; version: number; startedAt: string | null }[]
@@ -86,12 +86,3 @@ it('has one session, adopted after the restart, wherever a launch is cut by kill
 
 const lastBoundary = (file: string): string =>
   `killed ${readFileSync(`${file}.log`, 'utf8').trim().split('\n').at(-1)}`
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

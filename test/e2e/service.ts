@@ -186,6 +186,16 @@ export async function makePlace(more: Env = {}) {
   return place
 }
 
+/** Whether a process of that id is there. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false // ESRCH
+  }
+}
+
 const hasEnded = (child: ChildProcess): boolean =>
   child.exitCode !== null || child.signalCode !== null
 

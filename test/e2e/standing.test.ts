@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { importRows } from './outside.ts'
-import { makePlace, until } from './service.ts'
+import { isAlive, makePlace, until } from './service.ts'
 
 /** More than a standing run with its first run has. */
 const mostBoundaries = 40
@@ -78,12 +78,3 @@ it('has one run, opened once, wherever kill -9 cuts its beginning', async () => 
 
 const lastBoundary = (dieFile: string): string =>
   readFileSync(`${dieFile}.log`, 'utf8').trim().split('\n').at(-1) ?? ''
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

@@ -25,6 +25,14 @@ except ImportError:
                'environment of its own brings them' % ', '.join(NAMES))
 
 
+def alive(pid):
+    """Whether that process runs; one that has ended and is not yet waited for does not."""
+    try:
+        return Path('/proc/%d/stat' % pid).read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
 def write_adapter(folder, weights=b'weights', base='tiny', kind='artifact'):
     """An adapter's folder with its manifest; the hash of the manifest."""
     folder = Path(folder)

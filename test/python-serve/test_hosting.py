@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from box import KEY, MISSING, Client, write_adapter
+from box import KEY, MISSING, Client, alive, write_adapter
 from hosted import assemble, cells
 
 HASH = hashlib.sha256(KEY.encode()).hexdigest()
@@ -28,13 +28,6 @@ while not os.path.exists(%r):
     time.sleep(0.05)
 os.remove(%r)
 """
-
-
-def alive(pid):
-    try:
-        return Path('/proc/%d/stat' % pid).read_text().rpartition(')')[2].split()[0] != 'Z'
-    except OSError:
-        return False
 
 
 @unittest.skipIf(MISSING, MISSING)

@@ -9,7 +9,7 @@ import time
 import unittest
 from pathlib import Path
 
-from box import KEY, MISSING, Client
+from box import KEY, MISSING, Client, alive
 from policy import ROOT, TICKET, TOKEN, PolicyService, notebook_of
 
 RUNNER = ROOT / 'templates' / 'run_notebook.py'
@@ -49,13 +49,6 @@ while not os.path.exists(go):
     time.sleep(0.05)
 os.remove(go)
 """
-
-
-def alive(pid):
-    try:
-        return Path('/proc/%d/stat' % pid).read_text().rpartition(')')[2].split()[0] != 'Z'
-    except OSError:
-        return False
 
 
 @unittest.skipIf(MISSING, MISSING)

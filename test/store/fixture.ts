@@ -3,7 +3,7 @@ import type { Checkpoint } from '../../src/artifacts/checkpoint.ts'
 import type { Account } from '../../src/rotation/account.ts'
 import { reserve, roundedToMinute } from '../../src/rotation/ledger.ts'
 import type { PlannedSession } from '../../src/rotation/planned-session.ts'
-import { defaultOptions, type Run } from '../../src/rotation/run.ts'
+import { defaultOptions, notBegun, type Run } from '../../src/rotation/run.ts'
 import { type Session, sessionName } from '../../src/rotation/session.ts'
 import type { SessionEnd } from '../../src/rotation/session-end.ts'
 import { insertAccount } from '../../src/store/account-rows.ts'
@@ -57,25 +57,17 @@ export const accountOf = (name: string, changes: Partial<Account> = {}): Account
 })
 
 export const runOf = (name: string, changes: Partial<Run> = {}): Run => ({
+  ...notBegun,
   id: `run_${name}`,
   name,
   engine: 'dry',
-  state: 'queued',
-  stopAsked: false,
   datasetVersion: 'ds_one',
   serving: null,
   priority: 0,
   plan: { engine: 'dry', targetSteps: 100, seed: 7 },
   options: defaultOptions,
   targetSteps: 100,
-  step: 0,
-  generation: 0,
-  failures: 0,
-  failure: null,
-  waiting: null,
-  sample: false,
   createdAt: new Date(start),
-  endedAt: null,
   ...changes,
 })
 

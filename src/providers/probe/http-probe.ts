@@ -62,6 +62,9 @@ interface Ask extends Required<Pick<ProbeOptions, 'guard' | 'resolve' | 'timeout
   readonly leftMs: number
 }
 
+/** How far a connection has come. */
+type Stage = Extract<FailedAt, 'dns' | 'connect' | 'tls' | 'cut'>
+
 type Answer =
   | (Omit<Extract<Seen, { kind: 'answered' }>, 'kind' | 'ms'> & {
       readonly kind: 'answered'
@@ -74,7 +77,7 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
   const isSecure = url.protocol === 'https:'
   const host = hostOf(url)
   return new Promise((settle) => {
-    let at: FailedAt = 'dns'
+    let at: Stage = 'dns'
     let timer: NodeJS.Timeout | undefined
     const done = (answer: Answer) => {
       clearTimeout(timer)
@@ -189,13 +192,10 @@ function endOf(socket: TLSSocket): Date | null {
   return Number.isNaN(at.getTime()) ? null : at
 }
 
-const wordsFor = (at: FailedAt, host: string, code: string): string =>
+const wordsFor = (at: Stage, host: string, code: string): string =>
   ({
     dns: `the name ${host} is not found (${code})`,
     connect: `${host} takes no connection (${code})`,
     tls: `no TLS with ${host} (${code})`,
     cut: `${host} broke the connection off (${code})`,
-    timeout: code,
-    refused: code,
-    redirects: code,
   })[at]
