@@ -28,6 +28,8 @@ export interface Alert {
   /** What it is about: a node's, a run's or an account's name. Untrusted where it is shown. */
   readonly about: string
   readonly at: Date
+  /** It is told no earlier, and not at all when it is withdrawn before. */
+  readonly dueAt: Date
   /** What belongs together, such as an incident; alerts of one thread answer each other. */
   readonly thread: string | null
   readonly facts: Readonly<Record<string, string | number | null>>

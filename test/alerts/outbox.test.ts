@@ -18,6 +18,7 @@ const alert = (kind: AlertKind, about: string, second: number): Alert => ({
   kind,
   about,
   at: at(second),
+  dueAt: at(second),
   thread: `incident-${about}`,
   facts: {},
 })
