@@ -8,13 +8,13 @@ create table nodes (
   name             text not null,
   kind             text not null check (kind in ('static', 'session')),
   url              text, -- null while nothing is there to be looked at, and for a node that is reached by relay
-  reach            text not null check (reach in ('url', 'relay')),
+  reach            text not null check (reach in ('url', 'relay', 'local')),
   tunnel_account   text, -- nodes behind one account share its requests
-  policy_id        text references runs (id), -- the serving policy that puts it up
-  session_id       text references sessions (id), -- the session in which it runs now
+  policy_id        text, -- the serving policy that puts it up; it may be removed before its node is
+  session_id       text, -- the session in which it runs now
   expected_run     text, -- whose adapter is to answer, by the run's id
-  interval_seconds integer not null, -- as asked for; the tunnel account's budget may stretch it
-  deep             integer not null default 0, -- 1: one token is asked for too
+  interval_seconds integer not null, -- as asked for
+  turn_seconds     integer not null, -- as kept: the requests of its tunnel account may not bear more
   is_public        integer not null default 0, -- 1: on the status page, and with a badge
   state            text not null check (state in ('idle', 'unknown', 'up', 'down', 'unstable', 'limited')),
   since            text not null,
@@ -55,6 +55,21 @@ create table look_totals (
   primary key (node, span, starts_at)
 );
 
+-- The newest hour of a node that is added up.
+create table look_marks (
+  node         integer primary key references nodes (number),
+  starts_at_ms bigint not null
+);
+
+-- Failed looks that were no outage.
+create table blips (
+  node_id  text not null references nodes (id),
+  from_at  text not null,
+  ended_at text not null,
+  cause    text not null, -- JSON
+  primary key (node_id, from_at)
+);
+
 create table incidents (
   id              text primary key,
   node_id         text not null references nodes (id),
@@ -71,9 +86,10 @@ create table incidents (
   consequence     text not null check (consequence in ('replace', 'restart', 'none')),
   restart_at      text, -- when the restart was ordered
   replaced_at     text, -- when the rotation was told to replace its session
-  told_at         text -- when people were last told that it goes on
+  told_at         text not null -- when people were last told of it
 );
-create index incidents_open on incidents (node_id) where closed_at is null;
+create unique index incidents_open on incidents (node_id) where closed_at is null;
+create index incidents_node on incidents (node_id, opened_at);
 create index incidents_opened on incidents (opened_at);
 
 create table incident_steps (
@@ -98,4 +114,11 @@ create table silences (
   made_by    text not null,
   created_at text not null,
   ended_at   text -- taken back before its end
+);
+
+-- Spans in which this service's own network was down: nothing was learned of any node.
+create table own_outages (
+  id      text primary key,
+  from_at text not null,
+  to_at   text
 );

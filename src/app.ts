@@ -4,6 +4,7 @@ import { inWords, serviceAddress } from './app/address.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openHub } from './app/hub.ts'
+import { openNodes } from './app/nodes.ts'
 import { openPlans } from './app/plans.ts'
 import { openProviders, type Providers } from './app/providers.ts'
 import { openReal, type Real } from './app/real.ts'
@@ -106,7 +107,9 @@ export async function startService(options: ServiceOptions) {
     const hub = openHub(storage, artifacts, { config, clock })
     const upkeep = openUpkeep(storage, artifacts, clock)
     const plans = openPlans(storage, providers, artifacts, hub, { config, now })
-    const { app, begin, standing } = openFace(storage, providers, artifacts, hub, upkeep, {
+    const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
+    const nodes = openNodes(storage, { config, clock, lookThrough: noRelay, failed })
+    const { app, begin, standing } = openFace(storage, providers, artifacts, hub, upkeep, nodes, {
       plans: plans.desk,
       version: options.version,
       ready: () => ready,
@@ -159,7 +162,6 @@ export async function startService(options: ServiceOptions) {
       quotaAsked: new Map(),
       sealed,
     }
-    const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const work = async () => {
       if (!ready) await prepare(storage, providers, artifacts, begin, config, root, real, failed)
       ready = true
@@ -167,7 +169,9 @@ export async function startService(options: ServiceOptions) {
       await standing.look()
       await tick(ticks)
       await sealed.sweep()
+      await nodes.tick()
     }
+    undo.unshift(nodes.start())
     const wanted = config.RODIZIO_TICK_SECONDS
     const everySeconds = emulators ? Math.min(1, wanted) : wanted
     const stopTicks = startBeat({ everySeconds, work, failed }, clock)

@@ -41,6 +41,7 @@ const sees: Readonly<Record<string, readonly string[]>> = {
   'src/config': ['src/lib'],
   'src/lib': [],
   ...Object.fromEntries(domains.map((domain) => [domain, ['src/lib']])),
+  'src/health': ['src/alerts', 'src/lib'], // what an incident tells is made where it happens
 }
 
 /** Single arrows beside the table, each for a reason of its own; there is none. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
+import * as node from './node-schemas.ts'
 import * as wire from './schemas.ts'
 import * as served from './serving-schemas.ts'
 import * as standing from './standing-schemas.ts'
@@ -137,6 +138,24 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       post(`/v1/standing-runs/${at(name)}/stop`, { run }, standing.StandingStopAnswer),
     removeStandingRun: (name: string, dryRun: boolean) =>
       remove(`/v1/standing-runs/${at(name)}?dryRun=${dryRun}`, standing.StandingRemoval),
+    nodes: () => all('/v1/nodes', node.NodeSummary),
+    node: (name: string) => read(`/v1/nodes/${at(name)}`, node.NodeDetails),
+    addNode: (wanted: node.NewNode) => post('/v1/nodes', wanted, node.NodeSummary),
+    changeNode: (name: string, change: node.NodeChange) =>
+      patch(`/v1/nodes/${at(name)}`, change, node.NodeSummary),
+    probeNode: (name: string) => post(`/v1/nodes/${at(name)}/probe`, {}, node.Probed),
+    removeNode: (name: string) => remove(`/v1/nodes/${at(name)}`, node.NodeSummary),
+    incidents: async (which: { open: boolean; node?: string; most: number }) => {
+      const of = which.node === undefined ? '' : `&node=${at(which.node)}`
+      const path = `/v1/incidents?open=${which.open}${of}&limit=${which.most}`
+      return (await read(path, wire.page(node.IncidentSummary))).items
+    },
+    incident: (id: string) => read(`/v1/incidents/${at(id)}`, node.Incident),
+    acknowledgeIncident: (id: string, by: string) =>
+      post(`/v1/incidents/${at(id)}/acknowledgement`, { by }, node.Incident),
+    silences: () => all('/v1/silences', node.Silence),
+    silence: (wanted: node.NewSilence) => post('/v1/silences', wanted, node.Silence),
+    endSilence: (id: string) => remove(`/v1/silences/${at(id)}`, node.Silence),
     policies: () => all('/v1/serving', served.PolicySummary),
     policy: (name: string) => read(`/v1/serving/${at(name)}`, served.Policy),
     addPolicy: (policy: served.NewPolicy, idempotencyKey?: string) =>

@@ -15,6 +15,7 @@ import { httpApp } from '../http/app.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { Hub } from './hub.ts'
+import type { Nodes } from './nodes.ts'
 import type { Providers } from './providers.ts'
 import type { Storage } from './storage.ts'
 import type { Upkeep } from './upkeep.ts'
@@ -37,6 +38,7 @@ export function openFace(
   kept: Artifacts,
   hub: Hub,
   upkeep: Upkeep,
+  nodes: Nodes,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -121,6 +123,10 @@ export function openFace(
     setServing: (name, wanted) => setServing(storage.serving, name, wanted),
     adjustBudget: (wanted) => adjustBudget(storage.adjustments, wanted),
     absences: storage.absences,
+    nodes: nodes.desk,
+    incidents: nodes.incidents,
+    history: nodes.history,
+    nodesUp: storage.nodesUp,
     testAccount: (name) => testAccount(name, accounts, providers.prove),
     credentialsOf: (given) => readCredentials(given, providers.connect),
     ready: options.ready,

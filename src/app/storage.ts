@@ -16,10 +16,15 @@ import { insertEvent } from '../store/event-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
+import { incidentBook } from '../store/incident-book.ts'
 import { everything } from '../store/load-state.ts'
+import { lookHistory } from '../store/look-history.ts'
 import { migrate } from '../store/migrate.ts'
+import { nodeBook } from '../store/node-book.ts'
+import { countUp } from '../store/node-rows.ts'
 import { readOwners } from '../store/owner-rows.ts'
 import { policyBook } from '../store/policy-book.ts'
+import { probeBook } from '../store/probe-book.ts'
 import { reads } from '../store/reads.ts'
 import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -27,6 +32,7 @@ import { runBook } from '../store/run-book.ts'
 import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
 import { servingRows } from '../store/serving-rows.ts'
 import { sessionGate } from '../store/session-gate.ts'
+import { syncSessionNodes } from '../store/session-node-rows.ts'
 import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
@@ -87,6 +93,13 @@ export async function openStorage(
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
       rotation: rotationStore(db, now),
+      nodes: nodeBook(db, now),
+      probes: probeBook(db),
+      incidents: incidentBook(db, now),
+      looks: lookHistory(db, now),
+      nodesUp: () => countUp(db),
+      /** Nodes of serving policies as their sessions have said. */
+      syncNodes: (intervalSeconds: number) => syncSessionNodes(db, now, intervalSeconds),
       /** All that is open and what a plan is made from, of one moment; changes nothing. */
       rotationState: () => db.transaction((tx) => everything(tx, now())),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {

@@ -128,6 +128,14 @@ export const settings = {
       .default(5),
     'Pause between two looks at runs and sessions, in seconds',
   ),
+  RODIZIO_CANARIES: setting(
+    z
+      .string()
+      .default('https://www.gstatic.com/generate_204,https://www.cloudflare.com/cdn-cgi/trace')
+      .transform((list) => list.split(',').map((one) => one.trim()))
+      .pipe(z.array(webAddress).min(2, 'two addresses at least, with a comma between')),
+    'Addresses that have nothing to do with any node: when none of them is reached, the own network is down',
+  ),
   RODIZIO_LOG: setting(
     z.enum(['text', 'json', 'silent']).default('text'),
     'Log form on standard output: sentences for people or JSON lines for machines',

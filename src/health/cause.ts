@@ -19,6 +19,7 @@ export type CauseKind =
   | 'no-health'
   | 'failing'
   | 'other-run'
+  | 'session-gone'
 
 export interface Cause {
   readonly kind: CauseKind
@@ -61,7 +62,13 @@ export type Verdict =
 
 /** What a look means: headers of a tunnel first, then the status, then the body. */
 export function verdictOf(seen: Seen, expected: Expected, host: string): Verdict {
-  if (seen.kind === 'failed') return bad(seen.at, seen.why)
+  if (seen.kind === 'failed') {
+    // A quick tunnel's name goes with its connector; whoever asks has made sure that the own network is there.
+    if (seen.at === 'dns' && isQuickTunnel(host)) {
+      return bad('tunnel-gone', 'its tunnel is gone, and its name with it')
+    }
+    return bad(seen.at, seen.why)
+  }
   const told = ngrokVerdict(seen) ?? cloudflaredVerdict(seen, host)
   if (told) return told
   if (seen.status === 429) {
@@ -114,6 +121,8 @@ export const consequenceOf: Readonly<Record<CauseKind, Consequence>> = {
   'no-health': 'none',
   failing: 'restart',
   'other-run': 'replace',
+  // The rotation knows, and has replaced it.
+  'session-gone': 'none',
 }
 
 type Answered = Extract<Seen, { kind: 'answered' }>
@@ -146,7 +155,7 @@ function cloudflaredVerdict(
   { status, body, headers }: Answered,
   host: string,
 ): Verdict | undefined {
-  const isTunnel = /\.trycloudflare\.com$/.test(host)
+  const isTunnel = isQuickTunnel(host)
   const code = /error code: (\d{4})/.exec(body.slice(0, 4096))?.[1]
   if (status === 530 && (code === '1033' || code === '1016')) {
     return bad('tunnel-gone', `its tunnel is gone (Cloudflare ${code})`)
@@ -163,6 +172,8 @@ function cloudflaredVerdict(
   }
   return undefined
 }
+
+const isQuickTunnel = (host: string): boolean => /\.trycloudflare\.com$/.test(host)
 
 const bad = (kind: CauseKind, words: string, retryAfterSeconds: number | null = null): Verdict => ({
   kind: 'bad',

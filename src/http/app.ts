@@ -13,9 +13,12 @@ import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
 import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
+import { type IncidentPorts, incidentRoutes } from './incidents.ts'
 import { type LoginPorts, loginRoutes } from './logins.ts'
+import { type NodePorts, nodeRoutes } from './nodes.ts'
 import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
+import { publicStatus } from './public-status.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { type ServingPorts, servingRoutes } from './serving.ts'
@@ -36,6 +39,8 @@ export interface HttpPorts
     PlanPorts,
     RunChangePorts,
     StandingRunPorts,
+    NodePorts,
+    IncidentPorts,
     ServingPorts {
   readonly adminToken: string
   readonly version: string
@@ -44,6 +49,8 @@ export interface HttpPorts
   readonly desk: SessionDesk
   readonly uploads: UploadDesk
   readonly urls: OneTimeUrls
+  /** Nodes that are up by their newest looks. */
+  readonly nodesUp: () => Promise<number>
   readonly ready: () => boolean
   readonly unexpected: (error: unknown) => void
 }
@@ -60,12 +67,12 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
     return problem(c, missing, ports.unexpected)
   })
   app.use(secureHeaders())
-  app.get('/health', (c) =>
+  app.get('/health', async (c) =>
     c.json({
       status: 'ok',
       version: ports.version,
-      features: ['rotation'],
-      nodesUp: 0,
+      features: ['rotation', 'health'],
+      nodesUp: await ports.nodesUp(),
       emulated: [...ports.emulated],
     } satisfies z.infer<typeof Health>),
   )
@@ -73,6 +80,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   // Capabilities and session tokens of their own: neither takes the admin token.
   app.route('/', transferRoutes(ports.urls))
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
+  app.route('/', publicStatus(ports))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
   for (const path of [
@@ -82,6 +90,9 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
     '/v1/accounts/*',
     '/v1/absences/*',
     '/v1/logins/*',
+    '/v1/nodes/*',
+    '/v1/incidents/*',
+    '/v1/silences/*',
   ])
     app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
@@ -96,6 +107,8 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', hubLoginRoutes(ports))
   app.route('/', storeRoutes(ports))
   app.route('/', absenceRoutes(ports))
+  app.route('/', nodeRoutes(ports))
+  app.route('/', incidentRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

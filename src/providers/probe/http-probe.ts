@@ -20,6 +20,10 @@ export interface ProbeOptions {
   readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>
 }
 
+/** Every look has a connection of its own; one agent for all of them, since making one costs as much as a request. */
+const plainAgent = new http.Agent({ keepAlive: false })
+const secureAgent = new https.Agent({ keepAlive: false, maxCachedSessions: 0 })
+
 /** No health answer is longer. */
 const capBytes = 64 * 1024
 const mostRedirects = 3
@@ -86,7 +90,7 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
     }
     const fail = (stage: FailedAt, why: string) => done({ kind: 'failed', at: stage, why })
     const request = (isSecure ? https : http).request(url, {
-      agent: false,
+      agent: isSecure ? secureAgent : plainAgent,
       lookup: guardedLookup(host, guard, resolve),
       headers: {
         accept: 'application/json',

@@ -1,0 +1,158 @@
+import { z } from 'zod'
+import { Time } from './schemas.ts'
+
+const Interval = z
+  .int()
+  .min(10)
+  .max(86_400)
+  .describe('seconds between two looks; 300 when left out')
+
+const TunnelAccount = z
+  .string()
+  .min(1)
+  .max(60)
+  .nullable()
+  .describe('nodes behind one tunnel account share its requests; by the host when left out')
+
+export const NewNode = z.strictObject({
+  name: z.string().min(1).max(63).describe('stays, wherever the node is reached'),
+  url: z
+    .string()
+    .min(1)
+    .max(2000)
+    .describe('http or https; /health is asked for where it names no path'),
+  intervalSeconds: Interval.optional(),
+  tunnelAccount: TunnelAccount.optional(),
+  isPublic: z.boolean().optional().describe('on the status page, with a badge, for everybody'),
+})
+export type NewNode = z.input<typeof NewNode>
+
+export const NodeChange = NewNode.omit({ name: true }).partial()
+export type NodeChange = z.input<typeof NodeChange>
+
+export const Cause = z.object({
+  kind: z.string().describe('dns, connect, tls, timeout, tunnel-gone, server-dead, …'),
+  words: z.string(),
+})
+
+export const NodeSummary = z.object({
+  id: z.string(),
+  name: z.string(),
+  kind: z.enum(['static', 'session']).describe('added by a person, or put up by a serving session'),
+  state: z.enum(['idle', 'unknown', 'up', 'down', 'unstable', 'limited']),
+  since: Time,
+  cause: Cause.nullable(),
+  url: z.string().nullable(),
+  reach: z.enum(['url', 'relay', 'local']),
+  tunnelAccount: z.string().nullable(),
+  session: z.string().nullable().describe('the session in which it runs'),
+  intervalSeconds: z.number(),
+  turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
+  isPublic: z.boolean(),
+  latencyMs: z.number().nullable(),
+  lookedAt: Time.nullable(),
+  nextLookAt: Time.nullable(),
+  certificateEndsAt: Time.nullable(),
+  model: z.string().nullable(),
+  adapter: z.string().nullable().describe('the version that it says it serves'),
+  freeVramBytes: z.number().nullable(),
+  createdAt: Time,
+})
+export type NodeSummary = z.infer<typeof NodeSummary>
+
+export const Uptime = z.object({
+  span: z.enum(['24h', '7d', '30d', '90d']),
+  percent: z.number().nullable().describe('of the looks that learned anything; null without any'),
+  looks: z.number(),
+  p50Ms: z.number().nullable(),
+  p95Ms: z.number().nullable(),
+})
+
+export const IncidentSummary = z.object({
+  id: z.string(),
+  node: z.string(),
+  kind: z.enum(['down', 'unstable']),
+  cause: Cause.nullable(),
+  startedAt: Time.describe('when the first of its looks failed'),
+  openedAt: Time,
+  closedAt: Time.nullable(),
+  durationSeconds: z.number(),
+  consequence: z.enum(['replace', 'restart', 'none']),
+  restartAt: Time.nullable(),
+  replacedAt: Time.nullable(),
+  acknowledgedAt: Time.nullable(),
+  acknowledgedBy: z.string().nullable(),
+})
+export type IncidentSummary = z.infer<typeof IncidentSummary>
+
+export const Incident = IncidentSummary.extend({
+  steps: z.array(
+    z.object({
+      at: Time,
+      kind: z.enum(['seen', 'done', 'person']),
+      words: z.string(),
+    }),
+  ),
+})
+export type Incident = z.infer<typeof Incident>
+
+export const NodeDetails = NodeSummary.extend({
+  uptime: z.array(Uptime),
+  looks: z
+    .array(z.object({ at: Time, ms: z.number().nullable(), found: z.string() }))
+    .describe('the newest, newest first'),
+  days: z.array(z.object({ day: z.string(), percent: z.number().nullable() })),
+  incidents: z.array(IncidentSummary),
+})
+export type NodeDetails = z.infer<typeof NodeDetails>
+
+export const Probed = z.object({
+  node: z.string(),
+  isUp: z.boolean(),
+  ms: z.number(),
+  status: z.number().nullable(),
+  cause: Cause.nullable(),
+  consequence: z.string().nullable().describe('what it would lead to, were it an outage'),
+  model: z.string().nullable(),
+  adapter: z.string().nullable(),
+  certificateEndsAt: Time.nullable(),
+})
+export type Probed = z.infer<typeof Probed>
+
+export const Acknowledgement = z.strictObject({ by: z.string().min(1).max(80) })
+
+export const NewSilence = z.strictObject({
+  node: z.string().min(1).max(80).optional().describe('all of them when left out'),
+  kind: z.enum(['silence', 'maintenance']).default('silence'),
+  startsAt: z.iso.datetime({ offset: true }).optional().describe('now when left out'),
+  endsAt: z.iso.datetime({ offset: true }).describe('there always is an end'),
+  weekly: z.boolean().optional().describe('again at the same local time of every week'),
+  zone: z.string().max(60).optional().describe('in which a weekly one keeps its local time'),
+  why: z.string().max(300).optional(),
+  by: z.string().min(1).max(80),
+})
+export type NewSilence = z.input<typeof NewSilence>
+
+export const Silence = z.object({
+  id: z.string(),
+  node: z.string().nullable().describe('null: all of them'),
+  kind: z.enum(['silence', 'maintenance']),
+  startsAt: Time,
+  endsAt: Time,
+  weekly: z.boolean(),
+  zone: z.string(),
+  why: z.string().nullable(),
+  by: z.string(),
+})
+export type Silence = z.infer<typeof Silence>
+
+export const PublicStatus = z.object({
+  nodes: z.array(
+    z.object({
+      name: z.string(),
+      state: z.string(),
+      since: Time,
+      uptimePercent: z.number().nullable().describe('of the last 30 days'),
+    }),
+  ),
+})

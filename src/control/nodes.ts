@@ -1,0 +1,191 @@
+import type { Verdict } from '../health/cause.ts'
+import type { Incident } from '../health/incident.ts'
+import { isWatched, type Node, nodeName, usualTunnelAccount } from '../health/node.ts'
+import { verdictFor } from '../health/noted.ts'
+import type { Seen } from '../health/probe.ts'
+import { nextTurn } from '../health/turn.ts'
+import { newWatch } from '../health/watch.ts'
+import { AppError } from '../lib/errors.ts'
+import { newId } from '../lib/random.ts'
+
+/** Intervals that a person may ask for, in seconds. */
+const shortestInterval = 10
+const longestInterval = 24 * 3600
+/** Every 5 minutes. */
+export const usualInterval = 300
+
+export interface WantedNode {
+  readonly name: string
+  readonly url: string
+  readonly intervalSeconds?: number | undefined
+  /** Whose requests looks take; by its host where nobody says. */
+  readonly tunnelAccount?: string | null | undefined
+  readonly isPublic?: boolean | undefined
+}
+
+export type NodeChange = {
+  readonly [K in Exclude<keyof WantedNode, 'name'>]?: WantedNode[K] | undefined
+}
+
+export interface NodeRows {
+  nodes(): Promise<readonly Node[]>
+  /** By id or name. */
+  node(idOrName: string): Promise<Node | undefined>
+  /** @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has */
+  insert(node: Node): Promise<Node>
+  /** What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on. */
+  give(node: Node): Promise<Node>
+  /** It is looked at no longer; an open incident of it is closed. What is on record stays. */
+  remove(node: Node): Promise<Incident | null>
+}
+
+export interface NodePorts {
+  readonly rows: NodeRows
+  /** The address as it may be asked. @throws AppError `invalid` (`url_refused`) */
+  readonly admit: (url: string) => URL
+  readonly look: (node: Node) => Promise<Seen>
+  readonly now: () => Date
+}
+
+/** What a person does with nodes. */
+export function nodeDesk(ports: NodePorts) {
+  const { rows, now } = ports
+
+  /** @throws AppError `not-found` (`node_unknown`) */
+  async function must(name: string): Promise<Node> {
+    const node = await rows.node(name)
+    if (node) return node
+    throw new AppError('not-found', `there is no node ${JSON.stringify(name.slice(0, 80))}`, {
+      code: 'node_unknown',
+      next: 'rodizio nodes list shows them all',
+    })
+  }
+
+  const given = (url: string, wanted: NodeChange) => {
+    const admitted = ports.admit(url)
+    const account =
+      wanted.tunnelAccount === undefined
+        ? usualTunnelAccount(admitted.hostname)
+        : wanted.tunnelAccount
+    return { url: healthAddress(admitted), tunnelAccount: account }
+  }
+
+  return {
+    must,
+    list: () => rows.nodes(),
+    /** @throws AppError `invalid` for a name, an address or an interval that cannot be */
+    async add(wanted: WantedNode): Promise<Node> {
+      const at = now()
+      const id = newId('nod')
+      const intervalSeconds = checkedInterval(wanted.intervalSeconds ?? usualInterval)
+      const firstLook = new Date(
+        Math.min(at.getTime(), nextTurn(id, intervalSeconds, at.getTime())),
+      )
+      return rows.insert({
+        id,
+        number: 0,
+        name: checkedName(wanted.name),
+        kind: 'static',
+        ...given(wanted.url, wanted),
+        reach: 'url',
+        policyId: null,
+        sessionId: null,
+        expectedRun: null,
+        intervalSeconds,
+        turnSeconds: intervalSeconds,
+        isPublic: wanted.isPublic ?? false,
+        state: 'unknown',
+        watch: newWatch(at, firstLook),
+        health: null,
+        latencyMs: null,
+        lookedAt: null,
+        certificateEndsAt: null,
+        createdAt: at,
+      })
+    },
+    /** @throws AppError `conflict` (`node_of_session`) for another address of a node that a session puts up */
+    async change(name: string, change: NodeChange): Promise<Node> {
+      const node = await must(name)
+      const isMoved = change.url !== undefined || change.tunnelAccount !== undefined
+      if (isMoved && node.kind === 'session') {
+        throw new AppError(
+          'conflict',
+          `${node.name} is put up by a session, which says where it is`,
+          {
+            code: 'node_of_session',
+            next: 'Change the serving policy, or add a node of its own for another address',
+          },
+        )
+      }
+      const url = change.url ?? node.url
+      const moved = isMoved && url !== null ? given(url, change) : {}
+      return rows.give({
+        ...node,
+        ...moved,
+        intervalSeconds: checkedInterval(change.intervalSeconds ?? node.intervalSeconds),
+        isPublic: change.isPublic ?? node.isPublic,
+        watch: isMoved ? { ...node.watch, nextLookAt: now() } : node.watch,
+      })
+    },
+    /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up */
+    async remove(name: string): Promise<Node> {
+      const node = await must(name)
+      if (node.kind === 'session') {
+        throw new AppError('conflict', `${node.name} belongs to a serving policy`, {
+          code: 'node_of_session',
+          next: `It goes with the policy: rodizio serve stop ${node.name}, then rodizio serve rm ${node.name}`,
+        })
+      }
+      await rows.remove(node)
+      return node
+    },
+    /** One look, now. The record of looks, incidents and alerts is the prober's alone: this changes none of it. */
+    async probe(name: string): Promise<Probed> {
+      const node = await must(name)
+      if (!isWatched(node)) {
+        throw new AppError('conflict', `nothing of ${node.name} is up now`, {
+          code: 'node_idle',
+          next: `rodizio nodes show ${node.name} tells why`,
+        })
+      }
+      const seen = await ports.look(node)
+      return { node, seen, verdict: verdictFor(node, seen), at: now() }
+    },
+  }
+}
+
+export type NodeDesk = ReturnType<typeof nodeDesk>
+
+export interface Probed {
+  readonly node: Node
+  readonly seen: Seen
+  readonly verdict: Verdict
+  readonly at: Date
+}
+
+/** Where a node says how it is: the address as given where it names a path, else `/health` there. */
+function healthAddress(url: URL): string {
+  const address = new URL(url)
+  address.hash = ''
+  if (address.pathname === '/' && address.search === '') address.pathname = '/health'
+  return address.href
+}
+
+function checkedName(name: string): string {
+  const plain = name.normalize('NFC').trim()
+  if (nodeName.test(plain)) return plain
+  throw new AppError('invalid', `${JSON.stringify(name.slice(0, 80))} is no name for a node`, {
+    code: 'name_invalid',
+    next: 'Letters, digits, spaces, dots, dashes and underscores, 63 at the most, the first a letter or a digit',
+  })
+}
+
+function checkedInterval(seconds: number): number {
+  if (Number.isInteger(seconds) && seconds >= shortestInterval && seconds <= longestInterval) {
+    return seconds
+  }
+  throw new AppError('invalid', `${seconds} is no interval of looks`, {
+    code: 'interval_invalid',
+    next: `Whole seconds from ${shortestInterval} to ${longestInterval}; ${usualInterval} is the usual one`,
+  })
+}

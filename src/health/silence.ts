@@ -1,0 +1,67 @@
+/** For what it covers nobody is told anything; all of it stays on record. */
+export interface Silence {
+  readonly id: string
+  /** The node's id; null for all of them. */
+  readonly node: string | null
+  /** A person's own, or planned work. */
+  readonly kind: 'silence' | 'maintenance'
+  readonly startsAt: Date
+  /** There always is an end. */
+  readonly endsAt: Date
+  /** Again at the same local time of every week, for as long each time. */
+  readonly isWeekly: boolean
+  /** In which a weekly one keeps its local time. */
+  readonly zone: string
+  readonly why: string | null
+  readonly madeBy: string
+  readonly createdAt: Date
+  /** Taken back before its end. */
+  readonly endedAt: Date | null
+}
+
+const dayMs = 86_400_000
+
+/** Whether it covers that node at that moment. */
+export function covers(silence: Silence, node: string, at: Date): boolean {
+  if (silence.endedAt !== null || (silence.node !== null && silence.node !== node)) return false
+  if (at < silence.startsAt) return false
+  if (!silence.isWeekly) return at < silence.endsAt
+  const lengthMs = silence.endsAt.getTime() - silence.startsAt.getTime()
+  // By local time: where clocks are moved between two weeks, it begins by the new ones.
+  const passed = localMs(at, silence.zone) - localMs(silence.startsAt, silence.zone)
+  return passed % (7 * dayMs) < lengthMs
+}
+
+export const isSilenced = (silences: readonly Silence[], node: string, at: Date): boolean =>
+  silences.some((silence) => covers(silence, node, at))
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+/** The wall clock of a zone, as if it were UTC. */
+function localMs(at: Date, zone: string): number {
+  let format = formats.get(zone)
+  if (!format) {
+    format = new Intl.DateTimeFormat('en-GB', {
+      timeZone: zone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+    })
+    formats.set(zone, format)
+  }
+  const parts = Object.fromEntries(
+    format.formatToParts(at).map(({ type, value }) => [type, Number(value)]),
+  )
+  return Date.UTC(
+    parts.year ?? 0,
+    (parts.month ?? 1) - 1,
+    parts.day ?? 1,
+    parts.hour ?? 0,
+    parts.minute ?? 0,
+    parts.second ?? 0,
+  )
+}

@@ -1,0 +1,78 @@
+import type { z } from 'zod'
+import type * as wire from '../api/node-schemas.ts'
+import type { NamedIncident } from '../control/incidents.ts'
+import type { Probed } from '../control/nodes.ts'
+import { consequenceOf } from '../health/cause.ts'
+import { durationSeconds } from '../health/incident.ts'
+import type { Node } from '../health/node.ts'
+import type { Silence } from '../health/silence.ts'
+
+const time = (at: Date | null): string | null => at?.toISOString() ?? null
+
+const toCause = (cause: Node['watch']['cause']) => cause && { kind: cause.kind, words: cause.words }
+
+export const toNode = (node: Node): wire.NodeSummary => ({
+  id: node.id,
+  name: node.name,
+  kind: node.kind,
+  state: node.state,
+  since: node.watch.since.toISOString(),
+  cause: toCause(node.watch.cause),
+  url: node.url,
+  reach: node.reach,
+  tunnelAccount: node.tunnelAccount,
+  session: node.sessionId,
+  intervalSeconds: node.intervalSeconds,
+  turnSeconds: node.turnSeconds,
+  isPublic: node.isPublic,
+  latencyMs: node.latencyMs,
+  lookedAt: time(node.lookedAt),
+  nextLookAt: node.state === 'idle' ? null : node.watch.nextLookAt.toISOString(),
+  certificateEndsAt: time(node.certificateEndsAt),
+  model: node.health?.model ?? null,
+  adapter: node.health?.adapterVersion ?? null,
+  freeVramBytes: node.health?.freeVramBytes ?? null,
+  createdAt: node.createdAt.toISOString(),
+})
+
+export const toIncident = ({ incident, node }: NamedIncident, now: Date): wire.IncidentSummary => ({
+  id: incident.id,
+  node,
+  kind: incident.kind,
+  cause: toCause(incident.cause),
+  startedAt: incident.startedAt.toISOString(),
+  openedAt: incident.openedAt.toISOString(),
+  closedAt: time(incident.closedAt),
+  durationSeconds: durationSeconds(incident, now),
+  consequence: incident.sessionId === null ? 'none' : incident.consequence,
+  restartAt: time(incident.restartAt),
+  replacedAt: time(incident.replacedAt),
+  acknowledgedAt: time(incident.acknowledgedAt),
+  acknowledgedBy: incident.acknowledgedBy,
+})
+
+export const toProbed = ({ node, seen, verdict }: Probed): z.infer<typeof wire.Probed> => ({
+  node: node.name,
+  isUp: verdict.kind === 'up',
+  ms: seen.ms,
+  status: seen.kind === 'answered' ? seen.status : null,
+  cause: verdict.kind === 'up' ? null : toCause(verdict.cause),
+  consequence: verdict.kind === 'up' ? null : consequenceOf[verdict.cause.kind],
+  model: verdict.kind === 'up' ? verdict.health.model : null,
+  adapter: verdict.kind === 'up' ? verdict.health.adapterVersion : null,
+  certificateEndsAt: seen.kind === 'answered' ? time(seen.certificateEndsAt) : null,
+})
+
+export const toSilence = (
+  silence: Silence & { readonly nodeName: string | null },
+): wire.Silence => ({
+  id: silence.id,
+  node: silence.nodeName,
+  kind: silence.kind,
+  startsAt: silence.startsAt.toISOString(),
+  endsAt: silence.endsAt.toISOString(),
+  weekly: silence.isWeekly,
+  zone: silence.zone,
+  why: silence.why,
+  by: silence.madeBy,
+})

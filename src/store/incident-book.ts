@@ -1,0 +1,109 @@
+import type { IncidentRows, NamedIncident } from '../control/incidents.ts'
+import { remindSeconds } from '../health/incident.ts'
+import { incidentAlert } from '../health/noted.ts'
+import { isSilenced } from '../health/silence.ts'
+import { addSeconds } from '../lib/clock.ts'
+import { insertAlert } from './alert-rows.ts'
+import { type Database, type Queries, type Row, text, textOrNull } from './database.ts'
+import {
+  addStep,
+  openIncidents,
+  putIncident,
+  readIncident,
+  readSteps,
+  toIncident,
+} from './incident-rows.ts'
+import { toNode } from './node-rows.ts'
+import { insertSilence, readSilences, toSilence } from './silence-rows.ts'
+
+const toNamed = (row: Row): NamedIncident => ({
+  incident: toIncident(row),
+  node: text(row, 'node_name'),
+})
+
+const withName =
+  'select incidents.*, nodes.name as node_name from incidents join nodes on nodes.id = incidents.node_id'
+
+/** Incidents and silences as people see and change them. */
+export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
+  async incidents({ isOpen, node }, limit, cursor) {
+    const from = cursor === undefined ? undefined : await readIncident(db, cursor)
+    const rows = await db.all(
+      `${withName} where ($1 = 0 or closed_at is null) and ($2 = '' or nodes.name = $2 or nodes.id = $2)
+         and ($3 = '' or opened_at < $3 or (opened_at = $3 and incidents.id < $4))
+       order by opened_at desc, incidents.id desc limit $5`,
+      isOpen ? 1 : 0,
+      node ?? '',
+      from?.openedAt.toISOString() ?? '',
+      from?.id ?? '',
+      limit + 1,
+    )
+    const items = rows.slice(0, limit).map(toNamed)
+    return { items, next: rows.length > limit ? (items.at(-1)?.incident.id ?? null) : null }
+  },
+  async incident(id) {
+    const row = await db.first(`${withName} where incidents.id = $1`, id)
+    return row && { ...toNamed(row), steps: await readSteps(db, id) }
+  },
+  open: () => openIncidents(db),
+  acknowledge: (id, by) =>
+    db.transaction(async (tx) => {
+      const incident = await readIncident(tx, id)
+      if (!incident || incident.acknowledgedAt !== null) return
+      const at = now()
+      await putIncident(tx, { ...incident, acknowledgedAt: at, acknowledgedBy: by })
+      await addStep(tx, id, 'person', `${by} knows of it`, at)
+    }),
+  done: (id, what, words) =>
+    db.transaction(async (tx) => {
+      const incident = await readIncident(tx, id)
+      const known = what === 'restart' ? incident?.restartAt : incident?.replacedAt
+      if (!incident || known) return
+      const at = now()
+      await putIncident(tx, { ...incident, [what === 'restart' ? 'restartAt' : 'replacedAt']: at })
+      await addStep(tx, id, 'done', words, at)
+    }),
+  remind: () => db.transaction((tx) => remind(tx, now())),
+  silences: async () => {
+    const names = new Map(
+      (await db.all('select id, name from nodes')).map((row) => [
+        text(row, 'id'),
+        text(row, 'name'),
+      ]),
+    )
+    const silences = await readSilences(db, now())
+    return silences.map((one) => ({
+      ...one,
+      nodeName: one.node === null ? null : (names.get(one.node) ?? null),
+    }))
+  },
+  silence: (silence) => db.transaction((tx) => insertSilence(tx, silence)),
+  endSilence: (id) =>
+    db.transaction(async (tx) => {
+      const row = await tx.first('select * from silences where id = $1 and ended_at is null', id)
+      if (!row) return undefined
+      await tx.run('update silences set ended_at = $1 where id = $2', now().toISOString(), id)
+      return { ...toSilence(row), endedAt: now() }
+    }),
+})
+
+/** One that somebody has acknowledged, or whose node is silenced, is left alone. */
+async function remind(tx: Queries, at: Date): Promise<number> {
+  const rows = await tx.all(
+    `select incidents.id as incident_id, nodes.* from incidents join nodes on nodes.id = incidents.node_id
+     where closed_at is null and acknowledged_at is null and told_at <= $1 and incidents.kind = 'down'`,
+    addSeconds(at, -remindSeconds).toISOString(),
+  )
+  if (rows.length === 0) return 0
+  const silences = await readSilences(tx, at)
+  let told = 0
+  for (const row of rows) {
+    const node = toNode(row)
+    const incident = await readIncident(tx, textOrNull(row, 'incident_id') ?? '')
+    if (!incident || isSilenced(silences, node.id, at)) continue
+    await putIncident(tx, { ...incident, toldAt: at })
+    await insertAlert(tx, incidentAlert(node, 'node-down', incident, at, at, true))
+    told += 1
+  }
+  return told
+}

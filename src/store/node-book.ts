@@ -1,0 +1,80 @@
+import type { NodeRows } from '../control/nodes.ts'
+import type { Incident } from '../health/incident.ts'
+import type { Node } from '../health/node.ts'
+import { freeTunnelRequests, intervalWithin } from '../health/probe-budget.ts'
+import { AppError } from '../lib/errors.ts'
+import { withdrawAlerts } from './alert-rows.ts'
+import { type Database, number, type Queries, text } from './database.ts'
+import { addStep, newestIncident, putIncident } from './incident-rows.ts'
+import { insertNode, readNode, readNodes, toNode, updateGiven } from './node-rows.ts'
+
+/** Nodes as people and sessions give them. */
+export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
+  nodes: () => readNodes(db),
+  node: (idOrName) => readNode(db, idOrName),
+  insert: (node) =>
+    db.transaction(async (tx) => {
+      await refuseTakenByNode(tx, node.name)
+      const policy = await tx.first('select 1 as one from runs where name = $1', node.name)
+      if (policy) throw taken(node.name, 'a run or a serving policy')
+      await insertNode(tx, node)
+      await keepBudget(tx, node.tunnelAccount)
+      return mustRead(tx, node.id)
+    }),
+  give: (node) =>
+    db.transaction(async (tx) => {
+      const before = await mustRead(tx, node.id)
+      await updateGiven(tx, node)
+      await keepBudget(tx, before.tunnelAccount)
+      await keepBudget(tx, node.tunnelAccount)
+      if (node.tunnelAccount === null) {
+        await tx.run('update nodes set turn_seconds = interval_seconds where id = $1', node.id)
+      }
+      return mustRead(tx, node.id)
+    }),
+  remove: (node) => db.transaction((tx) => removeNode(tx, node, now())),
+})
+
+/** @throws AppError `conflict` (`name_taken`) */
+export async function refuseTakenByNode(tx: Queries, name: string): Promise<void> {
+  if (await tx.first('select 1 as one from nodes where name = $1 and removed_at is null', name)) {
+    throw taken(name, 'a node')
+  }
+}
+
+export async function removeNode(tx: Queries, node: Node, at: Date): Promise<Incident | null> {
+  await tx.run('update nodes set removed_at = $1 where id = $2', at.toISOString(), node.id)
+  await keepBudget(tx, node.tunnelAccount)
+  const newest = await newestIncident(tx, node.id)
+  if (!newest || newest.closedAt !== null) return null
+  const closed = { ...newest, closedAt: at }
+  await putIncident(tx, closed)
+  await addStep(tx, closed.id, 'person', 'the node was removed', at)
+  await withdrawAlerts(tx, closed.thread, 'node-down')
+  return closed
+}
+
+/** Looks at the nodes of a tunnel account stay within its requests: their turns come as often as those bear. */
+async function keepBudget(tx: Queries, account: string | null): Promise<void> {
+  if (account === null) return
+  const rows = await tx.all(
+    'select id, interval_seconds from nodes where tunnel_account = $1 and removed_at is null',
+    account,
+  )
+  for (const row of rows) {
+    const turn = intervalWithin(rows.length, freeTunnelRequests, number(row, 'interval_seconds'))
+    await tx.run('update nodes set turn_seconds = $1 where id = $2', turn, text(row, 'id'))
+  }
+}
+
+async function mustRead(tx: Queries, id: string): Promise<Node> {
+  const row = await tx.first('select * from nodes where id = $1', id)
+  if (row) return toNode(row)
+  throw new AppError('internal', `node ${id} is not in the books`)
+}
+
+const taken = (name: string, by: string) =>
+  new AppError('conflict', `the name ${JSON.stringify(name)} belongs to ${by} already`, {
+    code: 'name_taken',
+    next: 'Choose another name',
+  })

@@ -1,0 +1,174 @@
+import type { NodeHealth } from '../health/cause.ts'
+import type { Node, Reach } from '../health/node.ts'
+import type { Watch } from '../health/watch.ts'
+import {
+  date,
+  dateOrNull,
+  number,
+  numberOrNull,
+  type Queries,
+  type Row,
+  text,
+  textOrNull,
+} from './database.ts'
+
+/** A watch as it is kept: times as ms since 1970, the next look in a column of its own. */
+interface KeptWatch {
+  readonly st: Watch['state']
+  readonly si: number
+  readonly d: number
+  readonly b: number | null
+  readonly h: number
+  readonly g: 0 | 1
+  readonly ch: readonly number[]
+  readonly c: Watch['cause']
+}
+
+const keptWatch = (watch: Watch): string =>
+  JSON.stringify({
+    st: watch.state,
+    si: watch.since.getTime(),
+    d: watch.doubts,
+    b: watch.badSince?.getTime() ?? null,
+    h: watch.hopes,
+    g: watch.isGood ? 1 : 0,
+    ch: watch.changes.map((change) => change.getTime()),
+    c: watch.cause,
+  } satisfies KeptWatch)
+
+function watchOf(row: Row): Watch {
+  const kept = JSON.parse(text(row, 'watch')) as KeptWatch // written by keptWatch alone
+  return {
+    state: kept.st,
+    since: new Date(kept.si),
+    doubts: kept.d,
+    badSince: kept.b === null ? null : new Date(kept.b),
+    hopes: kept.h,
+    isGood: kept.g === 1,
+    changes: kept.ch.map((change) => new Date(change)),
+    cause: kept.c,
+    nextLookAt: new Date(number(row, 'next_look_ms')),
+  }
+}
+
+export function toNode(row: Row): Node {
+  const health = textOrNull(row, 'health')
+  return {
+    id: text(row, 'id'),
+    number: number(row, 'number'),
+    name: text(row, 'name'),
+    kind: text(row, 'kind') as Node['kind'], // the column's check constraint, as the next ones
+    url: textOrNull(row, 'url'),
+    reach: text(row, 'reach') as Reach,
+    tunnelAccount: textOrNull(row, 'tunnel_account'),
+    policyId: textOrNull(row, 'policy_id'),
+    sessionId: textOrNull(row, 'session_id'),
+    expectedRun: textOrNull(row, 'expected_run'),
+    intervalSeconds: number(row, 'interval_seconds'),
+    turnSeconds: number(row, 'turn_seconds'),
+    isPublic: number(row, 'is_public') === 1,
+    state: text(row, 'state') as Node['state'],
+    watch: watchOf(row),
+    health: health === null ? null : (JSON.parse(health) as NodeHealth), // written by updateLooked alone
+    latencyMs: numberOrNull(row, 'latency_ms'),
+    lookedAt: dateOrNull(row, 'looked_at'),
+    certificateEndsAt: dateOrNull(row, 'certificate_ends_at'),
+    createdAt: date(row, 'created_at'),
+  }
+}
+
+/** A node that is not removed, by id or name. */
+export async function readNode(db: Queries, idOrName: string): Promise<Node | undefined> {
+  const row = await db.first(
+    'select * from nodes where removed_at is null and (id = $1 or name = $1)',
+    idOrName,
+  )
+  return row && toNode(row)
+}
+
+export const readNodes = async (db: Queries): Promise<Node[]> =>
+  (await db.all('select * from nodes where removed_at is null order by name')).map(toNode)
+
+/** Nodes that are up by their newest looks. */
+export const countUp = async (db: Queries): Promise<number> =>
+  number(
+    (await db.first("select count(*) as n from nodes where removed_at is null and state = 'up'")) ??
+      {},
+    'n',
+  )
+
+export async function insertNode(tx: Queries, node: Node): Promise<void> {
+  await tx.run(
+    `insert into nodes (id, number, name, kind, url, reach, tunnel_account, policy_id, session_id, expected_run,
+       interval_seconds, turn_seconds, is_public, state, since, watch, next_look_ms, created_at)
+     values ($1, (select coalesce(max(number), 0) + 1 from nodes), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+       $15, $16, $17)`,
+    node.id,
+    node.name,
+    node.kind,
+    node.url,
+    node.reach,
+    node.tunnelAccount,
+    node.policyId,
+    node.sessionId,
+    node.expectedRun,
+    node.intervalSeconds,
+    node.turnSeconds,
+    node.isPublic ? 1 : 0,
+    node.state,
+    node.watch.since.toISOString(),
+    keptWatch(node.watch),
+    node.watch.nextLookAt.getTime(),
+    node.createdAt.toISOString(),
+  )
+}
+
+/** What a person or its session says of it: everything but what looks have shown. */
+export async function updateGiven(tx: Queries, node: Node): Promise<void> {
+  await tx.run(
+    `update nodes set name = $1, url = $2, reach = $3, tunnel_account = $4, session_id = $5, expected_run = $6,
+       interval_seconds = $7, turn_seconds = $8, is_public = $9, state = $10, since = $11, watch = $12, next_look_ms = $13
+     where id = $14`,
+    node.name,
+    node.url,
+    node.reach,
+    node.tunnelAccount,
+    node.sessionId,
+    node.expectedRun,
+    node.intervalSeconds,
+    node.turnSeconds,
+    node.isPublic ? 1 : 0,
+    node.state,
+    node.watch.since.toISOString(),
+    keptWatch(node.watch),
+    node.watch.nextLookAt.getTime(),
+    node.id,
+  )
+}
+
+/**
+ * What a look has shown. A node that is another's by now, or at another address, keeps what it has: the look was at what it was.
+ * @param read when its next look was due as this one began: one that was asked for meanwhile stands
+ * @returns whether it was written
+ */
+export async function updateLooked(tx: Queries, node: Node, read: Date): Promise<boolean> {
+  const changed = await tx.run(
+    `update nodes set state = $1, since = $2, watch = $3,
+       next_look_ms = case when next_look_ms = $4 or next_look_ms > $5 then $5 else next_look_ms end,
+       health = $6, latency_ms = $7, looked_at = $8, certificate_ends_at = $9
+     where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12`,
+    node.state,
+    node.watch.since.toISOString(),
+    keptWatch(node.watch),
+    read.getTime(),
+    node.watch.nextLookAt.getTime(),
+    node.health === null ? null : JSON.stringify(node.health),
+    node.latencyMs,
+    node.lookedAt?.toISOString() ?? null,
+    node.certificateEndsAt?.toISOString() ?? null,
+    node.id,
+    node.url ?? '',
+    node.sessionId ?? '',
+  )
+  return changed > 0
+}

@@ -1,0 +1,146 @@
+import type { Reach } from '../health/node.ts'
+import {
+  afterSessions,
+  brokenDown,
+  type ServingPolicyOf,
+  type ServingSession,
+} from '../health/session-node.ts'
+import { addSeconds } from '../lib/clock.ts'
+import { newId } from '../lib/random.ts'
+import type { Run } from '../rotation/run.ts'
+import type { Session } from '../rotation/session.ts'
+import { withdrawAlerts } from './alert-rows.ts'
+import { type Database, type Queries, text, textOrNull } from './database.ts'
+import { addStep, newestIncident, putIncident } from './incident-rows.ts'
+import { removeNode } from './node-book.ts'
+import { insertNode, toNode, updateGiven } from './node-rows.ts'
+import { follow } from './probe-book.ts'
+import { readOpenRuns } from './run-rows.ts'
+import { toSession } from './session-rows.ts'
+
+/**
+ * Brings the nodes of serving policies to what their sessions have said: one transaction, and nothing in it where nothing has
+ * changed. A node whose policy is gone goes too.
+ * @param intervalSeconds at which a new node is looked at
+ */
+export const syncSessionNodes = (
+  db: Database,
+  now: () => Date,
+  intervalSeconds: number,
+): Promise<void> =>
+  db.transaction(async (tx) => {
+    const at = now()
+    const policies = (await readOpenRuns(tx)).filter(({ serving }) => serving !== null)
+    const open = new Set(policies.map(({ id }) => id))
+    for (const policy of policies) await syncPolicy(tx, policy, intervalSeconds, at)
+    const rows = await tx.all(
+      "select * from nodes where kind = 'session' and removed_at is null and (state <> 'idle' or policy_id not in (select id from runs))",
+    )
+    for (const row of rows) {
+      const policyId = textOrNull(row, 'policy_id') ?? ''
+      if (open.has(policyId)) continue
+      const node = toNode(row)
+      if (await tx.first('select 1 as one from runs where id = $1', policyId)) {
+        await rest(tx, node, at)
+      } else {
+        await removeNode(tx, node, at)
+      }
+    }
+  })
+
+type Kept = ReturnType<typeof toNode>
+
+async function syncPolicy(
+  tx: Queries,
+  policy: Run,
+  intervalSeconds: number,
+  at: Date,
+): Promise<void> {
+  const row = await tx.first(
+    'select * from nodes where policy_id = $1 and removed_at is null',
+    policy.id,
+  )
+  const node = row && toNode(row)
+  const of = await servingOf(tx, policy, node?.sessionId ?? null, at)
+  const step = afterSessions(of, node, newId('nod'), intervalSeconds, at)
+  switch (step.kind) {
+    case 'keep':
+      return
+    case 'insert':
+      await insertNode(tx, step.node)
+      return
+    case 'give':
+      if (step.node.state === 'idle') await rest(tx, step.node, at)
+      else await updateGiven(tx, step.node)
+      return
+    case 'gone': {
+      const watch = brokenDown(step.node, step.cause, at)
+      const down = { ...step.node, state: watch.state, watch }
+      await updateGiven(tx, down)
+      if (step.node.watch.state === 'down' || step.node.watch.state === 'unstable') return
+      await follow(tx, down, [{ kind: 'went-down', from: at, cause: step.cause }], at)
+    }
+  }
+}
+
+/** Nothing is wanted of it any more: no looks, no incident, nobody told. */
+async function rest(tx: Queries, node: Kept, at: Date): Promise<void> {
+  await updateGiven(tx, { ...node, url: null, sessionId: null, state: 'idle' })
+  const newest = await newestIncident(tx, node.id)
+  if (!newest || newest.closedAt !== null) return
+  await putIncident(tx, { ...newest, closedAt: at })
+  await addStep(tx, newest.id, 'done', 'nothing is wanted of the node any more', at)
+  await withdrawAlerts(tx, newest.thread, 'node-down')
+}
+
+async function servingOf(
+  tx: Queries,
+  policy: Run,
+  sessionId: string | null,
+  now: Date,
+): Promise<ServingPolicyOf> {
+  const live = (
+    await tx.all('select * from sessions where run_id = $1 and ended_at is null', policy.id)
+  ).map(toSession)
+  const sessions: ServingSession[] = []
+  for (const session of live) sessions.push(await toServing(tx, session, now))
+  const row =
+    sessionId === null
+      ? undefined
+      : await tx.first('select * from sessions where id = $1 and ended_at is not null', sessionId)
+  const ended = row && toSession(row)
+  return {
+    id: policy.id,
+    name: policy.name,
+    sessions,
+    ended: ended
+      ? { id: ended.id, isLost: lostOutcomes.has(ended.outcome ?? ''), reason: ended.reason }
+      : null,
+  }
+}
+
+/** A session that ends otherwise has ended as it was to. */
+const lostOutcomes = new Set(['lost', 'failed', 'preempted'])
+
+/** So much later than due, and a beat is missed. */
+const missedShare = 1.25
+
+async function toServing(tx: Queries, session: Session, now: Date): Promise<ServingSession> {
+  const { id, createdAt, node, heardAt, provider } = session
+  const isOwn = provider === 'local'
+  const reach: Reach | null = isOwn ? 'local' : node?.url != null ? 'url' : null
+  const dueAt = heardAt && addSeconds(heardAt, missedShare * session.heartbeatSeconds)
+  const missedAt = dueAt && dueAt <= now ? dueAt : null
+  return {
+    id,
+    createdAt,
+    node: node && reach ? { reach, url: node.url, run: await runOf(tx, node.adapter) } : null,
+    badBeatAt: missedAt ?? (node ? null : heardAt),
+  }
+}
+
+/** The run that an adapter comes from; null for one that no run here has made. */
+async function runOf(tx: Queries, adapter: string): Promise<string | null> {
+  const row = await tx.first('select run_id from artifacts where manifest_sha256 = $1', adapter)
+  return row ? text(row, 'run_id') : null
+}
