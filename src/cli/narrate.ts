@@ -85,6 +85,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     (typeof d.secondsToReady === 'number' ? `, ${seconds(d.secondsToReady)} after its launch` : ''),
   'node.moved': (d) =>
     `session ${word(d, 'generation')} on ${word(d, 'account')} has moved and answers${reachedAt(d)}`,
+  'node.restart_asked': (d) =>
+    `session ${word(d, 'generation')} on ${word(d, 'account')} is told to start its server anew: ${word(d, 'reason')}`,
+  'node.restarted': (d) =>
+    `session ${word(d, 'generation')} on ${word(d, 'account')} starts its server anew`,
   'session.ended': (d) =>
     `session ${word(d, 'generation')} ended (${word(d, 'outcome')}): ${word(d, 'reason')}` +
     (d.serves === true

@@ -20,6 +20,8 @@ const Node = z.object({
     .max(2 ** 50)
     .nullable()
     .default(null),
+  tunnel: z.enum(['up', 'down']).nullable().default(null),
+  restarts: z.number().int().min(0).max(100_000).default(0),
 })
 
 /** A heartbeat, as a session says it; what else stands in it is not needed here. */

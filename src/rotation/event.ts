@@ -17,6 +17,8 @@ export type EventKind =
   | 'session.training'
   | 'node.ready'
   | 'node.moved'
+  | 'node.restart_asked'
+  | 'node.restarted'
   | 'session.ended'
   | 'checkpoint.committed'
   | 'checkpoint.pruned'

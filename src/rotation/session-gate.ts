@@ -1,8 +1,8 @@
 import type { Run } from './run.ts'
-import type { Session } from './session.ts'
+import { isRestarting, type Session, type TunnelState } from './session.ts'
 import type { Failure } from './session-end.ts'
 
-export type Order = 'continue' | 'checkpoint_now' | 'stop' | 'fenced'
+export type Order = 'continue' | 'checkpoint_now' | 'restart' | 'stop' | 'fenced'
 
 /** What a session that serves says of its model. */
 export interface NodeSaid {
@@ -12,6 +12,10 @@ export interface NodeSaid {
   readonly adapter: string | null
   /** Of its GPU, as last measured; null without one. */
   readonly freeVramBytes: number | null
+  /** Of the tunnel that it has opened; null where it has none. */
+  readonly tunnel?: TunnelState | null
+  /** How often it has started its server anew. */
+  readonly restarts?: number
 }
 
 export interface Heartbeat {
@@ -116,7 +120,7 @@ export interface SessionGate {
   spend(tokenHash: string): Promise<void>
 }
 
-/** What a session is told when it calls: stop while the run is being stopped or the service goes down, else go on. */
+/** What a session is told when it calls: stop while the run is being stopped, start its server anew while that is wanted, else go on. */
 export function answerTo(session: Session, run: Run, current: boolean, now: Date): Answer {
   if (!current) {
     const reason =
@@ -128,10 +132,12 @@ export function answerTo(session: Session, run: Run, current: boolean, now: Date
   const left = session.deadlineAt
     ? (session.deadlineAt.getTime() - now.getTime()) / 1000
     : session.plannedSeconds
-  return {
-    order: run.stopAsked ? 'stop' : 'continue',
-    secondsLeft: Math.max(0, left),
-    heartbeatSeconds: session.heartbeatSeconds,
-    reason: run.stopAsked ? 'the run was asked to stop' : null,
-  }
+  const isWanted = session.restart?.begunAt === null && isRestarting(session, now)
+  const [order, reason]: readonly [Order, string | null] = run.stopAsked
+    ? ['stop', 'the run was asked to stop']
+    : isWanted
+      ? ['restart', 'its server does not answer']
+      : ['continue', null]
+  const { heartbeatSeconds } = session
+  return { order, secondsLeft: Math.max(0, left), heartbeatSeconds, reason }
 }

@@ -1,3 +1,4 @@
+import { secondsBetween } from '../lib/clock.ts'
 import type { ProviderName } from './account.ts'
 
 export type SessionState =
@@ -28,6 +29,17 @@ export interface SessionNode {
   readonly url: string | null
   /** SHA-256 of the manifest of the adapter that answers. */
   readonly adapter: string
+  /** Whether the tunnel's own program holds it open; null where none is used, or nothing is told of it. */
+  readonly tunnel: TunnelState | null
+}
+
+export type TunnelState = 'up' | 'down'
+
+/** The server of a node, started anew without an end of its session. */
+export interface NodeRestart {
+  readonly askedAt: Date
+  /** When the session was heard to be at it; null before. */
+  readonly begunAt: Date | null
 }
 
 /** One bounded stay of a run on an account's GPU. */
@@ -60,6 +72,12 @@ export interface Session {
   readonly heardAt: Date | null
   /** Null for a training, and while nothing answers. */
   readonly node: SessionNode | null
+  /** When a heartbeat last said that its server is not ready, or its tunnel is down; null while none has. */
+  readonly badBeatAt: Date | null
+  /** The restart that was asked for and is not done; null while there is none. */
+  readonly restart: NodeRestart | null
+  /** How often its present process has started its server anew, by its own word. */
+  readonly restarts: number
   readonly checkedAt: Date | null
   /** When a session that waits for a person is given up; null for any other. */
   readonly expiresAt: Date | null
@@ -83,6 +101,19 @@ export function sessionName(runId: string, runName: string, generation: number):
     .filter((part) => part !== '')
     .join('-')
 }
+
+/** One heartbeat is late by a quarter of its interval, or more. False of a session that has ended or was never heard. */
+export const isBeatMissed = (session: Session, now: Date): boolean =>
+  session.endedAt === null &&
+  session.heardAt !== null &&
+  secondsBetween(session.heardAt, now) > 1.25 * session.heartbeatSeconds
+
+/** A server that does not answer so long after its restart was asked for does not come back: its node is to be replaced. */
+export const restartSeconds = 600
+
+/** Whether its restart is wanted or under way; one that is not done within its time is given up, and may be asked for anew. */
+export const isRestarting = ({ restart }: Session, now: Date): boolean =>
+  restart !== null && secondsBetween(restart.askedAt, now) < restartSeconds
 
 /** Lost means three missed heartbeats: seconds without a sign of life after which the provider is asked. */
 export const silenceSeconds = (session: Session): number => 3 * session.heartbeatSeconds

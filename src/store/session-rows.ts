@@ -1,5 +1,12 @@
 import type { ProviderName } from '../rotation/account.ts'
-import type { Outcome, Session, SessionNode, SessionState } from '../rotation/session.ts'
+import type {
+  NodeRestart,
+  Outcome,
+  Session,
+  SessionNode,
+  SessionState,
+  TunnelState,
+} from '../rotation/session.ts'
 import {
   date,
   dateOrNull,
@@ -35,6 +42,9 @@ export const toSession = (row: Row): Session => ({
   trainingAt: dateOrNull(row, 'training_at'),
   heardAt: dateOrNull(row, 'heard_at'),
   node: toNode(row),
+  badBeatAt: dateOrNull(row, 'bad_beat_at'),
+  restart: toRestart(row),
+  restarts: number(row, 'restarts'),
   checkedAt: dateOrNull(row, 'checked_at'),
   expiresAt: dateOrNull(row, 'expires_at'),
   deadlineAt: dateOrNull(row, 'deadline_at'),
@@ -46,7 +56,17 @@ export const toSession = (row: Row): Session => ({
 function toNode(row: Row): SessionNode | null {
   const readyAt = dateOrNull(row, 'node_ready_at')
   if (!readyAt) return null
-  return { readyAt, url: textOrNull(row, 'node_url'), adapter: text(row, 'node_adapter') }
+  return {
+    readyAt,
+    url: textOrNull(row, 'node_url'),
+    adapter: text(row, 'node_adapter'),
+    tunnel: textOrNull(row, 'node_tunnel') as TunnelState | null, // the column's check constraint
+  }
+}
+
+function toRestart(row: Row): NodeRestart | null {
+  const askedAt = dateOrNull(row, 'restart_asked_at')
+  return askedAt && { askedAt, begunAt: dateOrNull(row, 'restart_begun_at') }
 }
 
 export async function readSession(db: Queries, id: string): Promise<Session | undefined> {

@@ -2,7 +2,6 @@
 import http.client
 import json
 import os
-import socket
 import sys
 import time
 import urllib.error
@@ -10,6 +9,7 @@ import urllib.request
 
 from .asked import Asked
 from .child import Child, print_line
+from .ports import free_port
 from .tunnel import Tunnel, check_tunnel
 
 GRACE_SECONDS = 10.0  # the server gives answers under way five
@@ -31,18 +31,12 @@ def start_server(adapter, key_sha256, deadline, port=0, say=print_line, **variab
     return _current
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(('127.0.0.1', 0))
-        return found.getsockname()[1]
-
-
 class Server:
     """The child, until it has ended. SIGTERM and an interrupt end it in order."""
 
     def __init__(self, adapter, key_sha256, deadline, port, say, variables):
         self.adapter, self.deadline = adapter, deadline
-        self.url = 'http://127.0.0.1:%d' % port
+        self.port, self.url = port, 'http://127.0.0.1:%d' % port
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         seconds = int(deadline - time.monotonic())
         if seconds < 1:

@@ -1,16 +1,20 @@
 """A quick tunnel of cloudflared to the server: an address on the open net, for who has the key."""
+import http.client
 import os
 import re
 import shutil
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 from .child import Child, print_line
+from .ports import free_port
 
 ADDRESS_SECONDS = 45.0
 ANSWER_SECONDS = 90.0  # its name has to spread first
 GRACE_SECONDS = 3.0
+READY_SECONDS = 2.0  # it is asked on this machine
 # Its address stands in a box; those of terms and downloads do not.
 BOXED = re.compile(r'\|\s+(https?://[^\s|]+)\s+\|')
 
@@ -36,8 +40,11 @@ class Tunnel:
         check_tunnel('cloudflared')
         # A home of its own: what a person has set up for other tunnels does not meddle.
         env = {'PATH': os.environ.get('PATH', ''), 'HOME': tempfile.mkdtemp(prefix='tunnel-')}
-        self._child = Child(['cloudflared', 'tunnel', '--no-autoupdate', '--url', target], env,
-                            say)
+        told_at = '127.0.0.1:%d' % free_port()
+        self._child = Child(['cloudflared', 'tunnel', '--no-autoupdate', '--url', target,
+                             '--metrics', told_at], env, say)
+        self._ready_url = 'http://%s/ready' % told_at
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         self._say = say
         self.address = None
         try:
@@ -77,6 +84,24 @@ class Tunnel:
         """Whether the program is gone; its lines are said."""
         self._child.show()
         return self._child.status() is not None
+
+    def is_up(self):
+        """Whether its program runs and says that it is connected.
+
+        It answers /ready with 200 while it has a connection to Cloudflare, else with 503
+        (github.com/cloudflare/cloudflared, metrics/readiness.go, read 2026-11). One that is not
+        answered says nothing against it.
+        """
+        if self.ended():
+            return False
+        try:
+            with self._opener.open(self._ready_url, timeout=READY_SECONDS):
+                return True
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code != 503
+        except (OSError, http.client.HTTPException):
+            return True
 
     def close(self):
         self._child.end(GRACE_SECONDS)

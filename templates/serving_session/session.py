@@ -5,7 +5,8 @@
         session.serve()
 
 The heartbeat tells where the model is reached. An order to stop, SIGTERM and the end of the time
-let answers under way end first; whatever else ends the server is reported as a failure.
+let answers under way end first; whatever else ends the server is reported as a failure. An order
+to restart ends the server, hung or not, and starts it anew at its place.
 """
 import re
 import time
@@ -28,6 +29,8 @@ ANSWER_SECONDS = 5.0
 MISSED = 3  # looks in vain until a server counts as hung
 FAILING_SECONDS = 300.0  # one answer may fail for what was asked; a dead device fails all of them
 SIGN_OF_LIFE_SECONDS = 60.0
+RESTART_DRAIN_SECONDS = 5.0  # what answers under way are given then
+RESTART_SECONDS = 600.0  # as long as the service waits for it before it replaces the node
 TUNNEL_TRIES = 3
 TUNNEL_PAUSE_SECONDS = 5.0
 NO_MEMORY = re.compile('out of memory|OutOfMemory', re.IGNORECASE)
@@ -58,6 +61,9 @@ class ServingSession(Session):
         self._tunnel = None
         self._node = None
         self._outcome = None
+        self._restarts = 0
+        self._said_restarts = 0  # in the heartbeat under way, or the last one
+        self._restarts_wanted = 0
 
     def prepare(self, provider, own_environment):
         """Sees to the packages, and to what the plan wants besides, before anything is fetched.
@@ -91,18 +97,10 @@ class ServingSession(Session):
 
         Raises Failure when the server ends of itself, Fenced when another has the session.
         """
-        plan = self.order['plan']
         self._stop_ends_it = False  # from here on answers under way end first
         try:
             self._look()
-            if self._leaves_at() < time.monotonic() + 1:  # no server begins with less
-                raise Over('limit')
-            self._server = start_server(
-                self._served, plan['keySha256'], self._leaves_at(), say=self.say,
-                BASE_MODEL=self.base or plan['base'],
-                BASE_REVISION='' if self.base else plan['revision'],
-                BASE_QUANTIZATION=plan['quantization'], SERVE_MAX_TOKENS=plan['maxTokens'],
-                SERVE_GRACE=int(DRAIN_SECONDS))
+            self._start_server()
             self._wait_until_ready()
             self._open_tunnel()
             self._stay()
@@ -126,6 +124,16 @@ class ServingSession(Session):
     def _aim(self):
         return 'to serve the adapter %s' % self.order['plan']['adapter'][:12]
 
+    def _send_beat(self, beat):
+        self._said_restarts = (beat.get('node') or {}).get('restarts', 0)
+        return super()._send_beat(beat)
+
+    def _on_answer(self, answer):
+        super()._on_answer(answer)
+        if answer.get('order') == 'restart':
+            # One more than this heartbeat had told of: said of an older one it changes nothing.
+            self._restarts_wanted = self._said_restarts + 1
+
     def _leaves_at(self):
         """When it begins to leave: a twentieth of its time before the deadline, three seconds at
         least, a minute at most. Half of that is for answers under way, the rest for the report."""
@@ -134,11 +142,7 @@ class ServingSession(Session):
 
     def _look(self):
         """Raises Over, Fenced or Failure when there is a reason to go on no longer."""
-        self._check_fence()
-        if self.stop_asked:
-            raise Over('stopped')
-        if time.monotonic() >= self._leaves_at():
-            raise Over('limit')
+        self._look_around()
         if self._server is None:
             return
         died = self._server.death()
@@ -147,7 +151,40 @@ class ServingSession(Session):
         if self._server.gone():  # its own clock was a moment faster
             raise Over('limit')
 
-    def _wait_until_ready(self):
+    def _look_around(self):
+        """As `_look`, without one at the server."""
+        self._check_fence()
+        if self.stop_asked:
+            raise Over('stopped')
+        if time.monotonic() >= self._leaves_at():
+            raise Over('limit')
+
+    def _start_server(self, port=0):
+        if self._leaves_at() < time.monotonic() + 1:  # no server begins with less
+            raise Over('limit')
+        plan = self.order['plan']
+        self._server = start_server(
+            self._served, plan['keySha256'], self._leaves_at(), port, say=self.say,
+            BASE_MODEL=self.base or plan['base'],
+            BASE_REVISION='' if self.base else plan['revision'],
+            BASE_QUANTIZATION=plan['quantization'], SERVE_MAX_TOKENS=plan['maxTokens'],
+            SERVE_GRACE=int(DRAIN_SECONDS))
+
+    def _restart(self):
+        """Ends the server and starts it anew where it was, so that a tunnel still leads there.
+
+        Raises Failure when it ends of itself or does not answer in time.
+        """
+        self._restarts += 1
+        self._turn_away()
+        self.say('told to restart the server')
+        self._server.end(RESTART_DRAIN_SECONDS)
+        self._look_around()
+        self._start_server(self._server.port)
+        self._wait_until_ready(RESTART_SECONDS)
+        self.heart.update(phase='serve')
+
+    def _wait_until_ready(self, within=None):
         self.heart.update(phase='load')
         began = said = time.monotonic()
         while True:
@@ -156,6 +193,9 @@ class ServingSession(Session):
             health = self._server.health()
             if health is not None:
                 break
+            if within is not None and time.monotonic() > began + within:
+                raise Failure('notebook_bug', 'the server was started anew and has not answered '
+                              'for %d s' % within)
             if time.monotonic() > said + SIGN_OF_LIFE_SECONDS:
                 said = time.monotonic()
                 self.say('loading for %d s' % (said - began))
@@ -172,6 +212,11 @@ class ServingSession(Session):
         while True:
             self._server.show(0.2)
             self._look()
+            if self._restarts_wanted > self._restarts:
+                self._restart()
+                health, missed = self._server.answer() or health, 0
+                looked = good = time.monotonic()
+                self._tell(True, health)
             if self._tunnel is not None and self._tunnel.ended():
                 self.say('the tunnel is lost')
                 self._open_tunnel()
@@ -217,7 +262,8 @@ class ServingSession(Session):
         if health is None:
             return
         node = {'ready': ready, 'url': self._address(), 'adapter': health['adapter']['sha256'],
-                'freeVramBytes': health.get('free_vram_bytes')}
+                'freeVramBytes': health.get('free_vram_bytes'), 'tunnel': self._tunnel_state(),
+                'restarts': self._restarts}
         if self._node is None or node['url'] != self._node['url']:
             self.say('answers at %s' % (node['url'] or 'its own machine alone'))
         self._node = node
@@ -226,8 +272,15 @@ class ServingSession(Session):
     def _turn_away(self):
         """Nobody shall be sent here any more, as long as nothing else is told."""
         if self._node is not None:
-            self._node = dict(self._node, ready=False)
+            self._node = dict(self._node, ready=False, tunnel=self._tunnel_state(),
+                              restarts=self._restarts)
             self.heart.update(node=self._node)
+
+    def _tunnel_state(self):
+        """What the tunnel's own program says; None where the plan asks for none."""
+        if not self.order['plan']['tunnel']:
+            return None
+        return 'up' if self._tunnel is not None and self._tunnel.is_up() else 'down'
 
     def _address(self):
         """Where the model is reached from outside; on the service's own machine that is here."""
@@ -237,9 +290,11 @@ class ServingSession(Session):
 
     def _take_down(self):
         """Ends the server when its answers under way have ended, and the tunnel after it."""
-        server, tunnel, self._server, self._tunnel = self._server, self._tunnel, None, None
+        server, tunnel = self._server, self._tunnel
         if server is not None:
             self._turn_away()
+        self._server = self._tunnel = None
+        if server is not None:
             most = SIGTERM_SECONDS if server.asked() else DRAIN_SECONDS + 2
             server.end(min(most, max(0.5, (self.deadline - time.monotonic()) / 2)))
         if tunnel is not None:

@@ -90,4 +90,5 @@ class Heartbeat:
 def urgent(state):
     """What of a beat does not wait for its turn."""
     node = state.get('node') or {}
-    return state['phase'], node.get('ready'), node.get('url')
+    return (state['phase'], node.get('ready'), node.get('url'), node.get('tunnel'),
+            node.get('restarts'))

@@ -147,6 +147,16 @@ describe('what happened, in a sentence', () => {
       'session 3 on ana has moved and answers at https://two.example',
     ],
     [
+      'node.restart_asked',
+      { generation: 3, account: 'ana', reason: 'it did not answer within 5 s' },
+      'session 3 on ana is told to start its server anew: it did not answer within 5 s',
+    ],
+    [
+      'node.restarted',
+      { generation: 3, account: 'ana', restarts: 2 },
+      'session 3 on ana starts its server anew',
+    ],
+    [
       'checkpoint.committed',
       { step: 40, targetSteps: 100, bytes: 12_345, loss: 2.34567, heldOutLoss: 2.5 },
       'checkpoint at step 40 of 100: 12 kB, loss 2.346, held-out 2.500',

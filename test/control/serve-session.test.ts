@@ -138,6 +138,7 @@ describe('a node', () => {
       readyAt,
       url: 'https://two.example',
       adapter,
+      tunnel: null,
     })
     expect(await world.told('node.')).toMatchObject([
       { kind: 'node.ready', data: { run: 'nights', account: 'ana', url, secondsToReady: 300 } },
@@ -204,6 +205,12 @@ describe('a node', () => {
     ['an adapter that is no hash', { adapter: 'latest' }, false],
     ['memory below nothing', { freeVramBytes: -1 }, false],
     ['readiness that is none', { ready: 'yes' }, false],
+    ['a tunnel that is down', { tunnel: 'down' }, true],
+    ['no word of a tunnel', { tunnel: null }, true],
+    ['a tunnel that is neither', { tunnel: 'perhaps' }, false],
+    ['three restarts', { restarts: 3 }, true],
+    ['half a restart', { restarts: 0.5 }, false],
+    ['restarts below nothing', { restarts: -1 }, false],
   ])('with %s: %j', (_what, node, isTaken) => {
     const said = Beat.safeParse(beat(node))
     expect(said.success).toBe(isTaken)

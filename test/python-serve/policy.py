@@ -26,6 +26,7 @@ class PolicyService(ControlPlane):
                 'quantization': 'none', 'keySha256': hashlib.sha256(KEY.encode()).hexdigest(),
                 'tunnel': '', 'maxTokens': 2000, **changes}
         super().__init__(plan, {}, seconds=seconds, heartbeat=heartbeat)
+        self.restarts = 0  # that are wanted
         self.adapter = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
     def work_order(self):
@@ -38,6 +39,10 @@ class PolicyService(ControlPlane):
                             'files': [self.entry('adapter', name, body)
                                       for name, body in self.adapter.items()]},
                 'base': self.base_order(), 'resume': None, 'earlier': []}
+
+    def order_for(self, beat):
+        said = (beat.get('node') or {}).get('restarts', 0)
+        return 'restart' if self.order == 'continue' and said < self.restarts else self.order
 
     def nodes(self):
         """What its heartbeats have said of the node, (ready, url), each turn once."""

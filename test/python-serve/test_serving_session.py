@@ -27,6 +27,11 @@ def load_generator(settings, adapter):
     time.sleep(float(os.environ.get('LOAD_SECONDS', '0')))
     if os.environ.get('LOAD_FAILS'):
         raise RuntimeError(os.environ['LOAD_FAILS'])
+    if os.path.exists('loads'):  # from the second start on
+        again = open('loads').read()
+        time.sleep(float(again) if again.replace('.', '').isdigit() else 0)
+        if again == 'fails':
+            raise RuntimeError('CUDA out of memory')
     return FakeGenerator(adapter)
 ''')
 serving.prepare = lambda provider: print('packages for', provider)
@@ -35,8 +40,19 @@ serving.TUNNEL_PAUSE_SECONDS = 0.2
 """ % str(Path(__file__).parent)
 # As cloudflared tells an address, another one each time; it goes when its file appears.
 STAND_IN = """#!%s
-import os, sys, time
+import http.server, os, sys, threading, time
 place = %r
+ready = os.path.join(place, 'ready')
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(open(ready).read()) if self.path == '/ready' else 404)
+        self.end_headers()
+    def log_message(self, *_words):
+        pass
+if os.path.exists(ready):
+    told_at = ('127.0.0.1', int(sys.argv[6].rpartition(':')[2]))
+    server = http.server.ThreadingHTTPServer(told_at, Ready)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 count = os.path.join(place, 'count')
 number = int(open(count).read()) if os.path.exists(count) else 0
 open(count, 'w').write(str(number + 1))
@@ -134,7 +150,7 @@ class ServingSession(unittest.TestCase):
         beat = service.beats[-1]
         self.assertEqual((beat['phase'], beat['gpu'], beat['step']), ('serve', 'Tesla T4', 0))
         self.assertEqual(beat['node'], {'ready': True, 'url': node[1], 'adapter': service.sha256,
-                                        'freeVramBytes': None})
+                                        'freeVramBytes': None, 'tunnel': None, 'restarts': 0})
         self.assertEqual(self.client.ask('Qual é a maré?')[0], 200)
         self.assertEqual(self.client.call('GET', '/v1/models', key='wrong')[0], 401)
         stream = self.client.open_stream('slow endless', stream=True, max_tokens=150)
@@ -221,6 +237,80 @@ class ServingSession(unittest.TestCase):
         service.order = 'stop'
         self.ended(0, 'stopped')
 
+    def servers(self):
+        return [int(pid) for pid in Path('/proc/%d/task/%d/children' % (
+            self.notebook.pid, self.notebook.pid)).read_text().split()]
+
+    def restarts(self):
+        return [beat['node']['restarts'] for beat in list(self.service_of_test.beats)
+                if beat.get('node')]
+
+    def test_told_to_restart_it_starts_its_server_anew_at_its_place_once(self):
+        service = self.serving()
+        url = service.nodes()[-1][1]
+        (self.root / 'work' / 'loads').write_text('1.5')
+        stream = self.client.open_stream('slow endless', stream=True, max_tokens=50)
+        self.addCleanup(stream.close)
+        answer = stream.getresponse()
+        service.restarts = 1
+        self.assertIn(b'[DONE]', answer.read())  # a second is less than the drain
+        self.until(lambda: service.nodes()[-1] == (False, url))
+        beats = len(service.beats)
+        self.until(lambda: service.nodes()[-1] == (True, url))
+        self.assertGreater(len(service.beats), beats + 3)  # they go on while it loads
+        self.assertEqual(self.client.ask('Qual é a maré?')[0], 200)
+        [pid] = self.servers()
+        self.assertNotIn(pid, self.started)
+        time.sleep(1)  # answers of older heartbeats are no second order
+        self.assertEqual(self.servers(), [pid])
+        self.assertEqual(sorted(set(self.restarts())), [0, 1])
+        service.restarts = 2
+        self.until(lambda: self.restarts()[-1] == 2 and service.nodes()[-1] == (True, url))
+        service.order = 'stop'
+        self.ended(0, 'stopped')
+
+    def test_a_server_that_hangs_is_killed_for_its_restart_and_answers_cut(self):
+        service = self.serving()
+        url = service.nodes()[-1][1]
+        stream = self.client.open_stream('slow endless', stream=True, max_tokens=1900)
+        self.addCleanup(stream.close)
+        answer = stream.getresponse()
+        answer.read(10)
+        os.kill(self.started[0], signal.SIGSTOP)
+        self.until(lambda: service.nodes()[-1] == (False, url))
+        service.restarts, began = 1, time.monotonic()
+        self.until(lambda: service.nodes()[-1] == (True, url))
+        self.assertGreater(time.monotonic() - began, 5)
+        self.assertLess(time.monotonic() - began, 10)
+        with self.assertRaises((http.client.IncompleteRead, ConnectionError)):
+            answer.read()
+        self.assertFalse(alive(self.started[0]))
+        service.order = 'stop'
+        self.ended(0, 'stopped')
+
+    def test_a_restart_that_fails_is_reported_by_its_cause(self):
+        for again, light, known_as, words in (
+                ('fails', LIGHT, 'out_of_memory', 'CUDA out of memory'),
+                ('60', LIGHT + 'serving.RESTART_SECONDS = 1\n', 'notebook_bug',
+                 'the server was started anew and has not answered for 1 s')):
+            with self.subTest(again):
+                service = self.serving(light=light)
+                (self.root / 'work' / 'loads').write_text(again)
+                service.restarts = 1
+                _text, report = self.ended(1, 'failed', known_as)
+                self.assertIn(words, report['failure']['message'])
+                self.assertEqual(self.restarts()[-1], 1)
+            (self.root / 'work' / 'loads').unlink()
+            (self.root / 'adapter').rename(self.root / again)
+
+    def test_an_order_to_stop_ends_a_restart(self):
+        service = self.serving()
+        (self.root / 'work' / 'loads').write_text('60')
+        service.restarts = 1
+        self.until(lambda: self.restarts()[-1] == 1)
+        service.order = 'stop'
+        self.ended(0, 'stopped', seconds=8)
+
     def test_a_model_that_fails_for_good_ends_it_and_one_failure_does_not(self):
         self.serving(light=LIGHT + 'serving.FAILING_SECONDS = 2\n')
         self.client.ask('broken')
@@ -275,6 +365,29 @@ class ServingSession(unittest.TestCase):
         (self.root / 'go').touch()
         self.until(lambda: service.nodes()[-1] == (True, 'http://127.0.0.1:%d' % port), 5)
         self.notebook.terminate()
+        self.ended(0, 'stopped')
+
+    def test_it_tells_what_the_tunnels_own_program_says_and_restarts_behind_it(self):
+        (self.root / 'ready').write_text('200')
+        service = self.service(tunnel='cloudflared', provider='kaggle')
+        self.serving(service, **self.with_tunnel())
+        tunnel = [pid for pid in self.started if b'--metrics' in
+                  Path('/proc/%d/cmdline' % pid).read_bytes()]
+        said = lambda: service.beats[-1]['node']['tunnel']  # noqa: E731
+        self.assertEqual(said(), 'up')
+        (self.root / 'ready').write_text('503')
+        self.until(lambda: said() == 'down')
+        self.assertTrue(service.beats[-1]['node']['ready'])
+        (self.root / 'ready').write_text('200')
+        self.until(lambda: said() == 'up')
+        (self.root / 'ready').write_text('404')  # another version may know no such place
+        time.sleep(1)
+        self.assertEqual(said(), 'up')
+        service.restarts = 1
+        self.until(lambda: self.restarts()[-1] == 1 and service.nodes()[-1][0])
+        self.assertEqual(len(tunnel), 1)
+        self.assertIn(tunnel[0], self.servers())
+        service.order = 'stop'
         self.ended(0, 'stopped')
 
     def test_a_tunnel_that_cannot_be_had_again_ends_it_and_says_so_before(self):

@@ -117,6 +117,9 @@ class ControlPlane:
                 'base': self.base_order(),
                 'resume': points[0] if points else None, 'earlier': points[1:]}
 
+    def order_for(self, _beat):
+        return self.order
+
     def base_order(self):
         if not self.base:
             return None
@@ -160,7 +163,7 @@ class ControlPlane:
             self.beats.append(sent)
             if self.stop_at is not None and sent['step'] >= self.stop_at:
                 self.order = 'stop'
-            return {'order': self.order, 'secondsLeft': self.seconds_left(),
+            return {'order': self.order_for(sent), 'secondsLeft': self.seconds_left(),
                     'heartbeatSeconds': self.heartbeat, 'reason': 'on demand'}
         if path.endswith('/uploads'):
             key = (sent['kind'], sent['step'])

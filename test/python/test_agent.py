@@ -207,6 +207,13 @@ class Agent(unittest.TestCase):
             self.assertEqual((process.returncode, service.report['outcome']), (0, 'stopped'))
             self.assertEqual(service.steps()[-1], service.report['step'])
 
+    def test_an_order_that_it_does_not_know_is_none(self):
+        with ControlPlane(plan(targetSteps=30), data(), {'stepSeconds': 0.05}) as service:
+            service.order = 'restart'
+            status, output = self.run_it(service)
+            self.assertEqual((status, service.report['outcome']), (0, 'finished'), output)
+            self.assertEqual(service.report['step'], 30)
+
     def test_a_fenced_session_ends_at_once_and_writes_nothing_more(self):
         with ControlPlane(plan(targetSteps=400), data(), {'stepSeconds': 0.1}) as service:
             process = self.start(service)

@@ -6,7 +6,7 @@ import { sessionOf, start } from '../store/fixture.ts'
 
 const at = (minutes: number) => new Date(Date.parse(start) + minutes * 60_000)
 const now = at(60)
-const node = { readyAt: at(59), url: null, adapter: 'a'.repeat(64) }
+const node = { readyAt: at(59), url: null, adapter: 'a'.repeat(64), tunnel: null }
 const older = sessionOf({
   id: 'ses_old',
   serves: true,
@@ -33,6 +33,7 @@ describe('a node may leave', () => {
 
   it.each([
     ['its successor is not ready', newer({ node: null })],
+    ['the tunnel of its successor is down', newer({ node: { ...node, tunnel: 'down' } })],
     ['its successor has ended', newer({ endedAt: at(59) })],
     ['its successor is not heard any more', newer({ heardAt: at(56) })],
     ['its successor has never been heard', newer({ heardAt: null })],

@@ -6,6 +6,7 @@ import { progressOf, type RotationState } from './state.ts'
 /**
  * Ends a session once: books settled, the run moved on, its account held where the end asks for it. False when it had ended
  * before.
+ * @param mayGoOn it may run on to its limit unheard, and nobody can stop it: it is charged to its end as it was booked
  */
 export function endSession(
   state: RotationState,
@@ -13,6 +14,7 @@ export function endSession(
   sessionId: string,
   end: SessionEnd,
   now: Date,
+  mayGoOn = false,
 ): boolean {
   const session = draft.session(sessionId)
   const run = session && draft.run(session.runId)
@@ -24,7 +26,7 @@ export function endSession(
   const unused = neverRan && session.enrolledAt === null
   const begun = unused ? null : session.launchedAt
   const used = begun ? Math.max(0, Math.ceil((now.getTime() - begun.getTime()) / 1000)) : 0
-  const usedSeconds = Math.min(used, session.plannedSeconds)
+  const usedSeconds = mayGoOn ? session.plannedSeconds : Math.min(used, session.plannedSeconds)
   const reserved = draft
     .entriesOf(account.name)
     .filter((entry) => entry.sessionId === sessionId && entry.kind === 'reserve')
@@ -39,6 +41,7 @@ export function endSession(
     reason: end.reason,
     endedAt: now,
     node: null,
+    restart: null,
     usedSeconds,
     logTail: end.logTail,
   })

@@ -116,5 +116,12 @@ function takeOver(
   const ref = { runId: run.id, sessionId: session.id }
   draft.tell({ kind: 'session.taken_over', ...ref, data })
   // What its older process has put up is shut out with it.
-  return { ...session, generation, node: null, toStep: Math.max(step, session.fromStep) }
+  return {
+    ...session,
+    generation,
+    node: null,
+    restart: null,
+    restarts: 0,
+    toStep: Math.max(step, session.fromStep),
+  }
 }

@@ -14,6 +14,7 @@ import {
 import { about, type Draft } from './changes.ts'
 import { endSession } from './end-session.ts'
 import { reportedEnd } from './reported-end.ts'
+import { restartHeard, tellRestarted } from './restart.ts'
 import { admittedTo, checkpointKey, onceKey, progressOf, type RotationState } from './state.ts'
 import { successorOf } from './successor.ts'
 
@@ -89,17 +90,20 @@ function hearNode(
   now: Date,
 ): Answer {
   const node = nodeAfter(session, beat, now)
+  const said = restartHeard(session, beat.node ?? null, now)
   const successor = successorOf(session, state.sessions.values(), now)
+  const heard = { ...session, ...said, badBeatAt: isBad(beat) ? now : session.badBeatAt }
   draft.putSession({
-    ...session,
+    ...heard,
     heardAt: now,
     node,
     trainingAt: session.trainingAt ?? node?.readyAt ?? null,
     state: run.stopAsked || successor ? 'stopping' : 'running',
   })
+  if (said.restarts > session.restarts) tellRestarted(draft, session, run, said.restarts)
   if (node) tellNode(draft, session, run, node, now)
-  const answer = answerTo(session, run, true, now)
-  if (answer.order !== 'continue' || !successor) return answer
+  const answer = answerTo(heard, run, true, now)
+  if (answer.order === 'stop' || !successor) return answer
   const reason = `generation ${successor.generation} answers in its place`
   return { ...answer, order: 'stop', reason }
 }
@@ -107,8 +111,13 @@ function hearNode(
 /** What the session has put up by its newest word; null as long as that does not answer. */
 function nodeAfter(session: Session, { node }: Heartbeat, now: Date): SessionNode | null {
   if (!node?.ready || node.adapter === null) return null
-  return { readyAt: session.node?.readyAt ?? now, url: node.url, adapter: node.adapter }
+  const { url, adapter, tunnel = null } = node
+  return { readyAt: session.node?.readyAt ?? now, url, adapter, tunnel }
 }
+
+/** Whether it says itself that nobody is answered there now. */
+const isBad = ({ node }: Heartbeat): boolean =>
+  node != null && (!node.ready || node.tunnel === 'down')
 
 /** Told when it begins to answer, again after a silence too, and when it is reached elsewhere than before. */
 function tellNode(draft: Draft, session: Session, run: Run, node: SessionNode, now: Date): void {

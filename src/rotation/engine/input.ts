@@ -65,6 +65,8 @@ export type RotationInput =
       readonly logTail?: string
       readonly around: Surroundings
     }
+  /** A served node does not answer, and a new start of its server may heal it. */
+  | { readonly kind: 'restart-asked'; readonly sessionId: string; readonly reason: string }
   /** A served node is gone for good, whatever its session says: it is replaced elsewhere. */
   | { readonly kind: 'node-lost'; readonly sessionId: string; readonly reason: string }
   | { readonly kind: 'killed'; readonly sessionId: string }

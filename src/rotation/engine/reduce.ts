@@ -7,8 +7,10 @@ import { commit, heartbeat, takeReport } from './hear.ts'
 import type { Effect, RotationInput } from './input.ts'
 import { launching } from './launching.ts'
 import { look } from './look.ts'
+import { loseNode } from './lose-node.ts'
 import { launched, observed } from './observed.ts'
 import { planSession } from './plan-session.ts'
+import { askRestart } from './restart.ts'
 import { seek } from './seek.ts'
 import { admittedTo, mustSession, type RotationState } from './state.ts'
 
@@ -62,10 +64,10 @@ export function reduce(state: RotationState, input: RotationInput, now: Date): R
       const end = endOf('lost', 'silent past its deadline')
       return result({ done: endSession(state, draft, input.sessionId, end, now) })
     }
-    case 'node-lost': {
-      const end = endOf('lost', input.reason)
-      return result({ done: endSession(state, draft, input.sessionId, end, now) })
-    }
+    case 'restart-asked':
+      return result({ done: askRestart(draft, input.sessionId, input.reason, now) })
+    case 'node-lost':
+      return result(loseNode(state, draft, input.sessionId, input.reason, now))
     case 'ended':
       return result({ done: endSession(state, draft, input.sessionId, input.end, now) })
     case 'planned':
