@@ -27,6 +27,7 @@ import { newId, newSecret, sha256Hex } from './lib/random.ts'
 import { ServePlan } from './notebooks/serve-plan.ts'
 import { tick } from './rotation/tick.ts'
 import type { TickPorts } from './rotation/tick-ports.ts'
+import { openRelay } from './serving/relay.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
@@ -106,12 +107,15 @@ export async function startService(options: ServiceOptions) {
     const hub = openHub(storage, artifacts, { config, clock })
     const upkeep = openUpkeep(storage, artifacts, clock)
     const plans = openPlans(storage, providers, artifacts, hub, { config, now })
+    const relay = openRelay({ clock })
     const { app, begin, standing } = openFace(storage, providers, artifacts, hub, upkeep, {
       plans: plans.desk,
       version: options.version,
       ready: () => ready,
       unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
       now,
+      relay,
+      ownAddress: address.shown,
     })
     const { server, url } = await listen(app, config.RODIZIO_HOST, config.RODIZIO_PORT)
     undo.unshift(() => closeServer(server))

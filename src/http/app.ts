@@ -16,6 +16,7 @@ import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
 import { type LoginPorts, loginRoutes } from './logins.ts'
 import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
+import { type RelayPorts, relayCallers, relayProtocol } from './relay.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { type ServingPorts, servingRoutes } from './serving.ts'
@@ -36,7 +37,8 @@ export interface HttpPorts
     PlanPorts,
     RunChangePorts,
     StandingRunPorts,
-    ServingPorts {
+    ServingPorts,
+    Pick<RelayPorts, 'relay' | 'servedUnder'> {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -73,6 +75,9 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   // Capabilities and session tokens of their own: neither takes the admin token.
   app.route('/', transferRoutes(ports.urls))
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
+  app.route('/', relayProtocol(ports))
+  // The key to a policy's nodes opens them, and the admin token does not.
+  app.route('/', relayCallers(ports))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
   for (const path of [

@@ -81,7 +81,8 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
     `update sessions set generation = $1, state = $2, outcome = $3, reason = $4, handle = $5, from_step = $6,
        to_step = $7, last_checkpoint_step = $8, launched_at = $9, enrolled_at = $10, heard_at = $11, checked_at = $12,
        expires_at = $13, deadline_at = $14, ended_at = $15, used_seconds = $16, log_tail = $17, training_at = $18,
-       node_ready_at = $19, node_url = $20, node_adapter = $21 where id = $22`,
+       node_ready_at = $19, node_url = $20, node_adapter = $21, node_reach = $22
+       where id = $23`,
     session.generation,
     session.state,
     session.outcome,
@@ -103,6 +104,7 @@ async function updateSession(tx: Queries, session: Session): Promise<void> {
     iso(session.node?.readyAt ?? null),
     session.node?.url ?? null,
     session.node?.adapter ?? null,
+    session.node?.reach ?? null,
     session.id,
   )
 }

@@ -46,7 +46,15 @@ export const toSession = (row: Row): Session => ({
 function toNode(row: Row): SessionNode | null {
   const readyAt = dateOrNull(row, 'node_ready_at')
   if (!readyAt) return null
-  return { readyAt, url: textOrNull(row, 'node_url'), adapter: text(row, 'node_adapter') }
+  const url = textOrNull(row, 'node_url')
+  // Null of rows from before there was a relay.
+  const reach = textOrNull(row, 'node_reach') ?? (url === null ? 'local' : 'url')
+  return {
+    readyAt,
+    reach: reach as SessionNode['reach'], // the column's check constraint
+    url,
+    adapter: text(row, 'node_adapter'),
+  }
 }
 
 export async function readSession(db: Queries, id: string): Promise<Session | undefined> {
