@@ -28,6 +28,7 @@ import { newId, newSecret, sha256Hex } from './lib/random.ts'
 import { ServePlan } from './notebooks/serve-plan.ts'
 import { tick } from './rotation/tick.ts'
 import type { TickPorts } from './rotation/tick-ports.ts'
+import { openRelay } from './serving/relay.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
@@ -108,13 +109,17 @@ export async function startService(options: ServiceOptions) {
     const upkeep = openUpkeep(storage, artifacts, clock)
     const plans = openPlans(storage, providers, artifacts, hub, { config, now })
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
-    const nodes = openNodes(storage, { config, clock, lookThrough: noRelay, failed })
+    const relay = openRelay({ clock })
+    const lookThrough = (sessionId: string, timeoutMs: number) => relay.look(sessionId, timeoutMs)
+    const nodes = openNodes(storage, { config, clock, lookThrough, failed })
     const { app, begin, standing } = openFace(storage, providers, artifacts, hub, upkeep, nodes, {
       plans: plans.desk,
       version: options.version,
       ready: () => ready,
       unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
       now,
+      relay,
+      ownAddress: address.shown,
     })
     const { server, url } = await listen(app, config.RODIZIO_HOST, config.RODIZIO_PORT)
     undo.unshift(() => closeServer(server))

@@ -14,6 +14,7 @@ const domains = folders(
   'datasets',
   'health',
   'alerts',
+  'serving',
 )
 
 /** What a folder, or a file right below src, may import besides itself. Every import points down. */
@@ -42,6 +43,8 @@ const sees: Readonly<Record<string, readonly string[]>> = {
   'src/lib': [],
   ...Object.fromEntries(domains.map((domain) => [domain, ['src/lib']])),
   'src/health': ['src/alerts', 'src/lib'], // what an incident tells is made where it happens
+  // What a look through the relay has seen is said as of any other look.
+  'src/serving': ['src/health', 'src/lib'],
 }
 
 /** Single arrows beside the table, each for a reason of its own; there is none. */

@@ -170,7 +170,10 @@ export const Session = z.object({
       url: z
         .string()
         .nullable()
-        .describe('where it says that it is reached; null where its own machine alone reaches it'),
+        .describe('where it is reached; null where its own machine alone reaches it'),
+      reach: z
+        .enum(['url', 'relay', 'local'])
+        .describe('by that address, through this service, or on its own machine'),
       adapter: z.string().describe('SHA-256 of the manifest of the adapter that answers'),
     })
     .nullable()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Sha256 } from '../notebooks/adapter.ts'
+import { Reach } from '../notebooks/serve-plan.ts'
 import { Finish, Name, Priority, RemovalState, Session, Time } from './schemas.ts'
 
 export const NewServing = z.strictObject({
@@ -68,10 +69,11 @@ export const NewPolicy = z.strictObject({
     .optional()
     .describe('the longest session; the account’s own limit when left out'),
   maxTokens: z.int().min(16).max(8192).default(1024).describe('the most that an answer may have'),
-  tunnel: z
-    .enum(['', 'cloudflared'])
-    .default('')
-    .describe('opens an address on the open net for each node'),
+  reach: Reach.nullable()
+    .default(null)
+    .describe(
+      'relay: through this service; tunnel: an address on the open net for each node; local: from its own machine alone; null: by relay, and on this machine local',
+    ),
   acceptTunnel: z.boolean().default(false).describe('that the rule of the tunnel is accepted'),
   keySha256: Sha256.describe(
     'of the bearer key, which the caller makes (32 random bytes or more) and keeps; the service never sees it',
@@ -108,7 +110,13 @@ export const PolicySummary = z.object({
   overlapSeconds: z.number(),
   sessionSeconds: z.number().nullable(),
   maxTokens: z.number(),
-  tunnel: z.enum(['', 'cloudflared']),
+  reach: Reach.nullable().describe('null: by relay, and on this machine local'),
+  address: z
+    .string()
+    .nullable()
+    .describe(
+      'the base URL for clients of OpenAI’s interface, where nodes of it are reached by relay; the key opens it',
+    ),
   priority: z.number(),
   keySha256: z.string(),
   sessions: z.number(),

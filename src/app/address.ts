@@ -29,6 +29,8 @@ export function serviceAddress({ config, withTunnel, ...options }: AddressOption
     isPublic: withTunnel || fixed !== undefined,
     /** Where it can be reached from elsewhere now. */
     public: (): string | undefined => fixed ?? tunnel?.address(),
+    /** Where it is reached from elsewhere, and where from nowhere else, on this machine. */
+    shown: (): string => fixed ?? tunnel?.address() ?? own,
     /**
      * To be called once the service listens.
      * @throws AppError as `openTunnel`

@@ -13,6 +13,8 @@ import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
 import { httpApp } from '../http/app.ts'
 import type { Plan } from '../notebooks/plan.ts'
+import { ServePlan } from '../notebooks/serve-plan.ts'
+import type { Relay } from '../serving/relay.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { Hub } from './hub.ts'
 import type { Nodes } from './nodes.ts'
@@ -26,6 +28,9 @@ export interface FaceOptions {
   readonly ready: () => boolean
   readonly unexpected: (error: unknown) => void
   readonly now: () => Date
+  readonly relay: Relay
+  /** Where this service is reached: from elsewhere where it can be, else from its own machine. */
+  readonly ownAddress: () => string
 }
 
 /** Who asks before anything begins waits so long for the hub. */
@@ -109,6 +114,13 @@ export function openFace(
     changePolicy: (name, change) => changePolicy(policyPorts, name, change),
     stopPolicy: storage.policies.askStop,
     servingOutlook: options.plans.servingOutlook,
+    relay: options.relay,
+    servedUnder: async (name) => {
+      const run = await look.run(name)
+      return run?.serving ? { run, keySha256: ServePlan.parse(run.plan).keySha256 } : undefined
+    },
+    nodeAddress: (policy) =>
+      `${options.ownAddress()}/v1/nodes/${encodeURIComponent(policy)}/openai/v1`,
     plan: options.plans.view,
     finishOf: options.plans.finish,
     once: runs.once,

@@ -37,15 +37,25 @@ export const describePolicies = (policies: readonly PolicySummary[]): string =>
         ]),
       )
 
+const reachWords = {
+  usual: 'nodes elsewhere answer through this service, those on this machine there alone',
+  relay: 'its nodes answer through this service',
+  tunnel: 'each node opens a tunnel, with an address of its own',
+  local: 'its nodes answer to their own machines alone',
+} as const
+
 /** What a policy is, whatever the plan makes of it. */
 function itself(policy: PolicySummary): string[] {
   const longest =
     policy.sessionSeconds === null ? '' : `, sessions of at most ${seconds(policy.sessionSeconds)}`
-  const open = policy.tunnel === '' ? 'no tunnel' : `a tunnel of ${policy.tunnel}`
   return [
     `  the adapter of ${adapterOf(policy)} on ${policy.base}${policy.quantization === 'nf4' ? ' in 4 bit (nf4)' : ''}`,
     `  wanted ${windowWords(policy.windows)}; priority ${policy.priority}`,
-    `  successors begin ${seconds(policy.overlapSeconds)} before${longest}; answers of at most ${policy.maxTokens} tokens; ${open}`,
+    `  successors begin ${seconds(policy.overlapSeconds)} before${longest}; answers of at most ${policy.maxTokens} tokens`,
+    `  ${reachWords[policy.reach ?? 'usual']}`,
+    ...(policy.address === null
+      ? []
+      : [`  the address through this service, for the key: ${policy.address}`]),
   ]
 }
 

@@ -46,7 +46,11 @@ export const opener = (data: Data): string => {
 }
 
 const reachedAt = (data: Data): string =>
-  typeof data.url === 'string' ? ` at ${data.url}` : ', on its own machine alone'
+  typeof data.url === 'string'
+    ? ` at ${data.url}`
+    : data.reach === 'relay'
+      ? ', through this service'
+      : ', on its own machine alone'
 
 /** How each event is told to a person, one line. */
 const sentences: Readonly<Record<string, (data: Data) => string>> = {
@@ -121,7 +125,7 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'run.removed': (d) =>
     `run ${word(d, 'run')} is removed, with ${word(d, 'sessions')} session${count(d, 'sessions') === 1 ? '' : 's'}; the hours they took stay in the books`,
   'policy.added': (d) =>
-    `serving policy ${word(d, 'policy')}: adapter ${short(d)} on ${word(d, 'base')}, wanted ${word(d, 'windows')}${d.tunnel === 'cloudflared' ? ', through a tunnel' : ''}`,
+    `serving policy ${word(d, 'policy')}: adapter ${short(d)} on ${word(d, 'base')}, wanted ${word(d, 'windows')}${d.reach === 'tunnel' || d.tunnel === 'cloudflared' ? ', through a tunnel' : ''}`,
   'policy.waiting': (d) => `serving policy ${word(d, 'policy')} waits: ${word(d, 'why')}`,
   'policy.changed': (d) =>
     `serving policy ${word(d, 'policy')} is changed: ${[

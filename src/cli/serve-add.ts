@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { NewPolicy } from '../api/serving-schemas.ts'
 import { AppError } from '../lib/errors.ts'
 import { newSecret, sha256Hex } from '../lib/random.ts'
+import { Reach } from '../notebooks/serve-plan.ts'
 import { tunnelRule } from '../notebooks/serving-rules.ts'
 import { askToAccept } from './ask-to-accept.ts'
 import type { Context } from './context.ts'
@@ -18,6 +19,7 @@ interface AddFlags {
   readonly priority?: string
   readonly overlap?: string
   readonly maxTokens?: string
+  readonly reach?: string
   readonly tunnel?: string
   readonly sessionMax?: string
   readonly acceptRules?: boolean
@@ -47,7 +49,11 @@ export function serveAddCommand(serve: Command, context: Context): void {
     )
     .option('--overlap <duration>', 'a successor begins so long before, from 1m to 2h, default 15m')
     .option('--max-tokens <n>', 'the most that an answer may have, default 1024')
-    .option('--tunnel <program>', 'open an address on the open net for each node: cloudflared')
+    .option(
+      '--reach <way>',
+      'relay: through this service; tunnel: each node opens an address on the open net; local: on its own machine alone. By relay elsewhere and local on this machine when left out',
+    )
+    .option('--tunnel <program>', 'cloudflared: the same as --reach tunnel')
     .option('--accept-rules', 'accept the rule of the tunnel, which this command prints')
     .option(
       '--session-max <duration>',
@@ -56,16 +62,16 @@ export function serveAddCommand(serve: Command, context: Context): void {
     .option('--dry-run', 'check everything, tell what the plan would make of it, add nothing')
     .addHelpText(
       'after',
-      '\nA node runs on accounts for which the rule of serving is accepted (rodizio accounts accept), and on this machine.\nA window that ends before it begins goes on until the next day: "daily 22:00-06:00".\n\nExamples:\n  rodizio serve add house --adapter support\n  rodizio serve add office --adapter support --windows "mon-fri 09:00-18:00" --windows "sat 10:00-14:00" --zone Europe/Lisbon\n  rodizio serve add office --adapter support --windows "mon-fri 09:00-18:00" --session-max 8h --dry-run\n  rodizio serve add open --adapter support --tunnel cloudflared --accept-rules',
+      '\nA node runs on accounts for which the rule of serving is accepted (rodizio accounts accept), and on this machine.\nA window that ends before it begins goes on until the next day: "daily 22:00-06:00".\n\nExamples:\n  rodizio serve add house --adapter support\n  rodizio serve add office --adapter support --windows "mon-fri 09:00-18:00" --windows "sat 10:00-14:00" --zone Europe/Lisbon\n  rodizio serve add office --adapter support --windows "mon-fri 09:00-18:00" --session-max 8h --dry-run\n  rodizio serve add open --adapter support --reach tunnel --accept-rules',
     )
     .action(async (name: string, flags: AddFlags) => {
       const isDry = flags.dryRun === true
       const wanted = wantedPolicy(name, flags)
-      if (wanted.tunnel && !isDry) await acceptTunnel(flags, context)
+      if (wanted.reach === 'tunnel' && !isDry) await acceptTunnel(flags, context)
       const key = newSecret('rzk', 256)
       const asked = {
         ...wanted,
-        acceptTunnel: wanted.tunnel !== '' && !isDry,
+        acceptTunnel: wanted.reach === 'tunnel' && !isDry,
         keySha256: sha256Hex(key),
         dryRun: isDry,
       }
@@ -89,7 +95,7 @@ function wantedPolicy(name: string, flags: AddFlags): Omit<NewPolicy, 'keySha256
   return {
     name,
     adapter: flags.adapter,
-    tunnel: tunnelOf(flags.tunnel),
+    reach: reachOf(flags),
     ...(windows === undefined ? {} : { windows }),
     ...(priority === undefined ? {} : { priority }),
     ...(maxTokens === undefined ? {} : { maxTokens }),
@@ -112,11 +118,29 @@ function within(
   })
 }
 
-function tunnelOf(name: string | undefined): '' | 'cloudflared' {
-  if (name === undefined || name === 'cloudflared') return name ?? ''
-  throw new AppError('invalid', `--tunnel: there is no tunnel ${JSON.stringify(name)}`, {
-    next: 'There is: --tunnel cloudflared',
-  })
+function reachOf({ reach, tunnel }: AddFlags): Reach | null {
+  if (tunnel !== undefined && tunnel !== 'cloudflared') {
+    throw new AppError('invalid', `--tunnel: there is no tunnel ${JSON.stringify(tunnel)}`, {
+      next: 'There is: --tunnel cloudflared',
+    })
+  }
+  if (reach === undefined) return tunnel === undefined ? null : 'tunnel'
+  const given = Reach.safeParse(reach)
+  if (!given.success) {
+    throw new AppError('invalid', `--reach: there is no way ${JSON.stringify(reach)}`, {
+      next: `There are: ${Reach.options.join(', ')}`,
+    })
+  }
+  if (tunnel !== undefined && given.data !== 'tunnel') {
+    throw new AppError(
+      'invalid',
+      `--tunnel: a node is not reached by ${given.data} and by a tunnel`,
+      {
+        next: 'Give --reach alone',
+      },
+    )
+  }
+  return given.data
 }
 
 async function acceptTunnel(flags: AddFlags, context: Context): Promise<void> {

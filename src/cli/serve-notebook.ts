@@ -93,7 +93,7 @@ async function writeServing(flags: ServeFlags, context: Context): Promise<void> 
       ...paths,
       `Memory: ${memory.text}. Start: ${start.text}. Hours: ${hours.text}.`,
       tunnel === ''
-        ? 'It answers on 127.0.0.1 of its own machine alone; a relay comes later, --tunnel opens an address now.'
+        ? 'It answers on 127.0.0.1 of its own machine alone; the sessions of a serving policy are reached through the service, --tunnel opens an address here.'
         : 'Its address stands in its output, in the line RODIZIO_SERVING.',
       ...told,
       made === undefined ? 'Its key is the one in the file.' : `The key, shown this once: ${made}`,

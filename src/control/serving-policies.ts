@@ -26,7 +26,8 @@ export interface WantedPolicy {
   /** The longest session; the account's own limit when left out. */
   readonly sessionSeconds?: number | undefined
   readonly maxTokens: number
-  readonly tunnel: ServePlan['tunnel']
+  /** How its nodes are reached; null as is usual where each runs. */
+  readonly reach: ServePlan['reach']
   /** That the tunnel's rule has been read and is accepted. */
   readonly acceptTunnel: boolean
   /** Of the bearer key, which whoever asks has made and keeps. */
@@ -80,7 +81,7 @@ export async function addPolicy(
       },
     )
   }
-  if (wanted.tunnel !== '' && !wanted.acceptTunnel && !dryRun) {
+  if (wanted.reach === 'tunnel' && !wanted.acceptTunnel && !dryRun) {
     throw new AppError('not-allowed', 'the rule of the tunnel has not been accepted', {
       code: 'rules_not_accepted',
       next: `${tunnelRule} Accept it with --accept-rules`,
@@ -93,7 +94,7 @@ export async function addPolicy(
     engine: 'serve',
     ...(await servedAdapter(ports, wanted.adapter)),
     keySha256: wanted.keySha256,
-    tunnel: wanted.tunnel,
+    reach: wanted.reach,
     maxTokens: wanted.maxTokens,
   })
   const { minSessionSeconds } = defaultOptions

@@ -12,6 +12,7 @@ const NodeUrl = z
 const Node = z.object({
   ready: z.boolean(),
   url: NodeUrl.nullable().default(null),
+  reach: z.enum(['url', 'relay', 'local']).nullable().default(null),
   adapter: Sha256.nullable().default(null),
   freeVramBytes: z
     .number()

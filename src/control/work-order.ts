@@ -1,5 +1,5 @@
 import { type Checkpoint, checkpointPrefix, type FileEntry } from '../artifacts/checkpoint.ts'
-import { ServePlan } from '../notebooks/serve-plan.ts'
+import { reachAt, ServePlan } from '../notebooks/serve-plan.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { type Admitted, answerTo, type SessionGate } from '../rotation/session-gate.ts'
@@ -42,7 +42,7 @@ export async function workOrder(ports: WorkOrderPorts, { session, run }: Admitte
     secondsLeft: answer.secondsLeft,
     heartbeatSeconds: session.heartbeatSeconds,
     engine: run.engine,
-    plan: run.plan,
+    plan: run.serving ? servedPlan(run, session) : run.plan,
     options: {
       saveSeconds: run.options.saveSeconds,
       saveSteps: run.options.saveSteps,
@@ -69,6 +69,12 @@ async function dataOf(ports: WorkOrderPorts, run: Run, session: Session) {
     version: run.datasetVersion,
     files: files.map((file, index) => ({ ...orderEntry(file, ways[index]), rows: file.rows })),
   }
+}
+
+/** A policy's plan, with how this session is reached. */
+function servedPlan(run: Run, { provider }: Session) {
+  const plan = ServePlan.parse(run.plan)
+  return { ...plan, reach: reachAt(plan, provider) }
 }
 
 /** The adapter that is served, or that the first step begins with where the plan names one. */

@@ -41,6 +41,7 @@ export interface AccountPorts {
   readonly testAccount: (name: string) => Promise<z.infer<typeof AccountTest>>
   readonly credentialsOf: (given: z.output<typeof NewAccount>) => Promise<Wanted['credentials']>
   readonly now: () => Date
+  readonly nodeAddress: (policy: string) => string
 }
 
 const list = createRoute({
@@ -112,7 +113,7 @@ const sessions = createRoute({
 })
 
 export const accountRoutes = (ports: AccountPorts) => {
-  const { reads, now } = ports
+  const { reads, now, nodeAddress } = ports
   const shown = async (account: EveryAccount) =>
     toAccount(account, {
       person: await reads.person(account.owner),
@@ -141,7 +142,7 @@ export const accountRoutes = (ports: AccountPorts) => {
       const details = {
         ...(await shown(account)),
         budget: account.removedAt ? null : await budgetOf(reads, account, now()),
-        sessions: items.map((session) => toSession(session, session.run, emulated)),
+        sessions: items.map((session) => toSession(session, session.run, emulated, nodeAddress)),
         absences: absences.map((absence) => toAbsence(absence, person)),
       }
       return c.json(details, 200)
@@ -190,7 +191,7 @@ export const accountRoutes = (ports: AccountPorts) => {
       const which = { open: open === 'true', account, run }
       const { items, next } = await reads.sessions(which, limit, cursor)
       const emulated = await emulatedNames(reads)
-      const listed = items.map((session) => toSession(session, session.run, emulated))
+      const listed = items.map((session) => toSession(session, session.run, emulated, nodeAddress))
       return c.json({ items: listed, next }, 200)
     })
 }

@@ -19,6 +19,7 @@ import { type NodePorts, nodeRoutes } from './nodes.ts'
 import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
 import { publicStatus } from './public-status.ts'
+import { type RelayPorts, relayCallers, relayProtocol } from './relay.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
 import { type ServingPorts, servingRoutes } from './serving.ts'
@@ -41,7 +42,8 @@ export interface HttpPorts
     StandingRunPorts,
     NodePorts,
     IncidentPorts,
-    ServingPorts {
+    ServingPorts,
+    Pick<RelayPorts, 'relay' | 'servedUnder'> {
   readonly adminToken: string
   readonly version: string
   /** Outside services that are local stand-ins. */
@@ -81,6 +83,9 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', transferRoutes(ports.urls))
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
   app.route('/', publicStatus(ports))
+  app.route('/', relayProtocol(ports))
+  // The key to a policy's nodes opens them, and the admin token does not.
+  app.route('/', relayCallers(ports))
   app.use('/v1/*', requireAdmin(ports.adminToken))
   // All but data sets, which are streamed.
   for (const path of [

@@ -12,7 +12,11 @@ export async function listen(
   host: string,
   port: number,
 ): Promise<{ readonly server: ServerType; readonly url: string }> {
-  const server = createAdaptorServer({ fetch: app.fetch })
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    // Of a whole request: a node's answer, and a checkpoint on a slow line, take longer than Node's five minutes.
+    serverOptions: { requestTimeout: 3_600_000 },
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)

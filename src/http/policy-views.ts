@@ -12,6 +12,7 @@ export interface PolicyParts {
   readonly live: number
   /** The run that made its adapter. */
   readonly run: string | null
+  readonly nodeAddress: (policy: string) => string
 }
 
 export function toPolicySummary(policy: Policy, parts: PolicyParts): wire.PolicySummary {
@@ -33,7 +34,8 @@ export function toPolicySummary(policy: Policy, parts: PolicyParts): wire.Policy
     overlapSeconds,
     sessionSeconds: policy.options.sessionSeconds,
     maxTokens: plan.maxTokens,
-    tunnel: plan.tunnel,
+    reach: plan.reach,
+    address: plan.reach === null || plan.reach === 'relay' ? parts.nodeAddress(policy.name) : null,
     priority: policy.priority,
     keySha256: plan.keySha256,
     sessions: parts.sessions,

@@ -39,6 +39,8 @@ export interface ServingPorts {
   ) => Promise<{ readonly policy: DomainPolicy; readonly live: readonly Session[] }>
   readonly servingOutlook: (policy: DomainPolicy) => Promise<ServingOutlook | null>
   readonly removals: Removals
+  /** Where the node of a policy is reached through this service, by the policy's name. */
+  readonly nodeAddress: (policy: string) => string
   readonly once: (key: string, request: string, work: () => Promise<string>) => Promise<string>
 }
 
@@ -113,7 +115,11 @@ export const servingRoutes = (ports: ServingPorts) => {
     const sessions = counts ? [] : await reads.sessionsOf(policy.id)
     const live = sessions.filter(({ endedAt }) => endedAt === null).length
     const counted = counts ?? { sessions: sessions.length, live }
-    return toPolicySummary(policy, { ...counted, run: await madeBy(policy) })
+    return toPolicySummary(policy, {
+      ...counted,
+      run: await madeBy(policy),
+      nodeAddress: ports.nodeAddress,
+    })
   }
   const withOutlook = async (policy: DomainPolicy) => {
     const outlook = await ports.servingOutlook(policy)
@@ -142,7 +148,9 @@ export const servingRoutes = (ports: ServingPorts) => {
       const policy = await must(c.req.valid('param').name)
       const { items } = await reads.sessions({ run: policy.id }, 20, undefined)
       const emulated = await emulatedNames(reads)
-      const recent = items.map((session) => toSession(session, policy.name, emulated))
+      const recent = items.map((session) =>
+        toSession(session, policy.name, emulated, ports.nodeAddress),
+      )
       return c.json({ ...(await withOutlook(policy)), recent }, 200)
     })
     .openapi(change, async (c) => {

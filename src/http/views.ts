@@ -27,11 +27,13 @@ export const emulatedNames = async (reads: Reads): Promise<ReadonlySet<string>> 
 /**
  * @param run the name of its run
  * @param emulated names of the accounts that stand for no real one
+ * @param nodeAddress where the node of a policy is reached through this service, by the policy's name; of trainings there is none
  */
 export const toSession = (
   session: Session,
   run: string,
   emulated: ReadonlySet<string>,
+  nodeAddress?: (policy: string) => string,
 ): wire.Session => ({
   id: session.id,
   runId: session.runId,
@@ -54,7 +56,8 @@ export const toSession = (
   node: session.node
     ? {
         readyAt: session.node.readyAt.toISOString(),
-        url: session.node.url,
+        url: session.node.reach === 'relay' ? (nodeAddress?.(run) ?? null) : session.node.url,
+        reach: session.node.reach,
         adapter: session.node.adapter,
       }
     : null,

@@ -90,7 +90,7 @@ export const serveSessionExamples: readonly ServeSessionRecipe[] = NotebookProvi
         revision: servedFacts.revision,
         quantization: servedFacts.quantization,
         keySha256: '0'.repeat(64),
-        tunnel: '',
+        reach: null,
         maxTokens: 1024,
       },
       facts: servedFacts,

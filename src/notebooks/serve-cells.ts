@@ -6,8 +6,8 @@ import { servingRules } from './serving-rules.ts'
 export const honesty =
   'Its server is executed in tests on a CPU, with a tiny model, on the library versions of Colab’s and Kaggle’s images. **It has never been executed on a GPU, nor with a 7B base.**'
 
-const later =
-  'A relay, by which the service would reach such a notebook without a tunnel, comes later: there is none yet.'
+const relayed =
+  'The sessions of a serving policy are reached through the service instead, without a tunnel.'
 
 /** What the cells of a serving notebook are made from. */
 export const serveCells: KindCells<ServeRecipe> = {
@@ -40,8 +40,8 @@ export const serveCells: KindCells<ServeRecipe> = {
       : '(its manifest says which)',
     reach:
       recipe.tunnel === ''
-        ? `It listens on 127.0.0.1 of the session’s own machine and on nothing else. ${later}`
-        : `It opens a quick tunnel of Cloudflare: its address is on the open net, stands in the output, and only the key keeps others out. ${later}`,
+        ? `It listens on 127.0.0.1 of the session’s own machine and on nothing else. ${relayed}`
+        : `It opens a quick tunnel of Cloudflare: its address is on the open net, stands in the output, and only the key keeps others out. ${relayed}`,
     rules: servingRules[recipe.provider] ?? 'This machine is your own: nobody’s rules but yours.',
   }),
 }

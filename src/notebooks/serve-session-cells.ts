@@ -1,10 +1,19 @@
 import type { KindCells } from './kind-cells.ts'
 import { honesty } from './serve-cells.ts'
+import { type Reach, reachAt } from './serve-plan.ts'
 import type { ServeSessionRecipe } from './serve-session-recipe.ts'
 import { servingRules } from './serving-rules.ts'
 
 /** Cells that are the same as those of a training session. */
 const shared = new Set(['parameters'])
+
+const reachWords: Readonly<Record<Reach, string>> = {
+  relay:
+    'It listens on 127.0.0.1 of the session’s own machine and opens nothing: it calls the service for requests, and sends the answers there.',
+  tunnel:
+    'It opens a quick tunnel of Cloudflare: its address is on the open net, is told to the service, and only the key keeps others out.',
+  local: 'It listens on 127.0.0.1 of the session’s own machine and on nothing else.',
+}
 
 /** What the cells of the notebook of a serving policy's session are made from. */
 export const serveSessionCells: KindCells<ServeSessionRecipe> = {
@@ -32,10 +41,7 @@ export const serveSessionCells: KindCells<ServeSessionRecipe> = {
     honesty,
     adapter: nameOf(recipe),
     base: `${recipe.plan.base} at ${recipe.plan.revision}`,
-    reach:
-      recipe.plan.tunnel === ''
-        ? 'It listens on 127.0.0.1 of the session’s own machine and on nothing else.'
-        : 'It opens a quick tunnel of Cloudflare: its address is on the open net, is told to the service, and only the key keeps others out.',
+    reach: reachWords[reachAt(recipe.plan, recipe.provider)],
     device: recipe.requireGpu
       ? 'Without a GPU it ends at once.'
       : 'Without a GPU it computes on the CPU, which suits a tiny base alone.',

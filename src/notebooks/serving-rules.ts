@@ -6,9 +6,9 @@ import type { NotebookProvider } from './notebook-provider.ts'
  */
 export const servingRules: Readonly<Record<NotebookProvider, string | null>> = {
   kaggle:
-    'Serving at Kaggle: its notebooks are lent for computing. As far as we know its rules bear neither a model served to others nor a tunnel out of a notebook, and every hour that the server waits is booked as a GPU hour. Without a tunnel the server answers to the notebook’s own machine alone. Whether your use is allowed is for you to judge.',
+    'Serving at Kaggle: its notebooks are lent for computing. As far as we know its rules bear neither a model served to others nor a tunnel out of a notebook, and every hour that the server waits is booked as a GPU hour. The sessions of a serving policy open no tunnel: they call this service for requests (docs/relay.md); a notebook of its own answers to its own machine alone. Whether your use is allowed is for you to judge.',
   colab:
-    'Serving at Colab: its FAQ forbids, on every managed runtime, web services not related to interactive compute, and connecting to remote proxies (https://research.google.com/colaboratory/faq.html, read 2026-11): a server behind a tunnel is both. Choose another place to serve from. Without a tunnel the server answers to the runtime alone, for trying an adapter while you sit before it.',
+    'Serving at Colab: its FAQ forbids, on every managed runtime, web services not related to interactive compute, and connecting to remote proxies (https://research.google.com/colaboratory/faq.html, read 2026-11): a server behind a tunnel is both. Choose another place to serve from. Whether a runtime that calls this service for requests, as the sessions of a serving policy do, is one too is for you to judge. A notebook of its own answers to the runtime alone, for trying an adapter while you sit before it.',
   local: null,
 }
 

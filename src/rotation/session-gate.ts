@@ -8,6 +8,8 @@ export type Order = 'continue' | 'checkpoint_now' | 'restart' | 'stop' | 'fenced
 export interface NodeSaid {
   readonly ready: boolean
   readonly url: string | null
+  /** Not said by a session from before there was a relay: by its address, where it has one. */
+  readonly reach?: 'url' | 'relay' | 'local' | null
   /** SHA-256 of the manifest of the adapter that answers; null before any does. */
   readonly adapter: string | null
   /** Of its GPU, as last measured; null without one. */

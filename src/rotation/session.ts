@@ -25,7 +25,9 @@ export type Outcome =
 export interface SessionNode {
   /** Since when it has been ready without a break. */
   readonly readyAt: Date
-  /** Where it is reached; null where only its own machine reaches it. The session's word, not looked at here. */
+  /** By its own address, through this service, which the session calls, or from its own machine. */
+  readonly reach: 'url' | 'relay' | 'local'
+  /** Its own address, null without one. The session's word, not looked at here. */
   readonly url: string | null
   /** SHA-256 of the manifest of the adapter that answers. */
   readonly adapter: string

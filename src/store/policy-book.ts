@@ -29,9 +29,9 @@ export function policyBook(db: Database, now: () => Date): PolicyBook {
         await refuseTaken(tx, policy.name)
         await refuseWhatGoes(tx, policy)
         await insertRun(tx, policy)
-        const { base, adapter, tunnel } = policy.plan
+        const { base, adapter, reach } = policy.plan
         const windows = windowWords(policy.serving.windows)
-        const data = { policy: policy.name, adapter, base, tunnel, windows }
+        const data = { policy: policy.name, adapter, base, reach, windows }
         const event = { kind: 'policy.added' as const, runId: policy.id, data }
         await insertEvent(tx, event, now().toISOString())
       }),

@@ -8,7 +8,7 @@ import {
 import { addSeconds } from '../lib/clock.ts'
 import { newId } from '../lib/random.ts'
 import type { Run } from '../rotation/run.ts'
-import type { Session } from '../rotation/session.ts'
+import { isBeatMissed, type Session } from '../rotation/session.ts'
 import { withdrawAlerts } from './alert-rows.ts'
 import { type Database, type Queries, text, textOrNull } from './database.ts'
 import { addStep, newestIncident, putIncident } from './incident-rows.ts'
@@ -122,21 +122,24 @@ async function servingOf(
 /** A session that ends otherwise has ended as it was to. */
 const lostOutcomes = new Set(['lost', 'failed', 'preempted'])
 
-/** So much later than due, and a beat is missed. */
-const missedShare = 1.25
-
 async function toServing(tx: Queries, session: Session, now: Date): Promise<ServingSession> {
-  const { id, createdAt, node, heardAt, provider } = session
-  const isOwn = provider === 'local'
-  const reach: Reach | null = isOwn ? 'local' : node?.url != null ? 'url' : null
-  const dueAt = heardAt && addSeconds(heardAt, missedShare * session.heartbeatSeconds)
-  const missedAt = dueAt && dueAt <= now ? dueAt : null
+  const { id, createdAt, node } = session
+  const reach = reachOf(session)
   return {
     id,
     createdAt,
     node: node && reach ? { reach, url: node.url, run: await runOf(tx, node.adapter) } : null,
-    badBeatAt: missedAt ?? (node ? null : heardAt),
+    badBeatAt: isBeatMissed(session, now) ? overdueSince(session) : session.badBeatAt,
   }
+}
+
+const overdueSince = ({ heardAt, heartbeatSeconds }: Session): Date | null =>
+  heardAt && addSeconds(heardAt, heartbeatSeconds)
+
+/** Null for one that its own machine alone reaches, unless that is this one. */
+function reachOf({ node, provider }: Session): Reach | null {
+  if (!node || node.reach !== 'local') return node?.reach ?? null
+  return provider === 'local' && node.url !== null ? 'local' : null
 }
 
 /** The run that an adapter comes from; null for one that no run here has made. */

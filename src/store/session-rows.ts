@@ -56,11 +56,15 @@ export const toSession = (row: Row): Session => ({
 function toNode(row: Row): SessionNode | null {
   const readyAt = dateOrNull(row, 'node_ready_at')
   if (!readyAt) return null
+  const url = textOrNull(row, 'node_url')
+  // Null of rows from before there was a relay.
+  const reach = textOrNull(row, 'node_reach') ?? (url === null ? 'local' : 'url')
   return {
     readyAt,
-    url: textOrNull(row, 'node_url'),
+    reach: reach as SessionNode['reach'], // the column's check constraint
+    url,
     adapter: text(row, 'node_adapter'),
-    tunnel: textOrNull(row, 'node_tunnel') as TunnelState | null, // the column's check constraint
+    tunnel: textOrNull(row, 'node_tunnel') as TunnelState | null, // as reach
   }
 }
 

@@ -19,8 +19,11 @@ from rodizio_session.agent import Session, take_place
 from rodizio_session.failures import Failure
 from serve.adapter import Rejected, verified_adapter
 
+from .relay import Relay
+
 ENGINE = 'serve'
 DRAIN_SECONDS = 30.0  # what answers under way are given at the most
+RELAYED_SECONDS = 5.0  # what was answered still has to be sent
 SIGTERM_SECONDS = 15.0  # the same after SIGTERM: who sends it kills what is there 20 s later
 LEAVE_SECONDS = 60.0  # so long before its deadline a session begins to leave, at the most
 LEAST_LEAVE_SECONDS = 3.0
@@ -59,6 +62,7 @@ class ServingSession(Session):
         self._served = None  # the verified adapter
         self._server = None
         self._tunnel = None
+        self._relay = None
         self._node = None
         self._outcome = None
         self._restarts = 0
@@ -70,7 +74,7 @@ class ServingSession(Session):
 
         With `own_environment` nothing is installed: it is somebody's own.
         """
-        check_tunnel(self.order['plan']['tunnel'])
+        check_tunnel('cloudflared' if self._reach() == 'tunnel' else '')
         prepare('local' if own_environment else provider)
 
     def probe(self, require_gpu):
@@ -103,6 +107,7 @@ class ServingSession(Session):
             self._start_server()
             self._wait_until_ready()
             self._open_tunnel()
+            self._open_relay()
             self._stay()
         except Over as over:
             self._outcome = over.outcome
@@ -238,7 +243,7 @@ class ServingSession(Session):
 
     def _open_tunnel(self):
         """The tunnel that the plan asks for, under a new address each time. Raises Failure."""
-        if not self.order['plan']['tunnel']:
+        if self._reach() != 'tunnel':
             return
         for pause in [TUNNEL_PAUSE_SECONDS] * (TUNNEL_TRIES - 1) + [None]:
             if self._tunnel is not None:
@@ -257,16 +262,29 @@ class ServingSession(Session):
                 self._server.show(0.1)
                 self._look()
 
+    def _open_relay(self):
+        """Callers come by the service, where the plan wants that; its threads end with this."""
+        if self._reach() == 'relay':
+            self._relay = Relay(self.wire, self.order['plan']['keySha256'],
+                                lambda: self._server and self._server.url, self.say)
+
+    def _reach(self):
+        return self.order['plan']['reach']
+
     def _tell(self, ready, health):
         """What the next heartbeat says of the model; a turn of it is said at once."""
         if health is None:
             return
-        node = {'ready': ready, 'url': self._address(), 'adapter': health['adapter']['sha256'],
+        node = {'ready': ready, 'url': self._address(), 'reach': self._reached(),
+                'adapter': health['adapter']['sha256'],
                 'freeVramBytes': health.get('free_vram_bytes'), 'tunnel': self._tunnel_state(),
                 'restarts': self._restarts}
         if self._node is None or node['url'] != self._node['url']:
-            self.say('answers at %s' % (node['url'] or 'its own machine alone'))
+            self.say('answers %s' % ('through the service' if self._relay else 'at %s' % (
+                node['url'] or 'its own machine alone')))
         self._node = node
+        if self._relay is not None:
+            self._relay.tell(ready)
         self.heart.update(node=node)
 
     def _turn_away(self):
@@ -274,11 +292,13 @@ class ServingSession(Session):
         if self._node is not None:
             self._node = dict(self._node, ready=False, tunnel=self._tunnel_state(),
                               restarts=self._restarts)
+            if self._relay is not None:
+                self._relay.tell(False)
             self.heart.update(node=self._node)
 
     def _tunnel_state(self):
         """What the tunnel's own program says; None where the plan asks for none."""
-        if not self.order['plan']['tunnel']:
+        if self._reach() != 'tunnel':
             return None
         return 'up' if self._tunnel is not None and self._tunnel.is_up() else 'down'
 
@@ -286,16 +306,27 @@ class ServingSession(Session):
         """Where the model is reached from outside; on the service's own machine that is here."""
         if self._tunnel is not None:
             return self._tunnel.address
-        return self._server.url if self.order['session']['provider'] == 'local' else None
+        is_here = self._relay is None and self.order['session']['provider'] == 'local'
+        return self._server.url if is_here else None
+
+    def _reached(self):
+        """By which way, as a heartbeat says it."""
+        if self._relay is not None:
+            return 'relay'
+        return 'url' if self._tunnel is not None else 'local'
 
     def _take_down(self):
         """Ends the server when its answers under way have ended, and the tunnel after it."""
-        server, tunnel = self._server, self._tunnel
+        server, tunnel, relay = self._server, self._tunnel, self._relay
         if server is not None:
             self._turn_away()
-        self._server = self._tunnel = None
+        if relay is not None:
+            relay.leave()
+        self._server = self._tunnel = self._relay = None
         if server is not None:
             most = SIGTERM_SECONDS if server.asked() else DRAIN_SECONDS + 2
             server.end(min(most, max(0.5, (self.deadline - time.monotonic()) / 2)))
+        if relay is not None:
+            relay.drain(min(RELAYED_SECONDS, max(0.1, (self.deadline - time.monotonic()) / 2)))
         if tunnel is not None:
             tunnel.close()

@@ -23,7 +23,8 @@ const policyOf = (recent: Policy['recent']) =>
     overlapSeconds: 900,
     sessionSeconds: null,
     maxTokens: 64,
-    tunnel: '',
+    reach: null,
+    address: 'https://one.example/v1/nodes/nights/openai/v1',
     live: recent.length,
     waiting: null,
     recent,
@@ -36,8 +37,8 @@ it('a policy tells where its nodes answer, and of those that are not up nothing'
   const told = describePolicy(
     policyOf([
       sessionOf(3, null),
-      sessionOf(2, { readyAt, url: 'https://node.example', adapter }),
-      sessionOf(1, { readyAt, url: null, adapter }),
+      sessionOf(2, { readyAt, url: 'https://node.example', reach: 'url', adapter }),
+      sessionOf(1, { readyAt, url: null, reach: 'local', adapter }),
     ]),
     'Europe/Lisbon',
   )
@@ -45,5 +46,6 @@ it('a policy tells where its nodes answer, and of those that are not up nothing'
   expect(told).toContain(
     'a node is up on acc-1 since Tue 10 Mar 12:05; it answers to its own machine alone',
   )
+  expect(told).toContain('through this service, for the key: https://one.example/v1/nodes/nights/')
   expect(told).not.toContain('a node is up on acc-3')
 })

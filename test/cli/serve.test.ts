@@ -105,7 +105,7 @@ describe('a policy that is added', () => {
       keySha256: sha256Hex(key),
       maxTokens: 1024,
       overlapSeconds: 900,
-      tunnel: '',
+      reach: null,
       live: 0,
     })
     for (const file of ['rodizio.db', 'rodizio.db-wal']) {
@@ -228,6 +228,13 @@ describe('a policy that is added', () => {
       2,
       /--tunnel: there is no tunnel "ngrok"\n {2}There is: --tunnel cloudflared/,
     ],
+    [
+      'another way',
+      ['--reach', 'ngrok'],
+      2,
+      /--reach: there is no way "ngrok"\n {2}There are: relay, tunnel, local/,
+    ],
+    ['two ways', ['--reach', 'relay', '--tunnel', 'cloudflared'], 2, /by relay and by a tunnel/],
     ['a tunnel unseen', ['--tunnel', 'cloudflared'], 4, /rules_not_accepted[\s\S]*--accept-rules/],
   ] as const)('refuses %s, and adds nothing', async (_what, flags, status, sentence) => {
     const adapter = (flags as readonly string[]).includes('--adapter')
@@ -239,14 +246,17 @@ describe('a policy that is added', () => {
     expect((await run('serve', 'show', 'wrong')).status).toBe(3)
   })
 
-  it('opens a tunnel only with its rule accepted, which is shown', async () => {
-    const flags = ['--adapter', 'support', '--tunnel', 'cloudflared', '--accept-rules']
-    const { out, status } = await run('serve', 'add', 'open', ...flags)
+  it.each([
+    ['open', '--tunnel', 'cloudflared'],
+    ['open-too', '--reach', 'tunnel'],
+  ])('opens a tunnel only with its rule accepted, which is shown: %s', async (name, ...way) => {
+    const flags = ['--adapter', 'support', ...way, '--accept-rules']
+    const { out, status } = await run('serve', 'add', name, ...flags)
     expect(status).toBe(0)
     expect(out).toMatch(/^A quick tunnel of Cloudflare puts each node on the open net/)
-    expect(await json('serve', 'show', 'open')).toMatchObject({ tunnel: 'cloudflared' })
-    expect((await run('serve', 'stop', 'open')).status).toBe(0)
-    expect((await run('serve', 'rm', 'open')).status).toBe(0)
+    expect(await json('serve', 'show', name)).toMatchObject({ reach: 'tunnel' })
+    expect((await run('serve', 'stop', name)).status).toBe(0)
+    expect((await run('serve', 'rm', name)).status).toBe(0)
   })
 })
 

@@ -31,7 +31,7 @@ const plan = {
   revision: 'c1',
   quantization: 'nf4',
   keySha256: 'b'.repeat(64),
-  tunnel: '',
+  reach: 'relay',
   maxTokens: 512,
 }
 const policy = runOf('nights', {
@@ -129,7 +129,7 @@ describe('a node', () => {
     await world.desk.heartbeat(token, beat({}))
     expect((await world.sessions())[0]).toMatchObject({
       id,
-      node: { readyAt, url, adapter },
+      node: { readyAt, url, reach: 'url', adapter },
       trainingAt: readyAt,
       state: 'running',
     })
@@ -137,6 +137,7 @@ describe('a node', () => {
     expect((await world.sessions())[0]?.node).toEqual({
       readyAt,
       url: 'https://two.example',
+      reach: 'url',
       adapter,
       tunnel: null,
     })

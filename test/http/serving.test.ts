@@ -52,7 +52,8 @@ describe('a policy that is posted', () => {
       overlapSeconds: 900,
       sessionSeconds: null,
       maxTokens: 1024,
-      tunnel: '',
+      reach: null,
+      address: `${service.url}/v1/nodes/house/openai/v1`,
       adapter: { sha256: adapterOf('support'), run: 'support' },
       outlook: { wantedHours: 168 },
     })
@@ -85,7 +86,7 @@ describe('a policy that is posted', () => {
 
   it('is only looked at in a dry run, whose key counts for nothing', async () => {
     const headers = { 'idempotency-key': 'dry-and-real' }
-    const dry = await add({ name: 'dry', dryRun: true, tunnel: 'cloudflared' }, headers)
+    const dry = await add({ name: 'dry', dryRun: true, reach: 'tunnel' }, headers)
     expect(AddedPolicy.parse(await dry.json()).outlook?.wantedHours).toBe(168)
     expect(await names()).not.toContain('dry')
     expect((await add({ name: 'real' }, headers)).status).toBe(200)
@@ -109,7 +110,7 @@ describe('a policy that is posted', () => {
     ['no overlap', { name: 'w', overlapSeconds: 0 }, 'overlapSeconds'],
     ['sessions of minutes', { name: 'w', sessionSeconds: 3599 }, 'sessionSeconds'],
     ['too many tokens', { name: 'w', maxTokens: 9000 }, 'maxTokens'],
-    ['another tunnel', { name: 'w', tunnel: 'ngrok' }, 'tunnel'],
+    ['another way', { name: 'w', reach: 'ngrok' }, 'reach'],
     ['something else besides', { name: 'w', key: 'rzk_secret' }, 'key'],
   ])('with %s is refused by its name, and not added', async (_what, json, field) => {
     const before = await names()
@@ -122,14 +123,17 @@ describe('a policy that is posted', () => {
   })
 
   it('opens no tunnel before its rule is accepted', async () => {
-    const refused = await add({ name: 'open', tunnel: 'cloudflared' })
+    const refused = await add({ name: 'open', reach: 'tunnel' })
     expect(refused.status).toBe(403)
     expect(await refused.json()).toMatchObject({
       code: 'rules_not_accepted',
       next: expect.stringContaining('quick tunnel of Cloudflare'),
     })
-    const taken = await add({ name: 'open', tunnel: 'cloudflared', acceptTunnel: true })
-    expect(PolicySummary.parse(await taken.json()).tunnel).toBe('cloudflared')
+    const taken = await add({ name: 'open', reach: 'tunnel', acceptTunnel: true })
+    expect(PolicySummary.parse(await taken.json())).toMatchObject({
+      reach: 'tunnel',
+      address: null,
+    })
   })
 })
 

@@ -26,7 +26,7 @@ describe('the recipe of a serving policy’s session', () => {
     ['no address of the service', { controlUrl: '' }],
     ['a sealed order', { sealed: '{}' }],
     ['the key in place of its hash', { plan: { ...plan, keySha256: `rzk_${'k'.repeat(43)}` } }],
-    ['a tunnel that nobody knows', { plan: { ...plan, tunnel: 'ngrok' } }],
+    ['a way that nobody knows', { plan: { ...plan, reach: 'ngrok' } }],
     ['a plan of training', { plan: { ...plan, engine: 'trl' } }],
     ['a field that no plan has', { plan: { ...plan, key: 'k' } }],
   ])('is refused with %s', (_why, change) => {
@@ -77,9 +77,7 @@ describe('the notebook of a serving policy’s session', () => {
     expect(headerOf('kaggle')).toContain('Without a GPU it ends at once.')
     expect(headerOf('local')).toContain('suits a tiny base alone')
     expect(headerOf('local')).toContain('127.0.0.1')
-    expect(headerOf('local', { plan: { ...plan, tunnel: 'cloudflared' } })).toContain(
-      'on the open net',
-    )
+    expect(headerOf('local', { plan: { ...plan, reach: 'tunnel' } })).toContain('on the open net')
     expect(headerOf('local')).toContain('never been executed on a GPU')
     expect(headerOf('local', { facts: null })).toContain('manifest 000000000000…')
   })

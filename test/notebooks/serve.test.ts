@@ -119,7 +119,7 @@ describe('a serving notebook', () => {
     expect(header).toContain('never been executed on a GPU')
     expect(header).toContain('about 5.8 GB')
     expect(header).toContain('8.5 h, then it ends by itself')
-    expect(header).toContain('comes later')
+    expect(header).toContain('reached through the service instead')
     expect(headerOf('local', { facts: null })).toContain('(its manifest says which)')
   })
 

@@ -24,7 +24,7 @@ class PolicyService(ControlPlane):
         self.sha256 = write_adapter(folder)
         plan = {'engine': 'serve', 'adapter': self.sha256, 'base': 'tiny', 'revision': 'main',
                 'quantization': 'none', 'keySha256': hashlib.sha256(KEY.encode()).hexdigest(),
-                'tunnel': '', 'maxTokens': 2000, **changes}
+                'reach': 'local', 'maxTokens': 2000, **changes}
         super().__init__(plan, {}, seconds=seconds, heartbeat=heartbeat)
         self.restarts = 0  # that are wanted
         self.adapter = {path.name: path.read_bytes() for path in Path(folder).iterdir()}

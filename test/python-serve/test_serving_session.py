@@ -149,8 +149,9 @@ class ServingSession(unittest.TestCase):
         self.assertRegex(node[1], r'^http://127\.0\.0\.1:\d+$')
         beat = service.beats[-1]
         self.assertEqual((beat['phase'], beat['gpu'], beat['step']), ('serve', 'Tesla T4', 0))
-        self.assertEqual(beat['node'], {'ready': True, 'url': node[1], 'adapter': service.sha256,
-                                        'freeVramBytes': None, 'tunnel': None, 'restarts': 0})
+        self.assertEqual(beat['node'], {'ready': True, 'url': node[1], 'reach': 'local',
+                                        'adapter': service.sha256, 'freeVramBytes': None,
+                                        'tunnel': None, 'restarts': 0})
         self.assertEqual(self.client.ask('Qual é a maré?')[0], 200)
         self.assertEqual(self.client.call('GET', '/v1/models', key='wrong')[0], 401)
         stream = self.client.open_stream('slow endless', stream=True, max_tokens=150)
@@ -358,7 +359,7 @@ class ServingSession(unittest.TestCase):
                 'no_proxy': 'localhost,127.0.0.1'}
 
     def test_a_lost_tunnel_is_opened_anew_and_its_address_told_at_once(self):
-        service = self.service(tunnel='cloudflared', provider='kaggle', heartbeat=60.0)
+        service = self.service(reach='tunnel', provider='kaggle', heartbeat=60.0)
         self.serving(service, **self.with_tunnel())
         port = self.client.port
         self.assertEqual(service.nodes()[1:], [(True, 'http://localhost:%d' % port)])
@@ -391,7 +392,7 @@ class ServingSession(unittest.TestCase):
         self.ended(0, 'stopped')
 
     def test_a_tunnel_that_cannot_be_had_again_ends_it_and_says_so_before(self):
-        service = self.serving(self.service(tunnel='cloudflared', provider='kaggle'),
+        service = self.serving(self.service(reach='tunnel', provider='kaggle'),
                                **self.with_tunnel())
         (self.root / 'dead').touch()
         (self.root / 'go').touch()

@@ -6,7 +6,13 @@ import { sessionOf, start } from '../store/fixture.ts'
 
 const at = (minutes: number) => new Date(Date.parse(start) + minutes * 60_000)
 const now = at(60)
-const node = { readyAt: at(59), url: null, adapter: 'a'.repeat(64), tunnel: null }
+const node = {
+  readyAt: at(59),
+  reach: 'local' as const,
+  url: null,
+  adapter: 'a'.repeat(64),
+  tunnel: null,
+}
 const older = sessionOf({
   id: 'ses_old',
   serves: true,

@@ -22,7 +22,7 @@ export const policyOf = (
         revision: 'c1',
         quantization: 'nf4',
         keySha256: 'b'.repeat(64),
-        tunnel: '',
+        reach: null,
         maxTokens: 256,
       },
     }),

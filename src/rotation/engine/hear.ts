@@ -112,7 +112,8 @@ function hearNode(
 function nodeAfter(session: Session, { node }: Heartbeat, now: Date): SessionNode | null {
   if (!node?.ready || node.adapter === null) return null
   const { url, adapter, tunnel = null } = node
-  return { readyAt: session.node?.readyAt ?? now, url, adapter, tunnel }
+  const reach = node.reach ?? (url === null ? 'local' : 'url')
+  return { readyAt: session.node?.readyAt ?? now, reach, url, adapter, tunnel }
 }
 
 /** Whether it says itself that nobody is answered there now. */
@@ -122,13 +123,15 @@ const isBad = ({ node }: Heartbeat): boolean =>
 /** Told when it begins to answer, again after a silence too, and when it is reached elsewhere than before. */
 function tellNode(draft: Draft, session: Session, run: Run, node: SessionNode, now: Date): void {
   const kind = session.node === null ? 'node.ready' : 'node.moved'
-  if (kind === 'node.moved' && session.node?.url === node.url) return
+  const before = session.node
+  if (before && before.url === node.url && before.reach === node.reach) return
   const sent = session.launchedAt ?? session.createdAt
   const isFirst = session.trainingAt === null
   const data = {
     ...about(session),
     run: run.name,
     url: node.url,
+    reach: node.reach,
     adapter: node.adapter,
     ...(kind === 'node.ready'
       ? { secondsToReady: isFirst ? Math.round(secondsBetween(sent, now)) : null }
