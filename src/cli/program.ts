@@ -11,6 +11,8 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['doctor'], async () => (await import('./doctor.ts')).doctorCommand],
   [['train'], async () => (await import('./train.ts')).trainCommands],
   [['serve'], async () => (await import('./serve.ts')).serveCommands],
+  [['nodes'], async () => (await import('./nodes.ts')).nodeCommands],
+  [['incidents'], async () => (await import('./incidents.ts')).incidentCommands],
   [['plan'], async () => (await import('./plan.ts')).planCommand],
   [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
   [['budget'], async () => (await import('./budget.ts')).budgetCommands],
@@ -33,7 +35,7 @@ function commandsFor(word: string | undefined): Promise<AddCommands[]> {
 }
 
 /** Commands that do something by themselves and have others below them. */
-const actThemselves = new Set(['budget', 'away'])
+const actThemselves = new Set(['budget', 'away', 'incidents'])
 
 /** Adds the flags that every command takes and the reaction to misuse. */
 function finish(command: Command): void {

@@ -138,7 +138,7 @@ const overdueSince = ({ heardAt, heartbeatSeconds }: Session): Date | null =>
 
 /** Null for one that its own machine alone reaches, unless that is this one. */
 function reachOf({ node, provider }: Session): Reach | null {
-  if (!node || node.reach !== 'local') return node?.reach ?? null
+  if (node?.reach !== 'local') return node?.reach ?? null
   return provider === 'local' && node.url !== null ? 'local' : null
 }
 

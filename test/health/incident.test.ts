@@ -45,7 +45,13 @@ describe.each<[string, Incident | null, Happened, string[], string | null]>([
   ['its end closes it', down, back, ['old down closed first'], 'node-recovered'],
   ['an end without one', null, back, [], null],
   ['coming up for the first time', null, { kind: 'came-up' }, [], null],
-  ['coming up after an outage', down, { kind: 'came-up' }, ['old down closed first'], 'node-recovered'],
+  [
+    'coming up after an outage',
+    down,
+    { kind: 'came-up' },
+    ['old down closed first'],
+    'node-recovered',
+  ],
   ['a blip', down, { kind: 'blip', from: before, cause }, [], null],
   [
     'flipping while down',
@@ -54,7 +60,13 @@ describe.each<[string, Incident | null, Happened, string[], string | null]>([
     ['old down closed first', 'new unstable open first'],
     'node-unstable',
   ],
-  ['flipping while unstable', incident('unstable'), { kind: 'became-unstable', changes: 5 }, [], null],
+  [
+    'flipping while unstable',
+    incident('unstable'),
+    { kind: 'became-unstable', changes: 5 },
+    [],
+    null,
+  ],
   [
     'steady as up',
     incident('unstable'),

@@ -1,0 +1,119 @@
+import type { Command } from 'commander'
+import type { NewNode, NodeChange } from '../api/node-schemas.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Context } from './context.ts'
+import {
+  describeNode,
+  describeNodeDetails,
+  describeNodes,
+  describeProbed,
+} from './describe-nodes.ts'
+import { durationOf } from './flag-values.ts'
+import { localZone } from './wall-time.ts'
+
+interface NodeFlags {
+  readonly url?: string
+  readonly every?: string
+  readonly tunnelAccount?: string
+  readonly public?: boolean
+}
+
+/** `rodizio nodes …`: what is looked at. */
+export function nodeCommands(program: Command, context: Context): void {
+  const nodes = program.command('nodes').description('nodes: served models that are looked at')
+
+  nodes
+    .command('add <name> <url>')
+    .description('look at a node of your own; /health is asked for where the address names no path')
+    .option('--every <time>', 'between two looks; 5m when left out')
+    .option('--tunnel-account <name>', 'whose requests the looks take; by the host when left out')
+    .option('--public', 'show it on the status page, with a badge, to everybody')
+    .addHelpText(
+      'after',
+      '\nNodes of serving policies come and go by themselves. Private addresses are refused unless RODIZIO_ALLOW_PRIVATE names them.\n\nExamples:\n  rodizio nodes add house https://name.ngrok-free.app\n  rodizio nodes add lab http://gpu.lan:8000 --every 1m',
+    )
+    .action(async (name: string, url: string, flags: NodeFlags) => {
+      const wanted: NewNode = { name, url, ...given(flags) }
+      const node = await context.client().addNode(wanted)
+      context.answer(node, () =>
+        [`Node ${node.name} is added, and looked at now:`, ...describeNode(node, localZone())].join(
+          '\n',
+        ),
+      )
+    })
+
+  nodes
+    .command('list')
+    .description('all nodes, with what was seen last')
+    .addHelpText('after', '\nExample:\n  rodizio nodes list --json')
+    .action(async () => {
+      const items = await context.client().nodes()
+      context.answer({ items, next: null }, () => describeNodes(items, localZone()))
+    })
+
+  nodes
+    .command('show <name>')
+    .description('a node: its uptime, newest looks and newest incidents')
+    .addHelpText('after', '\nExample:\n  rodizio nodes show house')
+    .action(async (name: string) => {
+      const node = await context.client().node(name)
+      context.answer(node, () => describeNodeDetails(node, localZone()))
+    })
+
+  nodes
+    .command('change <name>')
+    .description('give a node another address or interval, or show it to everybody')
+    .option('--url <url>', 'where it is from now on')
+    .option('--every <time>', 'between two looks')
+    .option('--tunnel-account <name>', 'whose requests the looks take')
+    .option('--public', 'show it on the status page, with a badge, to everybody')
+    .option('--no-public', 'show it there no longer')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio nodes change house --url https://other.ngrok-free.app\n  rodizio nodes change house --public',
+    )
+    .action(async (name: string, flags: NodeFlags) => {
+      const change: NodeChange = {
+        ...given(flags),
+        ...(flags.url === undefined ? {} : { url: flags.url }),
+      }
+      if (Object.keys(change).length === 0) {
+        throw new AppError('invalid', 'nodes change: nothing is to be changed', {
+          next: 'Give --url, --every, --tunnel-account or --public',
+        })
+      }
+      const node = await context.client().changeNode(name, change)
+      context.answer(node, () => describeNode(node, localZone()).join('\n'))
+    })
+
+  nodes
+    .command('probe <name>')
+    .description('look at a node now, and say what was seen')
+    .addHelpText(
+      'after',
+      '\nThe look stands in no record and opens no incident. The exit status is 1 when the node is not up.\n\nExample:\n  rodizio nodes probe house',
+    )
+    .action(async (name: string) => {
+      const probed = await context.client().probeNode(name)
+      context.answer(probed, () => describeProbed(probed))
+      if (!probed.isUp) process.exitCode = 1
+    })
+
+  nodes
+    .command('rm <name>')
+    .description('look at a node of your own no longer; its record stays')
+    .addHelpText('after', '\nExample:\n  rodizio nodes rm house')
+    .action(async (name: string) => {
+      const node = await context.client().removeNode(name)
+      context.answer(node, () => `Node ${node.name} is looked at no longer.`)
+    })
+}
+
+function given(flags: NodeFlags): Omit<NodeChange, 'url'> {
+  const every = durationOf('--every', flags.every)
+  return {
+    ...(every === undefined ? {} : { intervalSeconds: every }),
+    ...(flags.tunnelAccount === undefined ? {} : { tunnelAccount: flags.tunnelAccount }),
+    ...(flags.public === undefined ? {} : { isPublic: flags.public }),
+  }
+}
