@@ -57,7 +57,8 @@ export function prober(ports: ProberPorts) {
   let seen: Look[] = []
   let readToMs = 0
   let readWholeAt = Number.NEGATIVE_INFINITY
-  let isOwnDown = false
+  // An outage may stand open from an earlier life.
+  let isOwnDown = true
   /** Until the next turn, a second at the most: somebody may have added a node meanwhile. */
   const untilNext = async (): Promise<number> => {
     const next = await book.nextDueMs()
@@ -115,9 +116,9 @@ export function prober(ports: ProberPorts) {
     const looks = seen
     seen = []
     try {
-      const isDown = looks.some((one) => one.seen === 'own-network')
+      const isDown = looks.some(({ seen: one }) => one === 'own-network')
       if (isDown || isOwnDown) {
-        isOwnDown = isDown || (await askCanaries())
+        isOwnDown = isDown || (!looks.some(wasReached) && (await askCanaries()))
         await book.ownNetwork(isOwnDown, looks[0]?.at ?? clock.now())
       }
       await book.save(looks)
@@ -163,6 +164,13 @@ export function prober(ports: ProberPorts) {
     },
   }
 }
+
+/** Somebody elsewhere has answered, so that the network is there. */
+const wasReached = ({ node, seen }: Look): boolean =>
+  seen !== 'own-network' &&
+  seen.kind === 'answered' &&
+  node.reach !== 'local' &&
+  !isOwnMachine(hostOf(node))
 
 export type Prober = ReturnType<typeof prober>
 
