@@ -53,7 +53,7 @@ async function figuresOf(wrap: readonly string[]) {
 }
 
 /** A control group with a quarter of one CPU, by whichever of the two interfaces is writable here; undefined without. */
-function quarterCpu(): { readonly wrap: readonly string[]; remove(): void } | undefined {
+export function quarterCpu(): { readonly wrap: readonly string[]; remove(): void } | undefined {
   const name = `rodizio-bench-${process.pid}`
   const tries = [
     { folder: `/sys/fs/cgroup/cpu/${name}`, file: 'cpu.cfs_quota_us', text: '25000' },
