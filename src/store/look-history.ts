@@ -5,6 +5,9 @@ import { type Database, number, numberOrNull, type Queries, type Row, text } fro
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
+/** So many nodes are added up in one transaction: others wait no longer than for a few of them. */
+const together = 10
+
 const floor = (ms: number, to: number): number => Math.floor(ms / to) * to
 
 /** A look as it stands in the record. */
@@ -62,7 +65,7 @@ export function lookHistory(db: Database, now: () => Date) {
      * for it. What was begun and cut short is done by the next call.
      * @returns whether there is more to do
      */
-    async tidy(mostNodes = 100): Promise<boolean> {
+    async tidy(mostNodes = 200): Promise<boolean> {
       const at = now().getTime()
       const hour = floor(at, hourMs)
       // A look may be written a moment after its hour.
@@ -73,7 +76,13 @@ export function lookHistory(db: Database, now: () => Date) {
         hour,
         mostNodes,
       )
-      for (const row of nodes) await db.transaction((tx) => addUp(tx, number(row, 'number'), at))
+      for (let from = 0; from < nodes.length; from += together) {
+        await db.transaction(async (tx) => {
+          for (const row of nodes.slice(from, from + together)) {
+            await addUp(tx, number(row, 'number'), at)
+          }
+        })
+      }
       return nodes.length === mostNodes
     },
   }
