@@ -15,6 +15,13 @@ const webAddress = z.url({
   hostname: /^.+$/,
   error: 'not an address such as https://rodizio.example',
 })
+/** Words with commas between. */
+const words = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== ''),
+)
 
 /** One setting: how it is read, what it means, whether its value may be shown. */
 export interface Setting {
@@ -103,6 +110,10 @@ export const settings = {
   HF_TOKEN: secret(
     z.string().min(1).optional(),
     'The same, as the hub’s own tools name it; RODIZIO_HUB_TOKEN goes first',
+  ),
+  RODIZIO_ALLOW_PRIVATE: setting(
+    words.default([]),
+    'Private names, addresses and networks that nodes and webhooks may be at, with commas between: gpu.lan,192.168.1.20,10.0.0.0/24',
   ),
   GOOGLE_CLIENT_FILE: setting(
     z.string().min(1).optional(),
