@@ -41,6 +41,8 @@ const sees: Readonly<Record<string, readonly string[]>> = {
   'src/config': ['src/lib'],
   'src/lib': [],
   ...Object.fromEntries(domains.map((domain) => [domain, ['src/lib']])),
+  // What happens in the rotation is told, and told in the wall time that the rotation reckons with.
+  'src/alerts': folders('rotation', 'lib'),
 }
 
 /** Single arrows beside the table, each for a reason of its own; there is none. */

@@ -40,3 +40,11 @@ export const withdrawAlerts = (tx: Queries, thread: string, kind: AlertKind): Pr
     thread,
     kind,
   )
+
+/** Whether one of its kind and thread waits to be told. */
+export const isWaiting = async (tx: Queries, { thread, kind }: Alert): Promise<boolean> =>
+  (await tx.first(
+    "select 1 as one from alerts where thread = $1 and kind = $2 and state = 'waiting'",
+    thread,
+    kind,
+  )) !== undefined
