@@ -13,6 +13,7 @@ import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
 import { httpApp } from '../http/app.ts'
 import type { Plan } from '../notebooks/plan.ts'
+import type { Alerts } from './alerts.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { Hub } from './hub.ts'
 import type { Providers } from './providers.ts'
@@ -37,6 +38,7 @@ export function openFace(
   kept: Artifacts,
   hub: Hub,
   upkeep: Upkeep,
+  alerts: Alerts,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -121,6 +123,10 @@ export function openFace(
     setServing: (name, wanted) => setServing(storage.serving, name, wanted),
     adjustBudget: (wanted) => adjustBudget(storage.adjustments, wanted),
     absences: storage.absences,
+    alertReads: storage.alertReads,
+    alertOutbox: storage.outbox,
+    alertDesk: alerts.desk,
+    alertChannels: alerts.channels,
     testAccount: (name) => testAccount(name, accounts, providers.prove),
     credentialsOf: (given) => readCredentials(given, providers.connect),
     ready: options.ready,

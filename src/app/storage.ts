@@ -1,11 +1,15 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Alert } from '../alerts/alert.ts'
 import type { NamedDataset } from '../control/reads.ts'
 import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
 import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
 import { adjustmentRows } from '../store/adjustment-rows.ts'
+import { alertReads } from '../store/alert-reads.ts'
+import { insertAlert } from '../store/alert-rows.ts'
+import { channelRows } from '../store/channel-rows.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
 import { takeDataFolder } from '../store/data-folder.ts'
@@ -18,6 +22,7 @@ import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { everything } from '../store/load-state.ts'
 import { migrate } from '../store/migrate.ts'
+import { outboxRows } from '../store/outbox-rows.ts'
 import { readOwners } from '../store/owner-rows.ts'
 import { policyBook } from '../store/policy-book.ts'
 import { reads } from '../store/reads.ts'
@@ -86,6 +91,10 @@ export async function openStorage(
       removalRows: (hasDrive: boolean) => removalRows(db, now, hasDrive),
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
+      channelRows: channelRows(db, key, now),
+      outbox: outboxRows(db),
+      alertReads: alertReads(db),
+      tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
       /** All that is open and what a plan is made from, of one moment; changes nothing. */
       rotationState: () => db.transaction((tx) => everything(tx, now())),

@@ -1,9 +1,6 @@
 import type { Alert, AlertKind } from '../alerts/alert.ts'
 import { date, type Queries, type Row, text, textOrNull } from './database.ts'
 
-/** Waiting for its message, in one, overtaken before it was due, or on record alone. */
-export type AlertState = 'waiting' | 'told' | 'withdrawn' | 'silenced'
-
 export const toAlert = (row: Row): Alert => ({
   id: text(row, 'id'),
   kind: text(row, 'kind') as AlertKind, // written by insertAlert alone
