@@ -40,7 +40,9 @@ export function messageOfAlerts(
   const shown = shownIn(phrases, zone)
   const told = alerts.slice(0, mostTold).map((alert) => cleaned(phrases.tell(plain(alert), shown)))
   const more = alerts.length > mostTold ? phrases.andMore(alerts.length - mostTold) : null
-  return written(subjectOf(alerts, isSummary, phrases, told[0]), told, more, phrases)
+  // What looks like an encoded word (RFC 2047) would be decoded by who reads the mail.
+  const subject = subjectOf(alerts, isSummary, phrases, told[0]).replaceAll('=?', '= ?')
+  return written(subject, told, more, phrases)
 }
 
 /** A message that says no more than that messages arrive. */
