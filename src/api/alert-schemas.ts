@@ -86,7 +86,7 @@ const Quiet = z.object({
 })
 
 const rules = {
-  quiet: Quiet.nullable().optional(),
+  quiet: z.union([Quiet, z.literal('none')]).optional(),
   perHour: z.number().int().min(1).max(1000).optional().describe('messages an hour, at most'),
   digest: z.boolean().optional(),
 }

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import type { AlertKind } from '../alerts/alert.ts'
 import type { AlertChannel, AlertChannelChange, NewAlertChannel } from '../api/alert-schemas.ts'
 import { AppError } from '../lib/errors.ts'
 import { askSecret } from './ask-secret.ts'
@@ -124,16 +125,14 @@ function rulesOf(flags: RuleFlags, context: Context): AlertChannelChange {
     })
   }
   return {
-    ...(flags.quiet === false ? { quiet: null } : {}),
+    ...(flags.quiet === false ? { quiet: 'none' as const } : {}),
     ...(typeof flags.quiet === 'string'
       ? {
           quiet: {
             hours: flags.quiet,
             zone: flags.zone ?? context.config().RODIZIO_ZONE,
             // The service names those that it does not know.
-            except: (flags.except ?? []) as NonNullable<
-              NonNullable<AlertChannelChange['quiet']>['except']
-            >,
+            except: (flags.except ?? []) as AlertKind[],
           },
         }
       : {}),

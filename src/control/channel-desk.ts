@@ -14,8 +14,7 @@ export interface WantedQuiet {
 }
 
 export interface RuleChange {
-  /** Null: at no time. */
-  readonly quiet?: WantedQuiet | null | undefined
+  readonly quiet?: WantedQuiet | 'none' | undefined
   readonly perHour?: number | undefined
   readonly digest?: boolean | undefined
 }
@@ -101,7 +100,7 @@ function checkName(name: string): void {
 
 function rulesOf({ quiet, perHour, digest }: RuleChange) {
   return {
-    ...(quiet === undefined ? {} : { quiet: quiet && quietOf(quiet) }),
+    ...(quiet === undefined ? {} : { quiet: quiet === 'none' ? null : quietOf(quiet) }),
     ...(perHour === undefined ? {} : { perHour }),
     ...(digest === undefined ? {} : { digest }),
   }
