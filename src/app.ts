@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { inWords, serviceAddress } from './app/address.ts'
+import { openAlerts } from './app/alerts.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
 import { openFace } from './app/face.ts'
 import { openHub } from './app/hub.ts'
@@ -107,20 +108,29 @@ export async function startService(options: ServiceOptions) {
     })
     const hub = openHub(storage, artifacts, { config, clock })
     const upkeep = openUpkeep(storage, artifacts, clock)
+    const told = (error: unknown) => log.error({ event: 'alerts.trouble', ...described(error) })
     const plans = openPlans(storage, providers, artifacts, hub, { config, now })
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const relay = openRelay({ clock })
     const lookThrough = (sessionId: string, timeoutMs: number) => relay.look(sessionId, timeoutMs)
     const nodes = openNodes(storage, { config, clock, lookThrough, failed })
-    const { app, begin, standing } = openFace(storage, providers, artifacts, hub, upkeep, nodes, {
-      plans: plans.desk,
-      version: options.version,
-      ready: () => ready,
-      unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
-      now,
-      relay,
-      ownAddress: address.shown,
-    })
+    const alerts = openAlerts(storage, { config, clock, trouble: told })
+    const { app, begin, standing } = openFace(
+      storage,
+      providers,
+      artifacts,
+      hub,
+      { upkeep, nodes, alerts },
+      {
+        plans: plans.desk,
+        version: options.version,
+        ready: () => ready,
+        unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
+        now,
+        relay,
+        ownAddress: address.shown,
+      },
+    )
     const { server, url } = await listen(app, config.RODIZIO_HOST, config.RODIZIO_PORT)
     undo.unshift(() => closeServer(server))
     const startedAt = now().toISOString()
@@ -191,6 +201,16 @@ export async function startService(options: ServiceOptions) {
       if (ready) await upkeep.removals.sweep()
     }
     undo.unshift(startBeat({ everySeconds: 10, work: goOn, failed }, clock))
+    await alerts.begin()
+    const { desk, watch, heartbeat } = alerts
+    const stopTelling = startBeat({ everySeconds: 2, work: () => desk.look(), failed }, clock)
+    undo.unshift(async () => {
+      await stopTelling()
+      // A server that hangs is not waited for: what it was being sent is sent again, under the same id.
+      await Promise.race([desk.settled(), systemClock.sleep(5000)])
+    })
+    undo.unshift(startBeat({ everySeconds: 300, work: watch.look, failed }, clock))
+    if (heartbeat) undo.unshift(startBeat({ everySeconds: 300, work: heartbeat, failed }, clock))
     if (emulators) {
       const claim = async () => {
         await emulators.ensure()
@@ -208,6 +228,8 @@ export async function startService(options: ServiceOptions) {
       /** Whether Drive and Colab are in play beside Kaggle. */
       withGoogle: providers.google !== undefined,
       token: storage.admin,
+      /** Who gets alerts by mail; null while they are kept in the inbox. */
+      mailTo: alerts.mailTo,
       dataDir: folder.root,
       /** The last event that an earlier start has told; later ones are news. */
       newestEvent,

@@ -45,6 +45,8 @@ const sees: Readonly<Record<string, readonly string[]>> = {
   'src/health': ['src/alerts', 'src/lib'], // what an incident tells is made where it happens
   // What a look through the relay has seen is said as of any other look.
   'src/serving': ['src/health', 'src/lib'],
+  // What happens in the rotation is told, and told in the wall time that the rotation reckons with.
+  'src/alerts': folders('rotation', 'lib'),
 }
 
 /** Single arrows beside the table, each for a reason of its own; there is none. */

@@ -19,8 +19,19 @@ export interface Delivery {
  */
 export type Attempt =
   | { readonly kind: 'accepted'; readonly said: string }
-  | { readonly kind: 'later'; readonly said: string; readonly retryAfterSeconds?: number }
-  | { readonly kind: 'refused'; readonly said: string }
+  | {
+      readonly kind: 'later'
+      readonly said: string
+      readonly retryAfterSeconds?: number
+      /** Who has not got it yet, where others have. */
+      readonly left?: readonly string[]
+    }
+  | {
+      readonly kind: 'refused'
+      readonly said: string
+      /** Whether it is the channel that is refused, rather than this message: no other one would fare better. */
+      readonly isSignIn?: true
+    }
 
 const firstWaitSeconds = 15
 const longestWaitSeconds = 1800

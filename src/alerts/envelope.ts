@@ -45,6 +45,30 @@ export function envelopesOf(
   return envelopes
 }
 
+/**
+ * Sorts what was kept up for long into as few groups as can be: each alert goes into the first group of its kind that comes after
+ * all that was told of the same thing before, so that of no thing the order is lost.
+ */
+export function backlogOf(waiting: readonly Alert[], most: number): Alert[][] {
+  const groups: Alert[][] = []
+  /** The group that holds the newest word about each thing. */
+  const newest = new Map<string, number>()
+  for (const alert of waiting.toSorted(byTime)) {
+    const before = newest.get(alert.about)
+    const fits = (group: readonly Alert[], index: number) =>
+      group[0]?.kind === alert.kind &&
+      !alone.has(alert.kind) &&
+      group.length < most &&
+      (before === undefined || index >= before)
+    const found = groups.findIndex(fits)
+    const index = found < 0 ? groups.length : found
+    if (found < 0) groups.push([alert])
+    else groups[found]?.push(alert)
+    newest.set(alert.about, index)
+  }
+  return groups
+}
+
 function groupsOf(alerts: readonly Alert[], most: number): Alert[][] {
   const groups: Alert[][] = []
   for (const alert of alerts) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
+import * as alerts from './alert-schemas.ts'
 import * as node from './node-schemas.ts'
 import * as wire from './schemas.ts'
 import * as served from './serving-schemas.ts'
@@ -197,6 +198,34 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     keepHubToken: (token: string) => put('/v1/logins/hub', { token }, wire.HubStatus),
     hubStatus: () => read('/v1/logins/hub', wire.HubStatus),
     forgetHubToken: () => remove('/v1/logins/hub', wire.HubStatus),
+    alerts: (filter: { kind?: string; state?: string }, limit: number) =>
+      read(
+        `/v1/alerts?${new URLSearchParams({ ...filter, limit: String(limit) })}`,
+        wire.page(alerts.Alert),
+      ),
+    alert: (id: string) => read(`/v1/alerts/${at(id)}`, alerts.Alert),
+    /** Mail servers are given time. */
+    testAlerts: async (channel?: string) => {
+      const query = channel === undefined ? '' : `?channel=${at(channel)}`
+      const response = await send(`/v1/alerts/test${query}`, { method: 'POST' }, 180_000)
+      return parse(alerts.AlertTrial, await response.json())
+    },
+    retryDelivery: (id: string) =>
+      post(`/v1/alert-deliveries/${at(id)}/retry`, {}, alerts.AlertDelivery),
+    retryDeliveries: (channel?: string) =>
+      post(
+        `/v1/alert-deliveries/retry${channel === undefined ? '' : `?channel=${at(channel)}`}`,
+        {},
+        alerts.AlertRetry,
+      ),
+    inbox: (limit: number) => all(`/v1/inbox?limit=${limit}`, alerts.InboxMail),
+    alertChannels: () => all('/v1/alert-channels', alerts.AlertChannel),
+    addAlertChannel: (channel: alerts.NewAlertChannel) =>
+      post('/v1/alert-channels', channel, alerts.AlertChannel),
+    changeAlertChannel: (name: string, change: alerts.AlertChannelChange) =>
+      patch(`/v1/alert-channels/${at(name)}`, change, alerts.AlertChannel),
+    removeAlertChannel: (name: string) =>
+      remove(`/v1/alert-channels/${at(name)}`, alerts.AlertChannel),
     budget: () => all('/v1/budget', wire.Budget),
   }
 }

@@ -15,6 +15,7 @@ import { httpApp } from '../http/app.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import { ServePlan } from '../notebooks/serve-plan.ts'
 import type { Relay } from '../serving/relay.ts'
+import type { Alerts } from './alerts.ts'
 import type { Artifacts } from './artifacts.ts'
 import type { Hub } from './hub.ts'
 import type { Nodes } from './nodes.ts'
@@ -33,6 +34,13 @@ export interface FaceOptions {
   readonly ownAddress: () => string
 }
 
+/** What goes on beside the rotation. */
+export interface Around {
+  readonly upkeep: Upkeep
+  readonly nodes: Nodes
+  readonly alerts: Alerts
+}
+
 /** Who asks before anything begins waits so long for the hub. */
 const dryRunMs = 20_000
 
@@ -42,8 +50,7 @@ export function openFace(
   providers: Providers,
   kept: Artifacts,
   hub: Hub,
-  upkeep: Upkeep,
-  nodes: Nodes,
+  { upkeep, nodes, alerts }: Around,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -139,6 +146,10 @@ export function openFace(
     incidents: nodes.incidents,
     history: nodes.history,
     nodesUp: storage.nodesUp,
+    alertReads: storage.alertReads,
+    alertOutbox: storage.outbox,
+    alertDesk: alerts.desk,
+    alertChannels: alerts.channels,
     testAccount: (name) => testAccount(name, accounts, providers.prove),
     credentialsOf: (given) => readCredentials(given, providers.connect),
     ready: options.ready,

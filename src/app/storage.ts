@@ -1,11 +1,15 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Alert } from '../alerts/alert.ts'
 import type { NamedDataset } from '../control/reads.ts'
 import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
 import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
 import { adjustmentRows } from '../store/adjustment-rows.ts'
+import { alertReads } from '../store/alert-reads.ts'
+import { insertAlert } from '../store/alert-rows.ts'
+import { channelRows } from '../store/channel-rows.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
 import { takeDataFolder } from '../store/data-folder.ts'
@@ -22,6 +26,7 @@ import { lookHistory } from '../store/look-history.ts'
 import { migrate } from '../store/migrate.ts'
 import { nodeBook } from '../store/node-book.ts'
 import { countUp } from '../store/node-rows.ts'
+import { outboxRows } from '../store/outbox-rows.ts'
 import { readOwners } from '../store/owner-rows.ts'
 import { policyBook } from '../store/policy-book.ts'
 import { probeBook } from '../store/probe-book.ts'
@@ -92,6 +97,10 @@ export async function openStorage(
       removalRows: (hasDrive: boolean) => removalRows(db, now, hasDrive),
       signIns: signInRows(db, key, now),
       hubTokens: hubTokenRows(db, key, now),
+      channelRows: channelRows(db, key, now),
+      outbox: outboxRows(db),
+      alertReads: alertReads(db),
+      tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
       nodes: nodeBook(db, now),
       probes: probeBook(db),

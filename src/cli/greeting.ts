@@ -4,6 +4,8 @@ interface Greeted {
   readonly dataDir: string
   readonly tunnel: string | undefined
   readonly token: { readonly made: boolean; readonly token: string }
+  /** Who gets alerts by mail; null while they are kept here. */
+  readonly mailTo: string | null
   readonly emulated: boolean
   readonly withGoogle: boolean
   readonly real: RealTold | undefined
@@ -26,6 +28,11 @@ export function greeting(service: Greeted): string[] {
     lines.push(`  Admin token, shown this once: ${service.token.token}`)
     lines.push('  Commands on this machine read it from the data folder by themselves.')
   }
+  lines.push(
+    service.mailTo === null
+      ? '  Alerts are kept here (rodizio alerts inbox); by mail once RODIZIO_SMTP_URL and RODIZIO_MAIL_TO are set.'
+      : `  Alerts go to ${service.mailTo}; a trial: rodizio alerts test`,
+  )
   if (service.emulated) {
     lines.push(
       '  Emulated: Kaggle, its accounts, quotas and GPUs (a local server that really runs what is pushed to it).',

@@ -17,6 +17,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
   [['budget'], async () => (await import('./budget.ts')).budgetCommands],
   [['sessions'], async () => (await import('./sessions.ts')).sessionsCommand],
+  [['alerts'], async () => (await import('./alerts.ts')).alertCommands],
   [['away'], async () => (await import('./away.ts')).awayCommands],
   [['data'], async () => (await import('./data.ts')).dataCommands],
   [['store'], async () => (await import('./store.ts')).storeCommands],

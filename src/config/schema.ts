@@ -23,6 +23,14 @@ const words = z.string().transform((text) =>
     .filter((word) => word !== ''),
 )
 
+const zone = z.string().refine((name) => {
+  try {
+    return Intl.DateTimeFormat(undefined, { timeZone: name }) !== undefined
+  } catch {
+    return false // RangeError: there is no such zone
+  }
+}, 'no time zone such as Europe/Lisbon')
+
 /** One setting: how it is read, what it means, whether its value may be shown. */
 export interface Setting {
   readonly schema: z.ZodType
@@ -110,6 +118,38 @@ export const settings = {
   HF_TOKEN: secret(
     z.string().min(1).optional(),
     'The same, as the hub’s own tools name it; RODIZIO_HUB_TOKEN goes first',
+  ),
+  RODIZIO_SMTP_URL: secret(
+    z.string().min(1).optional(),
+    'Mail server that sends alerts, with its sign-in: smtps://user:password@host, or smtp:// with STARTTLS; without one they are kept in an inbox here',
+  ),
+  RODIZIO_SMTP_CA: setting(
+    z.string().min(1).optional(),
+    'File of certificates (PEM) that the mail server is believed by, besides the usual ones',
+  ),
+  RODIZIO_MAIL_TO: setting(words.default([]), 'Who gets alerts by mail, with commas between'),
+  RODIZIO_MAIL_FROM: setting(
+    z.string().min(1).optional(),
+    'Sender of mail; the user of the mail server when left out',
+  ),
+  RODIZIO_LANGUAGE: setting(
+    z.enum(['en', 'pt'], { error: 'one of en, pt' }).default('en'),
+    'Language of alerts: English or Portuguese',
+  ),
+  RODIZIO_ZONE: setting(
+    zone.default(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
+    'Time zone of alerts, such as Europe/Lisbon; that of this machine when left out',
+  ),
+  RODIZIO_DIGEST: setting(
+    z
+      .string()
+      .regex(/^(off|([01]?\d|2[0-3]):[0-5]\d)$/, 'neither off nor a time such as 08:00')
+      .default('08:00'),
+    'When the digest of a day is sent, in that zone; off sends none',
+  ),
+  RODIZIO_HEARTBEAT_URL: secret(
+    webAddress.optional(),
+    'Address that is asked every five minutes, of a service that raises the alarm when it is not',
   ),
   RODIZIO_ALLOW_PRIVATE: setting(
     words.default([]),

@@ -9,6 +9,7 @@ import { AppError } from '../lib/errors.ts'
 import { type AbsencePorts, absenceRoutes } from './absences.ts'
 import { type AccountServingPorts, accountServingRoutes } from './account-serving.ts'
 import { type AccountPorts, accountRoutes } from './accounts.ts'
+import { type AlertPorts, alertRoutes } from './alerts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
@@ -37,6 +38,7 @@ export interface HttpPorts
     HubLoginPorts,
     StorePorts,
     AbsencePorts,
+    AlertPorts,
     PlanPorts,
     RunChangePorts,
     StandingRunPorts,
@@ -94,6 +96,9 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
     '/v1/serving/*',
     '/v1/accounts/*',
     '/v1/absences/*',
+    '/v1/alerts/*',
+    '/v1/alert-channels/*',
+    '/v1/alert-deliveries/*',
     '/v1/logins/*',
     '/v1/nodes/*',
     '/v1/incidents/*',
@@ -114,6 +119,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', absenceRoutes(ports))
   app.route('/', nodeRoutes(ports))
   app.route('/', incidentRoutes(ports))
+  app.route('/', alertRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -1,9 +1,6 @@
 import type { Alert, AlertKind } from '../alerts/alert.ts'
 import { date, type Queries, type Row, text, textOrNull } from './database.ts'
 
-/** Waiting for its message, in one, overtaken before it was due, or on record alone. */
-export type AlertState = 'waiting' | 'told' | 'withdrawn' | 'silenced'
-
 export const toAlert = (row: Row): Alert => ({
   id: text(row, 'id'),
   kind: text(row, 'kind') as AlertKind, // written by insertAlert alone
@@ -40,3 +37,11 @@ export const withdrawAlerts = (tx: Queries, thread: string, kind: AlertKind): Pr
     thread,
     kind,
   )
+
+/** Whether one of its kind and thread waits to be told. */
+export const isWaiting = async (tx: Queries, { thread, kind }: Alert): Promise<boolean> =>
+  (await tx.first(
+    "select 1 as one from alerts where thread = $1 and kind = $2 and state = 'waiting'",
+    thread,
+    kind,
+  )) !== undefined

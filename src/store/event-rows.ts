@@ -1,4 +1,6 @@
+import { alertsFromEvent, toldEvents } from '../alerts/from-event.ts'
 import type { EventKind, RotationEvent } from '../rotation/event.ts'
+import { insertAlert, isWaiting, withdrawAlerts } from './alert-rows.ts'
 import { date, number, type Queries, type Row, text, textOrNull } from './database.ts'
 
 const toEvent = (row: Row): RotationEvent => ({
@@ -17,8 +19,9 @@ export interface NewEvent {
   readonly data?: Readonly<Record<string, unknown>>
 }
 
-/** Writes an event beside its cause, in the cause's own transaction. */
+/** Writes an event beside its cause, in the cause's own transaction, and what people are to be told of it. */
 export async function insertEvent(tx: Queries, event: NewEvent, at: string): Promise<void> {
+  if (toldEvents.has(event.kind)) await tell(tx, event, at)
   await tx.run(
     `insert into events (id, at, kind, run_id, session_id, data)
      values ((select coalesce(max(id), 0) + 1 from events), $1, $2, $3, $4, $5)`,
@@ -28,6 +31,19 @@ export async function insertEvent(tx: Queries, event: NewEvent, at: string): Pro
     event.sessionId ?? null,
     JSON.stringify(event.data ?? {}),
   )
+}
+
+async function tell(tx: Queries, event: NewEvent, at: string): Promise<void> {
+  const { kind, runId = null, sessionId = null, data = {} } = event
+  const row = runId && (await tx.first('select name, sample from runs where id = $1', runId))
+  const run = row ? { name: text(row, 'name'), isSample: number(row, 'sample') === 1 } : null
+  const happened = { kind, at: new Date(at), runId, sessionId, data }
+  const { alerts, withdrawn, once } = alertsFromEvent(happened, run)
+  for (const { thread, kind: overtaken } of withdrawn) await withdrawAlerts(tx, thread, overtaken)
+  for (const alert of alerts) {
+    if (once && (await isWaiting(tx, alert))) continue
+    await insertAlert(tx, alert)
+  }
 }
 
 /** Events after `afterId`, oldest first, at most `limit`; of one run when it is given. */

@@ -5,8 +5,8 @@ import { type Row, text } from './database.ts'
 /** A cursor is the (time, id) of the last row shown, opaque to its user. */
 export function readCursor(cursor: string | undefined): readonly [string, string] {
   if (cursor === undefined) return ['9999', '']
-  const [at, id, more] = Buffer.from(cursor, 'base64url').toString('utf8').split(' ')
-  if (at === undefined || id === undefined || more !== undefined) {
+  const [, at, id] = /^(\S+) (.+)$/s.exec(Buffer.from(cursor, 'base64url').toString('utf8')) ?? []
+  if (at === undefined || id === undefined) {
     throw new AppError('invalid', 'this cursor was not made here', {
       code: 'invalid_cursor',
       next: 'Begin again without a cursor',

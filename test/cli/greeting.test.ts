@@ -6,6 +6,7 @@ const service = {
   dataDir: '/data',
   tunnel: undefined,
   token: { made: false, token: 'rz_x' },
+  mailTo: null,
   emulated: true,
   withGoogle: true,
   real: undefined,

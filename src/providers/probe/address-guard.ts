@@ -125,7 +125,7 @@ const allowing = (host: string): string =>
   `Where that is meant, set RODIZIO_ALLOW_PRIVATE=${host} and start the service again`
 
 const refused = (what: string, why: string, next: string): AppError =>
-  new AppError('invalid', `${JSON.stringify(what.slice(0, 200))} is no node's address: ${why}`, {
+  new AppError('invalid', `${JSON.stringify(what.slice(0, 200))} is not asked: ${why}`, {
     code: 'url_refused',
     next,
   })

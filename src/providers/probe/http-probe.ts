@@ -1,13 +1,12 @@
-import { type LookupAddress, lookup } from 'node:dns'
 import http from 'node:http'
 import https from 'node:https'
-import type { LookupFunction } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { FailedAt, Seen } from '../../health/probe.ts'
 import { toldHeaders } from '../../health/probe.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf, systemCode } from '../../lib/errors.ts'
 import { type AddressGuard, hostOf } from './address-guard.ts'
+import { guardedLookup, type Resolve, resolveAll } from './guarded-lookup.ts'
 
 export interface ProbeOptions {
   readonly guard: AddressGuard
@@ -17,7 +16,7 @@ export interface ProbeOptions {
   /** Certificates that are believed besides the system's, PEM. */
   readonly ca?: string
   /** In place of the system's resolver. */
-  readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>
+  readonly resolve?: Resolve
 }
 
 /** Every look has a connection of its own; one agent for all of them, since making one costs as much as a request. */
@@ -148,47 +147,6 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
     request.end()
   })
 }
-
-/** Answers with addresses of which each was let through, and connects to one of them: what is checked is what is used. */
-function guardedLookup(
-  host: string,
-  guard: AddressGuard,
-  resolve: NonNullable<ProbeOptions['resolve']>,
-): LookupFunction {
-  return (name, options, callback) => {
-    resolve(name).then(
-      (found) => {
-        const refusal = guard.trusts(host) ? undefined : firstRefusal(found, host, guard)
-        const [first] = found
-        if (refusal || !first) {
-          callback(refusal ?? new Error(`${host} has no address`), '', 0)
-        } else if (options.all) callback(null, [...found])
-        else callback(null, first.address, first.family)
-      },
-      (error: unknown) => callback(error as NodeJS.ErrnoException, '', 0), // a resolver's own error
-    )
-  }
-}
-
-function firstRefusal(
-  found: readonly LookupAddress[],
-  host: string,
-  guard: AddressGuard,
-): Error | undefined {
-  for (const { address } of found) {
-    try {
-      guard.check(address, host)
-    } catch (error) {
-      return error as Error // `check` throws AppError alone
-    }
-  }
-  return undefined
-}
-
-const resolveAll = (host: string): Promise<LookupAddress[]> =>
-  new Promise((settle, reject) => {
-    lookup(host, { all: true }, (error, found) => (error ? reject(error) : settle(found)))
-  })
 
 /** When the certificate of the other side ends. */
 function endOf(socket: TLSSocket): Date | null {
