@@ -154,7 +154,7 @@ describe('nobody gets in', () => {
     ['POST', '/openai/v1/%2e%2e/adapters/load', 404],
     ['POST', '/openai/v1/..%2fadapters/load', 404],
     ['POST', '/openai/v1/%252e%252e/adapters/load', 404],
-    ['POST', '/openai/v1/a\\..\\b', 404],
+    ['POST', '/openai/v1/a\\..\\b', 400],
     ['GET', '/openai/v1/', 404],
     ['GET', '(long)', 404],
     ['DELETE', '/openai/v1/models', 405],
@@ -177,7 +177,7 @@ describe('nobody gets in', () => {
         .on('error', reject)
         .end()
     })
-    expect([404, 400, 401].includes(status) ? [status, 400, 401] : [status]).toContain(answered)
+    expect(answered).toBe(status)
     expect((await there()).status).toBe(204)
   })
 

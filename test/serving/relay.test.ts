@@ -338,6 +338,16 @@ describe('limits', () => {
     expect(await next).toHaveLength(1)
   })
 
+  it('a poll takes as many large ones as fit together, and one at the least', async () => {
+    const relay = open()
+    await relay.take(session(), words({ waitMs: 0 }), never)
+    const body = new Uint8Array(relayLimits.requestBytes)
+    for (let n = 0; n < 5; n += 1)
+      relay.ask(caller, { ...asked, body }, never).catch(() => undefined)
+    const taken = [3, 2, 1].map(() => relay.take(session(), words(), never))
+    expect((await Promise.all(taken)).map(({ length }) => length)).toEqual([2, 2, 1])
+  })
+
   it('so many wait, of so many bytes together, and no more', async () => {
     const relay = open()
     await relay.take(session(), words({ waitMs: 0 }), never)
