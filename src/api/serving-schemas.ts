@@ -69,11 +69,9 @@ export const NewPolicy = z.strictObject({
     .optional()
     .describe('the longest session; the account’s own limit when left out'),
   maxTokens: z.int().min(16).max(8192).default(1024).describe('the most that an answer may have'),
-  reach: Reach.nullable()
-    .default(null)
-    .describe(
-      'relay: through this service; tunnel: an address on the open net for each node; local: from its own machine alone; null: by relay, and on this machine local',
-    ),
+  reach: Reach.optional().describe(
+    'relay: through this service; tunnel: an address on the open net for each node; local: from its own machine alone; left out: by relay, and on this machine local',
+  ),
   acceptTunnel: z.boolean().default(false).describe('that the rule of the tunnel is accepted'),
   keySha256: Sha256.describe(
     'of the bearer key, which the caller makes (32 random bytes or more) and keeps; the service never sees it',

@@ -124,7 +124,13 @@ export function openFace(
     relay: options.relay,
     servedUnder: async (name) => {
       const run = await look.run(name)
-      return run?.serving ? { run, keySha256: ServePlan.parse(run.plan).keySha256 } : undefined
+      if (!run?.serving) return undefined
+      const { keySha256, reach } = ServePlan.parse(run.plan)
+      return {
+        policyId: run.id,
+        keySha256,
+        isElsewhere: reach === 'tunnel' || reach === 'local',
+      }
     },
     nodeAddress: (policy) =>
       `${options.ownAddress()}/v1/nodes/${encodeURIComponent(policy)}/openai/v1`,

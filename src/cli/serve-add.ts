@@ -88,6 +88,7 @@ export function serveAddCommand(serve: Command, context: Context): void {
 /** What the flags ask for. @throws AppError `invalid` that names a flag */
 function wantedPolicy(name: string, flags: AddFlags): Omit<NewPolicy, 'keySha256'> {
   const windows = windowsOf(flags.windows, flags.zone)
+  const reach = reachOf(flags)
   const priority = wholeOf('--priority', flags.priority, [-100, 100])
   const maxTokens = wholeOf('--max-tokens', flags.maxTokens, [16, 8192])
   const overlapSeconds = within('--overlap', flags.overlap, [60, 7200], 'from 1m to 2h')
@@ -95,7 +96,7 @@ function wantedPolicy(name: string, flags: AddFlags): Omit<NewPolicy, 'keySha256
   return {
     name,
     adapter: flags.adapter,
-    reach: reachOf(flags),
+    ...(reach === undefined ? {} : { reach }),
     ...(windows === undefined ? {} : { windows }),
     ...(priority === undefined ? {} : { priority }),
     ...(maxTokens === undefined ? {} : { maxTokens }),
@@ -118,13 +119,13 @@ function within(
   })
 }
 
-function reachOf({ reach, tunnel }: AddFlags): Reach | null {
+function reachOf({ reach, tunnel }: AddFlags): Reach | undefined {
   if (tunnel !== undefined && tunnel !== 'cloudflared') {
     throw new AppError('invalid', `--tunnel: there is no tunnel ${JSON.stringify(tunnel)}`, {
       next: 'There is: --tunnel cloudflared',
     })
   }
-  if (reach === undefined) return tunnel === undefined ? null : 'tunnel'
+  if (reach === undefined) return tunnel && 'tunnel'
   const given = Reach.safeParse(reach)
   if (!given.success) {
     throw new AppError('invalid', `--reach: there is no way ${JSON.stringify(reach)}`, {

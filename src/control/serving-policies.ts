@@ -1,6 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
-import { ServePlan } from '../notebooks/serve-plan.ts'
+import { type Reach, ServePlan } from '../notebooks/serve-plan.ts'
 import { tunnelRule } from '../notebooks/serving-rules.ts'
 import {
   defaultOptions,
@@ -26,8 +26,8 @@ export interface WantedPolicy {
   /** The longest session; the account's own limit when left out. */
   readonly sessionSeconds?: number | undefined
   readonly maxTokens: number
-  /** How its nodes are reached; null as is usual where each runs. */
-  readonly reach: ServePlan['reach']
+  /** How its nodes are reached; left out, as is usual where each runs. */
+  readonly reach?: Reach | undefined
   /** That the tunnel's rule has been read and is accepted. */
   readonly acceptTunnel: boolean
   /** Of the bearer key, which whoever asks has made and keeps. */
@@ -94,7 +94,7 @@ export async function addPolicy(
     engine: 'serve',
     ...(await servedAdapter(ports, wanted.adapter)),
     keySha256: wanted.keySha256,
-    reach: wanted.reach,
+    reach: wanted.reach ?? null,
     maxTokens: wanted.maxTokens,
   })
   const { minSessionSeconds } = defaultOptions

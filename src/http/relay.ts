@@ -6,7 +6,6 @@ import type { SessionDesk } from '../control/session-desk.ts'
 import { AppError } from '../lib/errors.ts'
 import { sameSecret, sha256Hex } from '../lib/random.ts'
 import { Sha256 } from '../notebooks/adapter.ts'
-import type { Run } from '../rotation/run.ts'
 import type { Relay } from '../serving/relay.ts'
 import { relayLimits } from '../serving/relay-limits.ts'
 import {
@@ -20,11 +19,20 @@ import { bearer } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { openAiProblem } from './openai-problem.ts'
 
+/** What of a serving policy is asked before a caller is let in. */
+export interface Served {
+  readonly policyId: string
+  /** Of the key to its nodes, as it is now. */
+  readonly keySha256: string
+  /** Whether its nodes are never reached through this service. */
+  readonly isElsewhere: boolean
+}
+
 export interface RelayPorts {
   readonly relay: Relay
   readonly desk: Pick<SessionDesk, 'live'>
-  /** A policy by its name or id, and the hash of the key to its nodes; undefined where there is none. */
-  readonly servedUnder: (name: string) => Promise<{ run: Run; keySha256: string } | undefined>
+  /** A policy by its name or id; undefined where there is none. */
+  readonly servedUnder: (name: string) => Promise<Served | undefined>
   readonly unexpected: (error: unknown) => void
 }
 
@@ -132,10 +140,17 @@ async function admitted({ relay, servedUnder }: RelayPorts, c: Context<Env>) {
   const key = bearer(c.req.header('authorization'))
   const served = key === '' ? undefined : await servedUnder(c.req.param('name') ?? '')
   const keySha256 = sha256Hex(key)
-  const policyId = served?.run.id ?? ''
+  const policyId = served?.policyId ?? ''
   const knows =
     served && (sameSecret(served.keySha256, keySha256) || relay.knowsKey(policyId, keySha256))
-  if (knows) return { policyId, keySha256 }
+  if (knows && !served.isElsewhere) return { policyId, keySha256 }
+  if (knows) {
+    throw new AppError('unavailable', 'the nodes of this policy are not reached here', {
+      code: 'no_node',
+      next: 'rodizio serve show tells where each of them answers',
+      retryAfterSeconds: 60,
+    })
+  }
   throw new AppError('unauthorized', 'no serving policy of this name has this bearer key', {
     code: 'invalid_api_key',
     next: 'Send the key that rodizio serve add has shown',

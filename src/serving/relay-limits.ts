@@ -10,8 +10,9 @@ export const relayLimits = {
   queue: 64,
   /** Bodies that wait, of all policies together. */
   queuedBytes: 16 * 1024 * 1024,
-  /** Requests that one poll takes with it. */
+  /** Requests that one poll takes with it, and their bodies together where it is more than one. */
   most: 8,
+  takenBytes: 2 * 1024 * 1024,
 } as const
 
 export interface RelayTimes {

@@ -136,9 +136,14 @@ export function openRelay({ clock, times: changed = {} }: RelayOptions) {
     if (newest !== post) return looks
     const callers = [...post.inHand].filter(({ caller }) => caller !== null).length
     const room = Math.min(most - looks.length, relayLimits.inFlight - callers)
+    let bytes = 0
     const mine = line
       .filter(({ caller }) => caller?.keySha256 === post.keySha256)
       .slice(0, Math.max(0, room))
+      .filter(({ request }, at) => {
+        bytes += request.body?.length ?? 0
+        return at === 0 || bytes <= relayLimits.takenBytes
+      })
     for (const errand of mine) leaveLine(errand)
     return [...looks, ...mine]
   }

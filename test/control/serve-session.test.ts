@@ -92,6 +92,25 @@ describe('a session of a policy', () => {
     expect((await world.desk.workOrder(token)).adapter?.sha256).toBe(adapter)
   })
 
+  it.each([
+    ['kaggle', null, 'relay'],
+    ['colab', null, 'relay'],
+    ['local', null, 'local'],
+    ['local', 'relay', 'relay'],
+    ['kaggle', 'local', 'local'],
+    ['kaggle', 'tunnel', 'tunnel'],
+  ] as const)('at %s under a plan that says %s is told %s', async (provider, said, told) => {
+    await using world = await policyWorld({ provider })
+    const stored = { ...plan, reach: said }
+    await world.db.run(
+      'update runs set plan = $1 where name = $2',
+      JSON.stringify(stored),
+      'nights',
+    )
+    const { workOrder } = await world.enrolled('nights')
+    expect(workOrder.plan).toEqual({ ...plan, reach: told })
+  })
+
   it('can ask for its order anew while its successor is there', async () => {
     await using world = await policyWorld()
     const first = await world.enrolled('nights')
@@ -147,6 +166,36 @@ describe('a node', () => {
     ])
     expect(await world.told('session.training')).toEqual([])
   })
+
+  it('says by which way it is reached, and of its turn it is told', async () => {
+    await using world = await policyWorld()
+    const { token } = await world.enrolled('nights')
+    const reached = async () => (await world.sessions())[0]?.node
+    await world.desk.heartbeat(token, beat({ url: null, reach: 'relay' }))
+    expect(await reached()).toMatchObject({ reach: 'relay', url: null })
+    await world.desk.heartbeat(token, beat({ url: null, reach: 'relay' }))
+    await world.desk.heartbeat(token, beat({ url: null, reach: 'local' }))
+    expect(await reached()).toMatchObject({ reach: 'local', url: null })
+    expect(await world.told('node.')).toMatchObject([
+      { kind: 'node.ready', data: { reach: 'relay', url: null } },
+      { kind: 'node.moved', data: { reach: 'local', url: null } },
+    ])
+  })
+
+  it.each([
+    ['an address', url, 'url'],
+    ['none', null, 'local'],
+  ] as const)(
+    'whose way nobody has told or stored, with %s, is reached so',
+    async (_what, at, reach) => {
+      await using world = await policyWorld()
+      const { token } = await world.enrolled('nights')
+      await world.desk.heartbeat(token, beat({ url: at }))
+      expect((await world.sessions())[0]?.node?.reach).toBe(reach)
+      await world.db.run('update sessions set node_reach = null') // as rows from before have it
+      expect((await world.sessions())[0]?.node?.reach).toBe(reach)
+    },
+  )
 
   it('that hangs is none until it answers again, and its start stays what it was', async () => {
     await using world = await policyWorld()
@@ -204,6 +253,7 @@ describe('a node', () => {
     ['300 characters', { url: `https://one.example/${'a'.repeat(280)}` }, true],
     ['more than that', { url: `https://one.example/${'a'.repeat(281)}` }, false],
     ['an adapter that is no hash', { adapter: 'latest' }, false],
+    ['a way that nobody knows', { reach: 'ngrok' }, false],
     ['memory below nothing', { freeVramBytes: -1 }, false],
     ['readiness that is none', { ready: 'yes' }, false],
     ['a tunnel that is down', { tunnel: 'down' }, true],

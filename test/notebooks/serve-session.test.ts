@@ -6,7 +6,7 @@ import { renderNotebook } from '../../src/notebooks/generate.ts'
 import type { NotebookProvider } from '../../src/notebooks/notebook-provider.ts'
 import { Recipe } from '../../src/notebooks/recipe.ts'
 import { scriptOf } from '../../src/notebooks/script.ts'
-import { ServePlan } from '../../src/notebooks/serve-plan.ts'
+import { reachAt, ServePlan } from '../../src/notebooks/serve-plan.ts'
 import type { ServeSessionRecipe } from '../../src/notebooks/serve-session-recipe.ts'
 import { cellTags } from '../../src/notebooks/tags.ts'
 import { sourcesOf, templates } from './fixtures.ts'
@@ -19,6 +19,22 @@ function exampleOf(provider: NotebookProvider, changes: Partial<ServeSessionReci
 const rendered = (...of: Parameters<typeof exampleOf>) =>
   sourcesOf(renderNotebook(exampleOf(...of), templates))
 const { plan } = exampleOf('local')
+
+it.each([
+  ['', null, 'relay', 'local'],
+  ['cloudflared', 'tunnel', 'tunnel', 'tunnel'],
+] as const)('a plan that was stored with the tunnel "%s" is read', (tunnel, reach, away, here) => {
+  const { reach: _reach, ...rest } = plan
+  const read = ServePlan.parse({ ...rest, tunnel })
+  expect(read).toEqual({ ...plan, reach })
+  expect([reachAt(read, 'kaggle'), reachAt(read, 'colab'), reachAt(read, 'local')]).toEqual([
+    away,
+    away,
+    here,
+  ])
+  expect(ServePlan.safeParse({ ...rest, tunnel: 'ngrok' }).success).toBe(false)
+  expect(ServePlan.safeParse(rest).success).toBe(false)
+})
 
 describe('the recipe of a serving policy’s session', () => {
   it.each([
@@ -77,6 +93,8 @@ describe('the notebook of a serving policy’s session', () => {
     expect(headerOf('kaggle')).toContain('Without a GPU it ends at once.')
     expect(headerOf('local')).toContain('suits a tiny base alone')
     expect(headerOf('local')).toContain('127.0.0.1')
+    expect(headerOf('kaggle')).toContain('it calls the service for requests')
+    expect(headerOf('local')).not.toContain('calls the service for requests')
     expect(headerOf('local', { plan: { ...plan, reach: 'tunnel' } })).toContain('on the open net')
     expect(headerOf('local')).toContain('never been executed on a GPU')
     expect(headerOf('local', { facts: null })).toContain('manifest 000000000000…')
