@@ -14,7 +14,15 @@ import { type Oracle, oracle, type Violations } from './oracle.ts'
 import { prober } from './prober.ts'
 import { stream } from './random.ts'
 import { policyOf, priorOf, runOf, type Scenario } from './scenario.ts'
-import { availability, boundMs, grantedWeeks, type Span, type Spent, spentHours } from './score.ts'
+import {
+  availability,
+  boundMs,
+  grantedWeeks,
+  mostAtOnce,
+  type Span,
+  type Spent,
+  spentHours,
+} from './score.ts'
 import { service } from './service.ts'
 import { virtualTime } from './virtual-time.ts'
 
@@ -57,6 +65,8 @@ export interface Simulated {
   readonly longestStallHours: number
   /** Null where nothing is to be served. */
   readonly servingAvailability: number | null
+  /** Nodes that could be reached at the same time, at the most: two while one hands over to the next. */
+  readonly nodesAtOnce: number
   readonly violations: Violations
   readonly spent: Spent
   /** Machines that ran. */
@@ -244,6 +254,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     },
     longestStallHours: longestStallMs / hourMs,
     servingAvailability: scenario.policy ? availability(scenario.policy, up, startMs, endMs) : null,
+    nodesAtOnce: mostAtOnce(up),
     violations: {
       ...violationsSoFar,
       // Colab names no grant: there our own book alone can be broken.
