@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { unreachableFrom } from '../../src/rotation/reach.ts'
 import { accountOf, runOf } from '../store/fixture.ts'
+import { scriptedProvider } from './scripted-provider.ts'
 import { tickWorld, type WorldOptions } from './tick-world.ts'
 
 const policy = runOf('nights', {
@@ -16,6 +17,29 @@ async function servingWorld(options: WorldOptions) {
   await world.db.run('update accounts set serves = 1')
   return world
 }
+
+describe('a policy that wants two sessions at once, one until a person has come to the other', () => {
+  it('gets them one after the other, each with a name, an id and a booking of its own', async () => {
+    const short = accountOf('ana', { weeklySeconds: 18 * 60 })
+    const clara = accountOf('clara', { provider: 'colab', automation: 'person' })
+    await using world = await servingWorld({ accounts: [short, clara], runs: [policy] })
+    const colab = scriptedProvider('colab')
+    await world.tick([colab.provider])
+    expect(await world.sessions('nights')).toHaveLength(1)
+    await world.tick([colab.provider])
+    expect(world.troubles).toEqual([])
+    const sessions = await world.sessions('nights')
+    expect(sessions.map(({ account }) => account).toSorted()).toEqual(['ana', 'clara'])
+    expect(sessions.map(({ state }) => state).toSorted()).toEqual(['awaiting_person', 'starting'])
+    for (const { id, account, plannedSeconds } of sessions) {
+      const rows = await world.look.ledger(account, new Date(0))
+      expect(rows.map(({ sessionId }) => sessionId)).toEqual([id])
+      expect(rows[0]?.gpuSeconds).toBeGreaterThanOrEqual(plannedSeconds)
+    }
+    await world.tick([colab.provider])
+    expect(await world.sessions('nights')).toHaveLength(2)
+  })
+})
 
 describe('a policy, where sessions could not reach this service', () => {
   it('is given no session, and says why', async () => {
