@@ -41,6 +41,19 @@ describe('a policy that wants two sessions at once, one until a person has come 
   })
 })
 
+it('a policy whose window ends soon asks one person, and nobody besides while they are on their way', async () => {
+  const clara = accountOf('clara', { provider: 'colab', automation: 'person' })
+  const dora = accountOf('dora', { provider: 'colab', automation: 'person' })
+  const noon = { weekdays: [2], fromHour: 9, toHour: 12 + 35 / 60, zone: 'UTC' }
+  const lunch = { ...policy, serving: { windows: [noon], overlapSeconds: 600 } }
+  await using world = await servingWorld({ accounts: [clara, dora], runs: [lunch] })
+  for (let tick = 0; tick < 5; tick += 1) {
+    await world.tick()
+    world.clock.advance(10)
+  }
+  expect(await world.sessions('nights')).toMatchObject([{ state: 'awaiting_person' }])
+})
+
 describe('a policy, where sessions could not reach this service', () => {
   it('is given no session, and says why', async () => {
     await using world = await servingWorld({ runs: [policy] })

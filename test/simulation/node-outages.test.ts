@@ -115,7 +115,10 @@ describe('nodes that go down often, among six accounts that have nothing else to
         const asked = story.filter(
           ({ kind, sessionId }) => kind === 'node.restart_asked' && sessionId === end.sessionId,
         )
-        expect(asked.at(-1)?.atMs).toBe(end.atMs - restartSeconds * 1000)
+        const seconds = (end.atMs - (asked.at(-1)?.atMs ?? 0)) / 1000
+        // One that was good at a look in between is looked at again first.
+        expect(seconds).toBeGreaterThanOrEqual(restartSeconds)
+        expect(seconds).toBeLessThan(restartSeconds + 330)
       }
     }
   })
