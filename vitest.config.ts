@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
 /** Minutes, on every core. */
-const simulations = ['years', 'drill', 'store'].map((name) => `test/simulation/${name}.test.ts`)
+const simulations = ['years', 'drill', 'store', 'node-outages'].map(
+  (name) => `test/simulation/${name}.test.ts`,
+)
 
 /** Four suites: what a newcomer runs, whole rotations with kills, years in virtual time, and the official clients of others. */
 export default defineConfig({

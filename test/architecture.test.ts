@@ -38,7 +38,7 @@ const sees: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/control', 'src/config', ...domains, 'src/lib'],
   'src/control': [...domains, 'src/lib'],
   'src/emulators': ['src/lib'],
-  'src/simulation': ['src/rotation', 'src/lib'],
+  'src/simulation': ['src/rotation', 'src/health', 'src/lib'], // its prober goes by the real rhythm and consequences
   'src/config': ['src/lib'],
   'src/lib': [],
   ...Object.fromEntries(domains.map((domain) => [domain, ['src/lib']])),

@@ -9,6 +9,7 @@ export function simulatedJson(
   world: SimulatedWorld,
   seed: number,
   simulated: Simulated,
+  servedWithoutNodeFaults: number | null,
   wallMs: number,
 ) {
   const { hours, steps, longestStallHours, servingAvailability, violations, ...more } = simulated
@@ -23,6 +24,9 @@ export function simulatedJson(
     steps,
     longestStallHours: decimals(longestStallHours),
     servingAvailability: servingAvailability === null ? null : decimals(servingAvailability),
+    ...(servedWithoutNodeFaults === null
+      ? {}
+      : { servedWithoutNodeFaults: decimals(servedWithoutNodeFaults) }),
     violations,
     spent: rounded(spent),
     ...counts,
@@ -107,7 +111,7 @@ export function describeSimulated(result: SimulatedJson): string {
     `Longest stall: ${result.longestStallHours.toFixed(1)} h in which nothing ran though Kaggle had hours left${result.servingAvailability === null ? '' : ', those kept for windows included'}.`,
     ...(result.servingAvailability === null
       ? []
-      : [`Served: ${(result.servingAvailability * 100).toFixed(1)} % of the windows.`]),
+      : [servedLine(result.servingAvailability, result.servedWithoutNodeFaults)]),
     ...runLines(result),
     `Violations: ${Object.entries(violations)
       .map(([name, count]) => `${words[name as keyof typeof violations]} ${count}`)
@@ -115,6 +119,13 @@ export function describeSimulated(result: SimulatedJson): string {
     `${result.sessions} sessions, ${result.ticks} looks of the service, ${result.events} events in ${result.wallMs} ms.`,
   ]
   return lines.join('\n')
+}
+
+function servedLine(served: number, without: number | undefined): string {
+  const percent = (part: number) => `${(part * 100).toFixed(1)} %`
+  const more =
+    without === undefined ? '' : `; ${percent(without)} where no node goes down by itself`
+  return `Served: ${percent(served)} of the windows${more}.`
 }
 
 const words: Readonly<Record<keyof Simulated['violations'], string>> = {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
 import { systemCode } from '../lib/errors.ts'
 import type { News } from '../rotation/engine/changes.ts'
+import { withoutNodeFaults } from '../simulation/faults.ts'
 import { simulate } from '../simulation/simulate.ts'
 import type { Context } from './context.ts'
 import {
@@ -29,6 +30,7 @@ export function simulateCommand(program: Command, context: Context): void {
     .option('--runs <n>', 'so many runs, and none after them; two are always open when left out')
     .option('--steps <n>', 'steps of each run; 4000 when left out')
     .option('--serve', 'serve a model on weekday evenings besides')
+    .option('--node-faults', 'with --serve: nodes go down too, and are probed and replaced')
     .option('--team', 'three people who each lend Kaggle and Colab, and four open runs')
     .option('--naive', 'a loop without a plan in place of the rotation, for comparison')
     .option('--story', 'tell every event with its simulated time (UTC)')
@@ -65,19 +67,22 @@ async function simulateSeed(
   const { weeks, faults, scenario, isNaive } = world
   const isWatched = process.stderr.isTTY === true && !isStory
   const beganMs = systemClock.monotonicMs()
+  const options = { weeks, seed, scenario, isNaive }
   const simulated = await simulate({
-    weeks,
-    seed,
+    ...options,
     faults,
-    scenario,
-    isNaive,
     ...(isStory ? { told: storyteller(context) } : {}),
     ...(isWatched
       ? { progress: (share) => show(`seed ${seed}: ${Math.floor(share * 100)} %`) }
       : {}),
   })
   if (isWatched) show('')
-  return simulatedJson(world, seed, simulated, systemClock.monotonicMs() - beganMs)
+  const wallMs = systemClock.monotonicMs() - beganMs
+  // The same world in which no node goes down by itself: what the outages cost.
+  const sound = world.hasNodeFaults
+    ? await simulate({ ...options, faults: withoutNodeFaults(faults) })
+    : null
+  return simulatedJson(world, seed, simulated, sound?.servingAvailability ?? null, wallMs)
 }
 
 /** One line that is written over by the next. */

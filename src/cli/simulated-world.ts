@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { messageOf, systemCode } from '../lib/errors.ts'
-import { builtInFaults, type Faults, faultSets, readFaults } from '../simulation/faults.ts'
+import {
+  builtInFaults,
+  type Faults,
+  faultSets,
+  readFaults,
+  withoutNodeFaults,
+} from '../simulation/faults.ts'
 import { evenings, type Scenario, teamScenario, usualScenario } from '../simulation/scenario.ts'
 import { misuse } from './notebook-flags.ts'
 
@@ -12,6 +18,7 @@ export interface SimulateFlags {
   readonly runs?: string
   readonly steps?: string
   readonly serve?: boolean
+  readonly nodeFaults?: boolean
   readonly naive?: boolean
   readonly team?: boolean
   readonly story?: boolean
@@ -26,6 +33,8 @@ export interface SimulatedWorld {
   readonly faults: Faults
   readonly scenario: Scenario
   readonly isNaive: boolean
+  /** Nodes that are up go down by themselves, and are probed. */
+  readonly hasNodeFaults: boolean
 }
 
 const most = { weeks: 5200, seed: 999_999_999, seeds: 1000, runs: 100, steps: 100_000_000 }
@@ -38,13 +47,21 @@ export function simulatedWorld(flags: SimulateFlags): SimulatedWorld {
       'Leave one of the two out',
     )
   }
+  if (flags.nodeFaults && !flags.serve) {
+    throw misuse(
+      '--node-faults goes with --serve: without it there is no node that could go down',
+      'rodizio simulate --serve --node-faults',
+    )
+  }
+  const faults = faultsOf(flags.faults)
   return {
     weeks: whole('--weeks', flags.weeks, 1, most.weeks),
     seeds: seedsOf(flags.seed),
     faultsName: flags.faults,
-    faults: faultsOf(flags.faults),
+    faults: flags.nodeFaults ? faults : withoutNodeFaults(faults),
     scenario: scenarioOf(flags),
     isNaive: flags.naive === true,
+    hasNodeFaults: flags.nodeFaults === true,
   }
 }
 

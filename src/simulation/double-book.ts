@@ -36,12 +36,25 @@ export function isBooked(
   })
 }
 
-/** All rows of a session that is over add up to the time from its launch to its end, to the minute and at most its plan. */
+/**
+ * All rows of a session that is over add up to the time from its launch to its end, to the minute and at most its plan; of a
+ * node that was given up while its machine may go on unheard, to the plan.
+ */
 export function isSettled(session: Session, rows: readonly LedgerEntry[]): boolean {
   const charged = rows.reduce((sum, { gpuSeconds }) => sum + gpuSeconds, 0)
+  const isFor = (used: number) => charged > used - 1 && charged < used + 60 + 1
   const used = Math.min(session.plannedSeconds, Math.max(0, ranMs(session) / 1000))
-  return charged > used - 1 && charged < used + 60 + 1
+  return isFor(used) || (mayGoOn(session) && isFor(session.plannedSeconds))
 }
+
+/** Kaggle ends no session when it is asked to, and this one had missed three heartbeats. */
+const mayGoOn = ({ serves, outcome, provider, heardAt, endedAt, heartbeatSeconds }: Session) =>
+  serves &&
+  outcome === 'lost' &&
+  provider === 'kaggle' &&
+  heardAt !== null &&
+  endedAt !== null &&
+  endedAt.getTime() - heardAt.getTime() > 3 * heartbeatSeconds * 1000
 
 /** It went on, by its own word, longer than was booked for it. */
 export const isOverBooking = (session: Session): boolean =>

@@ -14,6 +14,7 @@ export interface FaultRow {
 
 const perGpuHour = 'per GPU hour'
 const perSessionHour = 'per session hour'
+const perServedHour = 'per served hour'
 const perWeek = 'per week'
 const minutes = 'minutes, on average'
 const hours = 'hours'
@@ -158,6 +159,17 @@ export const faultTable = {
   ),
   clockJumpsPerWeek: rate("the service's clock jumps", perWeek, 0.1, 4),
   clockJumpSeconds: length('… by at most so much, either way', 'seconds', 5, 90),
+
+  tunnelsLostPerServedHour: rate(
+    'the tunnel of a node is gone, its session lives',
+    perServedHour,
+    0.02,
+    0.2,
+    'assumed: quick tunnels come without a promise (docs of cloudflared, read 2026-11)',
+  ),
+  serversHungPerServedHour: rate('the server of a node hangs', perServedHour, 0.02, 0.2),
+  serverStaysHungShare: share('… and a restart does not heal it', 'restarts', 0.3, 0.6),
+  serverReloadSeconds: length('… it answers again after', 'seconds', 120, 200),
 } as const satisfies Record<string, FaultRow>
 
 export type FaultName = keyof typeof faultTable

@@ -17,6 +17,19 @@ export const builtInFaults = (set: FaultSet): Faults =>
 
 const rowOf = (name: FaultName): FaultRow => faultTable[name]
 
+/** The same without those of nodes that are up, so that nothing has to be probed. */
+export const withoutNodeFaults = (faults: Faults): Faults => ({
+  ...faults,
+  tunnelsLostPerServedHour: 0,
+  serversHungPerServedHour: 0,
+  serverStaysHungShare: 0,
+  serverReloadSeconds: 0,
+})
+
+/** Whether nodes that are up may go down by themselves. */
+export const hasNodeFaults = (faults: Faults): boolean =>
+  faults.tunnelsLostPerServedHour + faults.serversHungPerServedHour > 0
+
 /** Below which figure another one may not be. */
 const atMost: readonly (readonly [FaultName, FaultName])[] = [
   ['kaggleLeastHours', 'kaggleMostHours'],

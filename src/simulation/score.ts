@@ -84,6 +84,23 @@ export function boundMs(
   }
 }
 
+/** How many of the spans lie one upon another at the most. */
+export function mostAtOnce(spans: readonly Span[]): number {
+  const turns = spans
+    .flatMap(({ fromMs, toMs }) => [
+      { atMs: fromMs, by: 1 },
+      { atMs: toMs, by: -1 },
+    ])
+    .toSorted((a, b) => a.atMs - b.atMs || a.by - b.by)
+  let count = 0
+  let most = 0
+  for (const { by } of turns) {
+    count += by
+    most = Math.max(most, count)
+  }
+  return most
+}
+
 /** The share of a policy's windows in which a node was up; null where it wants none in that time. */
 export function availability(
   policy: ServingPolicy,

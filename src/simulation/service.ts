@@ -1,4 +1,5 @@
 import type { Prior } from '../rotation/engine/input.ts'
+import { giveUpNode } from '../rotation/give-up-node.ts'
 import { silenceSeconds } from '../rotation/session.ts'
 import { tick } from '../rotation/tick.ts'
 import type { TickPorts } from '../rotation/tick-ports.ts'
@@ -179,6 +180,8 @@ export function service(options: ServiceOptions) {
     /** Something was heard, or has ended: the next look is at most ten seconds away. */
     soon: () => wake(time.now() + random.uniform(0, lookMs)),
     ticks: () => ticks,
+    /** As the prober has it done: within the service, whose death it shares. */
+    giveUp: (sessionId: string, reason: string) => giveUpNode(ports, sessionId, reason),
   }
 }
 

@@ -2,17 +2,27 @@ import type { Account } from '../rotation/account.ts'
 import type { News } from '../rotation/engine/changes.ts'
 import { defaultOptions, isOpen } from '../rotation/run.ts'
 import { desk } from './desk.ts'
-import type { Faults } from './faults.ts'
+import { type Faults, hasNodeFaults } from './faults.ts'
 import { type Mirror, memory } from './memory.ts'
 import { colabModel } from './models/colab.ts'
 import { kaggleModel } from './models/kaggle.ts'
+import type { Notebook } from './models/notebook.ts'
 import { notebooks } from './models/notebooks.ts'
 import { person } from './models/person.ts'
 import { naive } from './naive.ts'
 import { type Oracle, oracle, type Violations } from './oracle.ts'
+import { prober } from './prober.ts'
 import { stream } from './random.ts'
 import { policyOf, priorOf, runOf, type Scenario } from './scenario.ts'
-import { availability, boundMs, grantedWeeks, type Span, type Spent, spentHours } from './score.ts'
+import {
+  availability,
+  boundMs,
+  grantedWeeks,
+  mostAtOnce,
+  type Span,
+  type Spent,
+  spentHours,
+} from './score.ts'
 import { service } from './service.ts'
 import { virtualTime } from './virtual-time.ts'
 
@@ -20,6 +30,9 @@ const hourMs = 3_600_000
 const weekMs = 168 * hourMs
 /** A Saturday, when Kaggle's week begins. */
 const startMs = Date.UTC(2026, 0, 3)
+/** From one heartbeat to the next; one is missed when it is a quarter late. */
+const beatMs = 60_000
+const missedMs = 75_000
 /** After the last week everything is asked to end, and given so long. */
 const drainMs = 3 * 24 * hourMs
 
@@ -52,6 +65,8 @@ export interface Simulated {
   readonly longestStallHours: number
   /** Null where nothing is to be served. */
   readonly servingAvailability: number | null
+  /** Nodes that could be reached at the same time, at the most: two while one hands over to the next. */
+  readonly nodesAtOnce: number
   readonly violations: Violations
   readonly spent: Spent
   /** Machines that ran. */
@@ -114,11 +129,12 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
         time.at(atMs, () => serves.wake(atMs))
       }
     },
-    over(_notebook, spent) {
-      const now = time.now()
-      if (spent.servingMs > 0) up.push({ fromMs: now - spent.servingMs, toMs: now })
-      serves.wake(now + 200_000)
+    over(notebook) {
+      up.push(...notebook.ups())
+      suspect(notebook, time.now() + missedMs)
+      serves.wake(time.now() + 200_000)
     },
+    turned: (notebook, noticedMs) => suspect(notebook, noticedMs + beatMs),
   })
   const kaggle = kaggleModel({ time, seed, faults, run: books.run })
   const people = (account: Account) => person(seed, faults, account.owner, scenario.zone)
@@ -134,6 +150,37 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     hear: books.pollOrders,
     ...(options.isNaive ? { look: naive(() => mind) } : {}),
   })
+  const probes = prober({
+    time,
+    isDown,
+    isOpen: (id) => mind.state.sessions.get(id)?.endedAt === null,
+    sightOf: (id) => notebookOf(id)?.sight() ?? 'tunnel-gone',
+    hear: books.pollOrders,
+    async askRestart(sessionId, reason) {
+      await mind.store.apply({ kind: 'restart-asked', sessionId, reason })
+      hearSoon()
+    },
+    async lose(sessionId, reason) {
+      await serves.giveUp(sessionId, reason)
+      serves.wake(time.now())
+      hearSoon()
+    },
+  })
+  const notebookOf = (id: string) =>
+    [...books.live].find((notebook) => notebook.token()?.sessionId === id)
+  /** A heartbeat is answered within its minute, also where nothing else asks for a look. */
+  function hearSoon(): void {
+    for (const beats of [1, 2, 3]) {
+      const atMs = time.now() + beats * (beatMs + 1000)
+      time.at(atMs, () => serves.wake(atMs))
+    }
+  }
+  function suspect(notebook: Notebook, noticedMs: number): void {
+    const id = notebook.token()?.sessionId
+    const session = id === undefined ? undefined : mind.state.sessions.get(id)
+    if (!hasNodeFaults(faults) || !session?.trainingAt || session.endedAt || !session.serves) return
+    probes.suspect(session.id, noticedMs)
+  }
   function heard<T>(answer: T): T {
     serves.soon()
     return answer
@@ -207,6 +254,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
     },
     longestStallHours: longestStallMs / hourMs,
     servingAvailability: scenario.policy ? availability(scenario.policy, up, startMs, endMs) : null,
+    nodesAtOnce: mostAtOnce(up),
     violations: {
       ...violationsSoFar,
       // Colab names no grant: there our own book alone can be broken.

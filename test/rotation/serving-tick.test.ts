@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { unreachableFrom } from '../../src/rotation/reach.ts'
 import { accountOf, runOf } from '../store/fixture.ts'
+import { scriptedProvider } from './scripted-provider.ts'
 import { tickWorld, type WorldOptions } from './tick-world.ts'
 
 const policy = runOf('nights', {
@@ -16,6 +17,42 @@ async function servingWorld(options: WorldOptions) {
   await world.db.run('update accounts set serves = 1')
   return world
 }
+
+describe('a policy that wants two sessions at once, one until a person has come to the other', () => {
+  it('gets them one after the other, each with a name, an id and a booking of its own', async () => {
+    const short = accountOf('ana', { weeklySeconds: 18 * 60 })
+    const clara = accountOf('clara', { provider: 'colab', automation: 'person' })
+    await using world = await servingWorld({ accounts: [short, clara], runs: [policy] })
+    const colab = scriptedProvider('colab')
+    await world.tick([colab.provider])
+    expect(await world.sessions('nights')).toHaveLength(1)
+    await world.tick([colab.provider])
+    expect(world.troubles).toEqual([])
+    const sessions = await world.sessions('nights')
+    expect(sessions.map(({ account }) => account).toSorted()).toEqual(['ana', 'clara'])
+    expect(sessions.map(({ state }) => state).toSorted()).toEqual(['awaiting_person', 'starting'])
+    for (const { id, account, plannedSeconds } of sessions) {
+      const rows = await world.look.ledger(account, new Date(0))
+      expect(rows.map(({ sessionId }) => sessionId)).toEqual([id])
+      expect(rows[0]?.gpuSeconds).toBeGreaterThanOrEqual(plannedSeconds)
+    }
+    await world.tick([colab.provider])
+    expect(await world.sessions('nights')).toHaveLength(2)
+  })
+})
+
+it('a policy whose window ends soon asks one person, and nobody besides while they are on their way', async () => {
+  const clara = accountOf('clara', { provider: 'colab', automation: 'person' })
+  const dora = accountOf('dora', { provider: 'colab', automation: 'person' })
+  const noon = { weekdays: [2], fromHour: 9, toHour: 12 + 35 / 60, zone: 'UTC' }
+  const lunch = { ...policy, serving: { windows: [noon], overlapSeconds: 600 } }
+  await using world = await servingWorld({ accounts: [clara, dora], runs: [lunch] })
+  for (let tick = 0; tick < 5; tick += 1) {
+    await world.tick()
+    world.clock.advance(10)
+  }
+  expect(await world.sessions('nights')).toMatchObject([{ state: 'awaiting_person' }])
+})
 
 describe('a policy, where sessions could not reach this service', () => {
   it('is given no session, and says why', async () => {

@@ -77,9 +77,7 @@ function accountOf(
 ): Omit<PlanAccount, 'serves'> {
   const launches = state.launches.get(account.name) ?? []
   const person = state.people.get(account.owner)
-  // A person of the emulators costs nobody's time.
-  const isPersons = account.automation === 'person' && !account.emulated
-  const answers = state.answers.get(account.name) ?? []
+  const isPersons = isOfPerson(account)
   return {
     name: account.name,
     provider: account.provider,
@@ -94,11 +92,19 @@ function accountOf(
     holdReason: account.holdReason,
     preference: preferenceOf(launches, now.getTime()),
     startSeconds: startPriorSeconds,
-    answerSeconds: isPersons ? learnedStart(answerPriorSeconds, answers) : 0,
+    answerSeconds: answerSeconds(state, account),
     waking: isPersons ? (person?.waking ?? null) : null,
     away: isPersons ? (person?.away ?? []) : [],
   }
 }
+
+/** A person of the emulators costs nobody's time. */
+const isOfPerson = ({ automation, emulated }: Account): boolean =>
+  automation === 'person' && !emulated
+
+/** How long its person takes to come, where one has to. */
+const answerSeconds = (state: RotationState, account: Account): number =>
+  isOfPerson(account) ? learnedStart(answerPriorSeconds, state.answers.get(account.name) ?? []) : 0
 
 const latest = (one: number | null, other: number | null): number | null =>
   one === null ? other : other === null ? one : Math.max(one, other)
@@ -240,6 +246,13 @@ const longestOf = ({ overlapSeconds }: ServingPolicy, sessionSeconds: number | n
     ? {}
     : { maxSessionSeconds: sessionSeconds }
 
+/** When the time of a session begins that waits for its person: they are expected as late as when they were asked. */
+function comesMs(state: RotationState, session: Session, now: Date): number {
+  const account = state.accounts.get(session.account)
+  const answerMs = account ? answerSeconds(state, account) * 1000 : 0
+  return Math.max(now.getTime(), session.createdAt.getTime() + answerMs)
+}
+
 function liveOf(
   state: RotationState,
   session: Session,
@@ -247,7 +260,8 @@ function liveOf(
   now: Date,
 ): PlanLive {
   const { deadlineAt, account, runId: id } = session
-  const endsMs = deadlineAt?.getTime() ?? now.getTime() + session.plannedSeconds * 1000
+  const beginsMs = session.serves ? comesMs(state, session, now) : now.getTime()
+  const endsMs = deadlineAt?.getTime() ?? beginsMs + session.plannedSeconds * 1000
   const work = { kind: session.serves ? ('policy' as const) : ('run' as const), id }
   const prior = facts.get(id)?.prior
   const begun = session.trainingAt?.getTime()

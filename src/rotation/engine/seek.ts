@@ -52,9 +52,12 @@ export function seek(
   const closed = closedUntil(input)
   const plan = closed === null ? makePlan(input) : null
   const effects: Effect[] = []
+  // A policy may have two begin at once, one until a person has come to the other: the next look begins the second.
+  const begun = new Set<string>()
   for (const stay of plan?.stays ?? []) {
     if (stay.startMs > input.nowMs) break
-    const run = idle.find(({ id }) => id === stay.work.id)
+    const run = idle.find(({ id }) => id === stay.work.id && !begun.has(id))
+    if (run) begun.add(run.id)
     const session = run && begin(state, draft, around, facts, run, stay, now)
     if (session) effects.push({ kind: 'observe', session })
   }

@@ -8,7 +8,7 @@ export interface TimeSpent {
   readonly savingMs: number
   /** Steps that no accepted checkpoint holds: another session does them again. */
   readonly redoneMs: number
-  /** From the last step to the end: waiting to be heard, reporting. */
+  /** From the last step to the end: waiting to be heard, reporting; and of a node, while it is up and cannot be reached. */
   readonly idleMs: number
   /** Nothing happened at all. */
   readonly frozenMs: number
@@ -23,6 +23,7 @@ export type Phase =
   | 'leaving'
   | 'frozen'
   | 'serving'
+  | 'out'
   | 'over'
 
 const spentIn: Readonly<Record<Exclude<Phase, 'over'>, Exclude<keyof TimeSpent, 'redoneMs'>>> = {
@@ -33,6 +34,7 @@ const spentIn: Readonly<Record<Exclude<Phase, 'over'>, Exclude<keyof TimeSpent, 
   leaving: 'idleMs',
   frozen: 'frozenMs',
   serving: 'servingMs',
+  out: 'idleMs',
 }
 
 const nothing: TimeSpent = {

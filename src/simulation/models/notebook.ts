@@ -4,20 +4,19 @@ import type { NodeSaid, Report } from '../../rotation/session-gate.ts'
 import type { BeatAnswer, ControlPlane, SessionToken, Taken, Work } from '../control-plane.ts'
 import type { Faults } from '../faults.ts'
 import { stream } from '../random.ts'
+import type { Span } from '../score.ts'
 import type { Handle, VirtualTime } from '../virtual-time.ts'
 import type { Cargo, Place } from './machine.ts'
 import { type Beat, notebookBeats } from './notebook-beats.ts'
 import { type Luck, luckOf } from './notebook-luck.ts'
-import { notebookTime, type TimeSpent } from './notebook-time.ts'
+import { type NodeSight, notebookNode } from './notebook-node.ts'
+import { notebookTime, type Phase, type TimeSpent } from './notebook-time.ts'
 
 const secondMs = 1000
 const hourMs = 3600 * secondMs
 /** A service that does not answer is asked to let the notebook in for so long. */
 const enrolMs = 900 * secondMs
 const longestWaitMs = 30 * secondMs
-
-/** The adapter that all policies serve. */
-const servedAdapter = 'a'.repeat(64)
 
 /** How fast notebooks are on an account, in seconds. */
 export interface Pace {
@@ -48,6 +47,8 @@ export interface NotebookOptions {
   readonly frozen?: () => void
   /** It serves from now on. */
   readonly ready?: () => void
+  /** Its node is seen otherwise from now on; its own heartbeats show it from that moment on, or never. */
+  readonly turned?: (noticedMs: number) => void
 }
 
 export interface Notebook extends Cargo {
@@ -60,6 +61,10 @@ export interface Notebook extends Cargo {
   /** Brings the heartbeat that is due to the service and does as its answer says. */
   pollOrders(): Promise<void>
   spent(): TimeSpent
+  /** When its node could be reached, in order; the last one as far as now. */
+  ups(): readonly Span[]
+  /** What a look at its node finds. */
+  sight(): NodeSight
 }
 
 /**
@@ -73,6 +78,18 @@ export function startNotebook(options: NotebookOptions): Notebook {
   const luck: Luck = luckOf(random, faults)
   const clock = notebookTime(now)
   const beats = notebookBeats(random, faults, now, stepAt)
+  const node = notebookNode({
+    time,
+    seed: options.seed,
+    nonce,
+    faults,
+    turned(noticedMs) {
+      if (isServing()) enter(node.sight() === 'up' ? 'serving' : 'out')
+      options.turned?.(noticedMs)
+    },
+  })
+  const ups: Span[] = []
+  let upFromMs = 0
 
   let token: SessionToken | null = null
   let work: Work | null = null
@@ -90,8 +107,6 @@ export function startNotebook(options: NotebookOptions): Notebook {
   let carried: { readonly step: number; readonly trainedMs: number } | null = null
   let failure: { readonly atMs: number; readonly class: Failure['class'] } | null = null
   let setupEndsMs = 0
-  /** Since when it has served; infinite before. */
-  let readyMs = Number.POSITIVE_INFINITY
   // One lane each: what it does, a checkpoint under way, what goes wrong.
   let main: Handle | null = null
   let carrier: Handle | null = null
@@ -99,6 +114,13 @@ export function startNotebook(options: NotebookOptions): Notebook {
   let freezing: Handle | null = null
 
   const isOver = (): boolean => clock.phase() === 'over'
+  const isServing = (): boolean => clock.phase() === 'serving' || clock.phase() === 'out'
+  const enter = (phase: Phase): void => {
+    const before = clock.phase()
+    if (phase === 'serving' && before !== 'serving') upFromMs = now()
+    if (phase !== 'serving' && before === 'serving') ups.push({ fromMs: upFromMs, toMs: now() })
+    clock.enter(phase)
+  }
   const noisy = (ms: number): number =>
     Math.max(1, Math.round(ms * (1 + faults.stepNoiseShare * random.uniform(-1, 1))))
   const soon = (ms: number, doing: () => unknown): void => {
@@ -121,8 +143,9 @@ export function startNotebook(options: NotebookOptions): Notebook {
 
   function kill(): void {
     if (isOver()) return
-    clock.enter('over')
+    enter('over')
     for (const handle of [main, carrier, fault, freezing]) time.cancel(handle)
+    node.end()
     options.over()
   }
 
@@ -161,7 +184,7 @@ export function startNotebook(options: NotebookOptions): Notebook {
     firstStep = step
     savedStep = step
     beats.begin(answer.heartbeatSeconds * secondMs)
-    clock.enter('setup')
+    enter('setup')
     const setupMs = noisy(pace.setupSeconds * secondMs)
     setupEndsMs = now() + setupMs
     const sad = luck.failure
@@ -184,19 +207,19 @@ export function startNotebook(options: NotebookOptions): Notebook {
     savedMs = now()
     if (now() >= deadlineMs - marginMs) leave('limit')
     else if (work?.kind === 'serving') {
-      readyMs = now()
+      node.begin()
       options.ready?.()
       serve()
     } else train()
   }
 
   function serve(): void {
-    clock.enter('serving')
+    enter(node.sight() === 'up' ? 'serving' : 'out')
     soon(Math.max(0, deadlineMs - marginMs - now()), () => leave('limit'))
   }
 
   function train(): void {
-    clock.enter('training')
+    enter('training')
     stretch = { fromMs: now(), step, stepMs: noisy(pace.stepSeconds * secondMs) }
     plan()
   }
@@ -242,7 +265,7 @@ export function startNotebook(options: NotebookOptions): Notebook {
 
   function save(why: Report['outcome'] | null): void {
     const trainedMs = clock.trainedMs()
-    clock.enter('saving')
+    enter('saving')
     const takesMs = noisy(pace.saveTakes * secondMs)
     soon(takesMs, async () => {
       slowestSaveMs = Math.max(slowestSaveMs, takesMs)
@@ -282,7 +305,8 @@ export function startNotebook(options: NotebookOptions): Notebook {
     time.cancel(carrier)
     time.cancel(fault)
     time.cancel(freezing)
-    clock.enter('leaving')
+    node.end()
+    enter('leaving')
     const report = (as: Report['outcome']) =>
       deliver(
         () => control.report(holder, { outcome: as, step, failure: null, logTail: '' }),
@@ -292,9 +316,9 @@ export function startNotebook(options: NotebookOptions): Notebook {
       if (outcome !== 'finished') return report(outcome)
       const takesMs = noisy(pace.artifactTakes * secondMs)
       if (now() + takesMs > deadlineMs) return report('limit') // the next session makes up for it
-      clock.enter('saving')
+      enter('saving')
       soon(takesMs, () => {
-        clock.enter('leaving')
+        enter('leaving')
         return deliver(
           () => control.commit(holder, step, 'artifact'),
           () => report('finished'),
@@ -325,7 +349,7 @@ export function startNotebook(options: NotebookOptions): Notebook {
     const why: Failure = { class: failure.class, message: luck.words, line: null }
     step = stepAt(now())
     for (const handle of [main, carrier, freezing]) time.cancel(handle)
-    clock.enter('leaving')
+    enter('leaving')
     soon(0, () =>
       deliver(
         () =>
@@ -344,17 +368,19 @@ export function startNotebook(options: NotebookOptions): Notebook {
     const before = clock.phase()
     step = stepAt(now())
     for (const handle of [main, carrier, fault]) time.cancel(handle)
-    clock.enter('frozen')
+    enter('frozen')
     options.frozen?.()
+    // A heartbeat that is a quarter late is missed.
+    if (before === 'serving') options.turned?.(now() + 15 * secondMs)
     const wakesMs = now() + random.exponential(faults.freezeMinutes) * 60 * secondMs
     beats.frozen.push({ fromMs: now(), toMs: wakesMs })
     const setupLeftMs = Math.max(0, setupEndsMs - now())
     freezing = time.at(wakesMs, async () => {
       if (failure !== null) fault = time.at(failure.atMs, fail)
       freezeLater()
-      clock.enter(before)
+      enter(before)
       if (before === 'setup') soon(setupLeftMs, begin)
-      else if (before === 'serving') serve()
+      else if (before === 'serving' || before === 'out') serve()
       else await goOn()
       if (!isOver()) await beat(step, now())
     })
@@ -378,16 +404,13 @@ export function startNotebook(options: NotebookOptions): Notebook {
   async function beat(at: number, sentMs: number): Promise<void> {
     if (token === null || isOver()) return
     const answer = await control.beat(token, at, nodeAt(sentMs))
-    if (!isOver()) obey(answer)
+    if (!isOver()) obey(answer, sentMs)
   }
 
   /** What a heartbeat of that moment says of the model. */
-  const nodeAt = (ms: number): NodeSaid | null =>
-    work?.kind === 'serving'
-      ? { ready: readyMs <= ms, url: null, adapter: servedAdapter, freeVramBytes: null }
-      : null
+  const nodeAt = (ms: number): NodeSaid | null => (work?.kind === 'serving' ? node.said(ms) : null)
 
-  function obey(answer: BeatAnswer): void {
+  function obey(answer: BeatAnswer, sentMs: number): void {
     if (answer.order === 'away') return
     if (answer.order === 'fenced') {
       finish(true, 'fenced: another session has the run')
@@ -400,9 +423,10 @@ export function startNotebook(options: NotebookOptions): Notebook {
     if (isNews) stopAsked = true
     if (answer.order === 'checkpoint_now') saveAsked = true
     const phase = clock.phase()
+    if (answer.order === 'restart' && isServing()) node.restart(sentMs)
     if (phase === 'training' && (isCloser || isNews || saveAsked)) plan()
-    else if (isNews && (phase === 'setup' || phase === 'serving')) leave('stopped')
-    else if (isCloser && phase === 'serving') serve()
+    else if (isNews && (phase === 'setup' || isServing())) leave('stopped')
+    else if (isCloser && isServing()) serve()
   }
 
   soon(noisy(pace.bootSeconds * secondMs), () => {
@@ -424,5 +448,9 @@ export function startNotebook(options: NotebookOptions): Notebook {
     },
     kill,
     spent: clock.spent,
+    ups: () =>
+      clock.phase() === 'serving' ? [...ups, { fromMs: upFromMs, toMs: now() }] : [...ups],
+    // A machine that stands still takes its end of the tunnel with it.
+    sight: () => (isServing() ? node.sight() : 'tunnel-gone'),
   }
 }

@@ -18,6 +18,8 @@ export interface NotebooksOptions {
   readonly frozen?: () => void
   /** Told when one that serves has put its model up. */
   readonly ready?: () => void
+  /** Told when the node of one is seen otherwise, and from when on its own heartbeats show it. */
+  readonly turned?: (notebook: Notebook, noticedMs: number) => void
 }
 
 /** All notebooks of a simulation. In place of a notebook's text, launches carry its ticket. */
@@ -40,6 +42,7 @@ export function notebooks(options: NotebooksOptions) {
       place,
       ...(options.frozen ? { frozen: options.frozen } : {}),
       ...(options.ready ? { ready: options.ready } : {}),
+      turned: (noticedMs) => options.turned?.(notebook, noticedMs),
       over() {
         live.delete(notebook)
         const spent = notebook.spent()
