@@ -11,7 +11,6 @@ const TunnelAccount = z
   .string()
   .min(1)
   .max(60)
-  .nullable()
   .describe('nodes behind one tunnel account share its requests; by the host when left out')
 
 export const NewNode = z.strictObject({

@@ -30,7 +30,7 @@ describe('who may call', () => {
     expect(await health.json()).toEqual({
       status: 'ok',
       version: '0.0.0-test',
-      features: ['rotation'],
+      features: ['rotation', 'health'],
       nodesUp: 0,
       emulated: [],
     })
