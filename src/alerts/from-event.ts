@@ -44,7 +44,6 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
   'run.stopped',
   'run.completed',
   'run.failed',
-  'run.removed',
   'checkpoint.damaged',
   'google.signed_out',
   'hub.signed_out',
@@ -125,7 +124,6 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
       return { ...made, once: true }
     }
     case 'run.stopped':
-    case 'run.removed':
       return { alerts: [], withdrawn: waited }
     case 'run.completed': {
       const facts = { step: figure(data.step), sessions: figure(data.sessions) }
