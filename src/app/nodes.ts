@@ -28,6 +28,7 @@ export interface NodeOptions {
 export function openNodes(storage: Storage, options: NodeOptions) {
   const { config, clock, failed } = options
   const now = () => clock.now()
+  const settles = config.RODIZIO_SETTLE_SECONDS
   const guard = addressGuard(config.RODIZIO_ALLOW_PRIVATE)
   const lookAt = httpProbe({ guard, clock, timeoutMs: lookMs })
   const lookHere = httpProbe({ guard: addressGuard(ownMachine), clock, timeoutMs: lookMs })
@@ -45,7 +46,7 @@ export function openNodes(storage: Storage, options: NodeOptions) {
   const desk = nodeDesk({ rows: storage.nodes, admit: guard.admit, look, now })
   const incidents = incidentDesk({ rows: storage.incidents, node: desk.must, now })
   const history = nodeHistory(storage.looks, now)
-  const looks = prober({ book: storage.probes, look, canaries, clock, failed })
+  const looks = prober({ book: storage.probes(settles), look, canaries, clock, failed })
   const { rotation } = storage
   const follow: FollowUpPorts = {
     rows: storage.incidents,
@@ -63,7 +64,7 @@ export function openNodes(storage: Storage, options: NodeOptions) {
     history,
     /** Brings nodes to what their sessions have said, and does what open incidents call for. */
     async tick(): Promise<void> {
-      await storage.syncNodes(usualInterval)
+      await storage.syncNodes(usualInterval, settles)
       await followUp(follow)
     },
     /** Begins to look; the returned function stops all of it. */

@@ -103,12 +103,13 @@ export async function openStorage(
       tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
       nodes: nodeBook(db, now),
-      probes: probeBook(db),
+      probes: (settles: number) => probeBook(db, settles),
       incidents: incidentBook(db, now),
       looks: lookHistory(db, now),
       nodesUp: () => countUp(db),
       /** Nodes of serving policies as their sessions have said. */
-      syncNodes: (intervalSeconds: number) => syncSessionNodes(db, now, intervalSeconds),
+      syncNodes: (intervalSeconds: number, settles: number) =>
+        syncSessionNodes(db, now, intervalSeconds, settles),
       /** All that is open and what a plan is made from, of one moment; changes nothing. */
       rotationState: () => db.transaction((tx) => everything(tx, now())),
       async importData(body: AsyncIterable<Uint8Array>, name: string, strict: boolean) {

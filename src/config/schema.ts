@@ -187,6 +187,14 @@ export const settings = {
       .pipe(z.array(webAddress).min(2, 'two addresses at least, with a comma between')),
     'Addresses that have nothing to do with any node: when none of them is reached, the own network is down',
   ),
+  RODIZIO_SETTLE_SECONDS: setting(
+    z.coerce
+      .number({ error: 'not a number' })
+      .min(0, 'at least 0')
+      .max(86_400, 'at most 86400')
+      .default(600),
+    'How long a node stays up before that is told, in seconds; one that goes down again before goes on with the same incident',
+  ),
   RODIZIO_LOG: setting(
     z.enum(['text', 'json', 'silent']).default('text'),
     'Log form on standard output: sentences for people or JSON lines for machines',

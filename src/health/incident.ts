@@ -60,6 +60,7 @@ export const restartSeconds = 600
  * What a look's news does to the node's incidents. A node has at most one open: one that is down and begins to flip has its outage
  * closed and an unstable one opened in the same thread, one that steadies as down an outage again. Pure.
  * @param last the newest incident of the node, open or closed
+ * @param settles how long a node has to stay up before that is told, in seconds
  * @param id of the incident that may open, made from the node and the moment, so that a repeated look opens none beside it
  */
 export function incidentAfter(
@@ -68,10 +69,10 @@ export function incidentAfter(
   happened: Happened,
   cause: Cause | null,
   now: Date,
+  settles = settleSeconds,
 ): IncidentChange {
   const open = last && last.closedAt === null ? last : null
-  const settling =
-    last?.closedAt && secondsBetween(last.closedAt, now) < settleSeconds ? last : null
+  const settling = last?.closedAt && secondsBetween(last.closedAt, now) < settles ? last : null
   const closed = open ? [{ ...open, closedAt: now }] : []
   const begun = (kind: Incident['kind'], startedAt: Date, why: Cause | null): Incident => ({
     id: about.id,
@@ -137,7 +138,7 @@ export function incidentAfter(
     }
     case 'came-back':
     case 'came-up':
-      return recovered(open, now, 'up again', addSeconds(now, settleSeconds))
+      return recovered(open, now, 'up again', addSeconds(now, settles))
     case 'limited':
       // Nothing is known of the node any more: its outage is neither over nor going on.
       return {

@@ -1,7 +1,13 @@
 import type { Alert } from '../alerts/alert.ts'
 import { sha256Hex } from '../lib/random.ts'
 import { type Cause, type Verdict, verdictOf } from './cause.ts'
-import { durationSeconds, type Incident, incidentAfter, type Told } from './incident.ts'
+import {
+  durationSeconds,
+  type Incident,
+  incidentAfter,
+  settleSeconds,
+  type Told,
+} from './incident.ts'
 import type { Node } from './node.ts'
 import type { Seen } from './probe.ts'
 import { nextTurn } from './turn.ts'
@@ -65,6 +71,7 @@ export function following(
   last: Incident | null,
   at: Date,
   isFirstLimited = true,
+  settles = settleSeconds,
 ): Following {
   const incidents: Incident[] = []
   const steps: { incident: string; words: string }[] = []
@@ -77,7 +84,14 @@ export function following(
       limitedUntil = one.until
       if (isFirstLimited) alerts.push(limitAlert(node, one.cause, one.until, at))
     }
-    const change = incidentAfter(newest, incidentIdentity(node, at), one, node.watch.cause, at)
+    const change = incidentAfter(
+      newest,
+      incidentIdentity(node, at),
+      one,
+      node.watch.cause,
+      at,
+      settles,
+    )
     incidents.push(...change.incidents)
     newest = change.incidents.at(-1) ?? newest
     if (!newest) continue

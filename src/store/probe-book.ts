@@ -1,4 +1,4 @@
-import type { Incident } from '../health/incident.ts'
+import { type Incident, settleSeconds } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
 import { following, lookedAt } from '../health/noted.ts'
 import { afterUnknown, type Look, type ProbeBook } from '../health/prober.ts'
@@ -12,7 +12,7 @@ import { toNode, updateLooked } from './node-rows.ts'
 import { readSilences } from './silence-rows.ts'
 
 /** The prober's memory on a database. */
-export function probeBook(db: Database): ProbeBook {
+export function probeBook(db: Database, settles = settleSeconds): ProbeBook {
   return {
     due: async (fromMs, toMs, most) =>
       (
@@ -35,7 +35,7 @@ export function probeBook(db: Database): ProbeBook {
     save: (looks) =>
       db.transaction(async (tx) => {
         const silences = silencesAt(tx)
-        for (const look of looks) await saveLook(tx, look, silences)
+        for (const look of looks) await saveLook(tx, look, silences, settles)
       }),
     ownNetwork: (isDown, at) =>
       db.transaction((tx) => (isDown ? ownNetworkDown(tx, at) : ownNetworkBack(tx, at))),
@@ -53,7 +53,12 @@ function silencesAt(tx: Queries): Silences {
   }
 }
 
-async function saveLook(tx: Queries, { node, at, seen }: Look, silences: Silences): Promise<void> {
+async function saveLook(
+  tx: Queries,
+  { node, at, seen }: Look,
+  silences: Silences,
+  settles: number,
+): Promise<void> {
   const read = node.watch.nextLookAt
   if (seen === 'own-network') {
     const watch = { ...node.watch, nextLookAt: afterUnknown(node, at) }
@@ -64,7 +69,9 @@ async function saveLook(tx: Queries, { node, at, seen }: Look, silences: Silence
   const after = lookedAt(node, seen, at)
   if (!(await updateLooked(tx, after.node, read))) return
   await insertLook(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
-  if (after.happened.length > 0) await follow(tx, after.node, after.happened, at, silences)
+  if (after.happened.length > 0) {
+    await follow(tx, after.node, after.happened, at, settles, silences)
+  }
 }
 
 async function insertLook(
@@ -89,13 +96,14 @@ export async function follow(
   node: Node,
   happened: readonly Happened[],
   at: Date,
+  settles: number,
   silences: Silences = silencesAt(tx),
 ): Promise<void> {
   for (const one of happened) {
     if (one.kind === 'blip') await insertBlip(tx, node, one, at)
   }
   const isFirst = await isFirstLimited(tx, node)
-  const then = following(node, happened, await newestIncident(tx, node.id), at, isFirst)
+  const then = following(node, happened, await newestIncident(tx, node.id), at, isFirst, settles)
   const silenced = then.alerts.length > 0 && isSilenced(await silences(at), node.id, at)
   // One that nobody was told of is told when the silence is over, where it goes on until then.
   const untold = (incident: Incident) => (silenced ? { ...incident, toldAt: never } : incident)

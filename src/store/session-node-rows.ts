@@ -27,12 +27,13 @@ export const syncSessionNodes = (
   db: Database,
   now: () => Date,
   intervalSeconds: number,
+  settles: number,
 ): Promise<void> =>
   db.transaction(async (tx) => {
     const at = now()
     const policies = (await readOpenRuns(tx)).filter(({ serving }) => serving !== null)
     const open = new Set(policies.map(({ id }) => id))
-    for (const policy of policies) await syncPolicy(tx, policy, intervalSeconds, at)
+    for (const policy of policies) await syncPolicy(tx, policy, intervalSeconds, settles, at)
     const rows = await tx.all(
       "select * from nodes where kind = 'session' and removed_at is null and (state <> 'idle' or policy_id not in (select id from runs))",
     )
@@ -54,6 +55,7 @@ async function syncPolicy(
   tx: Queries,
   policy: Run,
   intervalSeconds: number,
+  settles: number,
   at: Date,
 ): Promise<void> {
   const row = await tx.first(
@@ -78,7 +80,7 @@ async function syncPolicy(
       const down = { ...step.node, state: watch.state, watch }
       await updateGiven(tx, down)
       if (step.node.watch.state === 'down' || step.node.watch.state === 'unstable') return
-      await follow(tx, down, [{ kind: 'went-down', from: at, cause: step.cause }], at)
+      await follow(tx, down, [{ kind: 'went-down', from: at, cause: step.cause }], at, settles)
     }
   }
 }

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import type { Reduced } from '../../src/rotation/engine/reduce.ts'
-import { builtInFaults } from '../../src/simulation/faults.ts'
+import { builtInFaults, type Faults } from '../../src/simulation/faults.ts'
 import type { Mirror } from '../../src/simulation/memory.ts'
-import { usualScenario } from '../../src/simulation/scenario.ts'
+import { evenings, type Scenario, usualScenario } from '../../src/simulation/scenario.ts'
 import { simulate } from '../../src/simulation/simulate.ts'
 import { writePerson } from '../../src/store/person-rows.ts'
 import { rotationStore } from '../../src/store/rotation-store.ts'
@@ -30,14 +30,15 @@ const plain = (value: unknown): unknown =>
     JSON.stringify(value).replaceAll('"datasetVersion":"none"', '"datasetVersion":"ds_one"'),
   )
 
-it('SQLite answers every event of five weeks with every fault as the simulation’s memory does', async () => {
+/** Simulates beside a database that reduces the same events, and says how many of each kind there were. */
+async function besideSqlite(scenario: Scenario, faults: Faults, weeks: number) {
   await using fresh = await freshDatabase()
   const { db } = fresh
-  // Nobody has accepted a rule of serving in this database.
-  const accounts = usualScenario.accounts.map((account) => ({ ...account, serves: false }))
-  await seed(db, accounts, [])
-  for (const { owner } of usualScenario.accounts) {
-    const hours = { zone: usualScenario.zone, waking: { from: 8, to: 23 } }
+  await seed(db, scenario.accounts, [])
+  // Whether they serve is no part of what an account is made from.
+  if (scenario.policy) await db.run('update accounts set serves = 1')
+  for (const { owner } of scenario.accounts) {
+    const hours = { zone: scenario.zone, waking: { from: 8, to: 23 } }
     await writePerson(db, owner, hours, '2026-01-03T00:00:00.000Z')
   }
   let at = new Date(0)
@@ -66,13 +67,32 @@ it('SQLite answers every event of five weeks with every fault as the simulation�
       }
     },
   }
-  const scenario = { ...usualScenario, accounts, stepsOfRun: 1500 }
-  const options = { weeks: 5, seed: 1, faults: builtInFaults('all'), scenario }
+  const options = { weeks, seed: 1, faults, scenario }
   const mirrored = await simulate({ ...options, mirror })
   if (difference !== null) throw difference
   expect(mirrored).toEqual(await simulate(options))
+  return kinds
+}
+
+it('SQLite answers every event of five weeks with every fault as the simulation’s memory does', async () => {
+  // Nobody has accepted a rule of serving in this database.
+  const accounts = usualScenario.accounts.map((account) => ({ ...account, serves: false }))
+  const scenario = { ...usualScenario, accounts, stepsOfRun: 1500 }
+  const kinds = await besideSqlite(scenario, builtInFaults('all'), 5)
   expect(kinds.get('committed')).toBeGreaterThan(500)
   expect(kinds.get('seek')).toBeGreaterThan(300)
   for (const kind of ['look', 'observed', 'launched', 'enrolled', 'heard', 'reported'])
     expect(kinds.get(kind), kind).toBeGreaterThan(0)
+})
+
+it('and those of nodes that go down, are restarted and replaced', async () => {
+  const faults = {
+    ...builtInFaults('all'),
+    tunnelsLostPerServedHour: 0.5,
+    serversHungPerServedHour: 0.5,
+  }
+  const scenario = { ...usualScenario, openRuns: 1, policy: evenings }
+  const kinds = await besideSqlite(scenario, faults, 4)
+  for (const kind of ['heard', 'restart-asked', 'node-lost', 'killed'])
+    expect(kinds.get(kind), kind).toBeGreaterThan(3)
 })

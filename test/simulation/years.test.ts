@@ -67,6 +67,9 @@ describe('the plan', () => {
     none: { ...year, faults: 'none' },
     usual: { ...year, faults: 'usual' },
     serving: { ...year, weeks: 26, faults: 'usual', serves: true },
+    outages: { ...year, weeks: 26, faults: 'usual', serves: true, nodeFaults: true },
+    teamOutages: { ...team, serves: true, nodeFaults: true },
+    allOutages: { ...team, weeks: 26, faults: 'all', serves: true, nodeFaults: true },
     team,
     naiveTeam: { ...team, isNaive: true },
     run30k: { weeks: 20, seed: 1, faults: 'none', onlyRunOf: 30_000 },
@@ -87,6 +90,12 @@ describe('the plan', () => {
 
   it('serves a policy’s windows all year', () => {
     expect(of('serving').simulated.servingAvailability).toBeGreaterThan(0.9)
+  })
+
+  it('serves most of them too where nodes go down by themselves', () => {
+    expect(of('outages').simulated.servingAvailability).toBeGreaterThan(0.88)
+    expect(of('teamOutages').simulated.servingAvailability).toBeGreaterThan(0.85)
+    expect(of('allOutages').simulated.nodesAtOnce).toBeLessThanOrEqual(3)
   })
 
   it.each(['run30k', 'run100k'] as const)(

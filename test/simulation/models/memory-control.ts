@@ -1,4 +1,4 @@
-import type { Order, Report } from '../../../src/rotation/session-gate.ts'
+import type { NodeSaid, Order, Report } from '../../../src/rotation/session-gate.ts'
 import type {
   ControlPlane,
   Enrolment,
@@ -27,6 +27,8 @@ export function memoryControl(time: VirtualTime, options: MemoryControlOptions =
     /** What was refused to those who may not write any more. */
     refused: [] as ('beat' | 'commit')[],
     beats: [] as [step: number, at: number][],
+    /** What the newest heartbeat says of a node. */
+    node: null as NodeSaid | null,
     reports: [] as (Report & { readonly at: number })[],
   }
   const isCurrent = (token: SessionToken) => token.generation === state.generation
@@ -51,7 +53,8 @@ export function memoryControl(time: VirtualTime, options: MemoryControlOptions =
         heartbeatSeconds: 60,
       }
     },
-    async beat(token, step) {
+    async beat(token, step, node) {
+      state.node = node
       if (state.isAway()) return { order: 'away' }
       if (!isCurrent(token)) {
         state.refused.push('beat')

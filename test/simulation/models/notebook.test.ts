@@ -350,6 +350,88 @@ describe('heartbeats', () => {
   })
 })
 
+describe('a node', () => {
+  const serving = { work: { kind: 'serving' as const }, secondsLeft: 20_000 }
+  /** Until it goes down, which it does within some minutes. */
+  async function down(faults: Partial<Faults>, seed = 1) {
+    const world = bench({ ...serving, faults, seed })
+    const [notebook] = world.all.live
+    if (!notebook) throw new Error('no notebook')
+    await world.to(301)
+    while (notebook.sight() === 'up' && world.at() < 10_000) await world.to(world.at() + 1)
+    return { ...world, notebook, downAt: world.at() }
+  }
+
+  it('whose tunnel is gone stays so, while its session beats and may know of it', async () => {
+    const said = new Set<string | null | undefined>()
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const world = await down({ tunnelsLostPerServedHour: 20 }, seed)
+      const { notebook, downAt } = world
+      await world.to(downAt + 600)
+      await world.all.pollOrders()
+      expect(notebook.sight()).toBe('tunnel-gone')
+      expect(world.state.node).toMatchObject({ ready: true, restarts: 0 })
+      said.add(world.state.node?.tunnel)
+      expect(world.spent().idle).toBeCloseTo(600, -1)
+      expect(notebook.ups()).toHaveLength(1)
+    }
+    expect([...said].toSorted()).toEqual(['down', 'up'])
+  })
+
+  it('whose server hangs says so after half a minute, restarts once when told, and is up again', async () => {
+    const world = await down({ serversHungPerServedHour: 2, serverReloadSeconds: 120 })
+    const { notebook, downAt } = world
+    expect(notebook.sight()).toBe('hung')
+    await world.to(downAt + 100)
+    await world.all.pollOrders()
+    expect(world.state.node).toMatchObject({ ready: false, restarts: 0 })
+    world.state.order = 'restart'
+    await world.to(downAt + 160)
+    await world.all.pollOrders()
+    expect(notebook.sight()).toBe('loading')
+    const orderedAt = world.at()
+    world.state.order = 'continue'
+    await world.to(orderedAt + 119)
+    await world.all.pollOrders()
+    expect(world.state.node).toMatchObject({ ready: false, restarts: 1 })
+    await world.to(orderedAt + 121)
+    expect(notebook.sight()).toBe('up')
+    const [first, second] = notebook.ups()
+    expect(((second?.fromMs ?? 0) - (first?.toMs ?? 0)) / 1000).toBeCloseTo(
+      orderedAt + 120 - downAt,
+      -1,
+    )
+  })
+
+  it('that a restart does not heal hangs on', async () => {
+    const faults = {
+      serversHungPerServedHour: 20,
+      serverStaysHungShare: 1,
+      serverReloadSeconds: 60,
+    }
+    const world = await down(faults)
+    world.state.order = 'restart'
+    await world.to(world.downAt + 100)
+    await world.all.pollOrders()
+    world.state.order = 'continue'
+    await world.to(world.downAt + 1000)
+    expect(world.notebook.sight()).toBe('hung')
+  })
+
+  it('draws nothing and says nothing of it where nothing of it can go wrong', async () => {
+    const world = bench(serving)
+    await world.to(6000)
+    await world.all.pollOrders()
+    expect(world.state.node).toEqual({
+      ready: true,
+      url: null,
+      adapter: 'a'.repeat(64),
+      freeVramBytes: null,
+    })
+    expect(world.spent()).toMatchObject({ serving: 5700 })
+  })
+})
+
 it('accounts for every millisecond of its machine, whatever happens to it', async () => {
   const faults = { ...builtInFaults('all'), freezesPerGpuHour: 0.5, storeErrorSpellsPerWeek: 0 }
   const cases = fc.record({
