@@ -4,6 +4,7 @@ export type AlertKind =
   | 'node-unstable'
   | 'node-recovered'
   | 'node-limited'
+  | 'certificate-ending'
   | 'own-network'
   | 'action-needed'
   | 'session-lost'

@@ -9,20 +9,26 @@ export interface Envelope {
 }
 
 export interface Grouping {
-  /** What happens within so many seconds of the first is told together. */
+  /** A group is whole when nothing has joined it for so many seconds, */
+  readonly quietSeconds: number
+  /** or so many after its first. */
   readonly windowSeconds: number
   /** More than these in one message nobody reads. */
   readonly most: number
 }
 
-export const usualGrouping: Grouping = { windowSeconds: 30, most: 50 }
+export const usualGrouping: Grouping = {
+  quietSeconds: 30,
+  windowSeconds: 60,
+  most: 50,
+}
 
 /** Kinds that are told alone: each asks somebody for something of its own. */
 const alone: ReadonlySet<AlertKind> = new Set(['action-needed', 'digest'])
 
 /**
  * Puts waiting alerts into envelopes, in the order of their times: neighbours of one kind go together, so that ten nodes that go
- * down in a minute are one message, and what went down is told before it is told to be back. A group whose window is still open
+ * down in a minute are one message, and what went down is told before it is told to be back. A group that others may still join
  * waits, and so does all that comes after it.
  * @param waiting alerts of one channel that are in no envelope yet
  * @param idOf the envelope's id, made from its channel and alerts alone
@@ -32,13 +38,14 @@ export function envelopesOf(
   channel: string,
   now: Date,
   idOf: (channel: string, alerts: readonly Alert[]) => string,
-  { windowSeconds, most }: Grouping = usualGrouping,
+  { quietSeconds, windowSeconds, most }: Grouping = usualGrouping,
 ): Envelope[] {
   const envelopes: Envelope[] = []
   for (const alerts of groupsOf(waiting.toSorted(byTime), most)) {
     const [first] = alerts
     if (!first) continue
-    const isOpen = now.getTime() - first.at.getTime() < windowSeconds * 1000
+    const age = (alert: Alert) => (now.getTime() - alert.at.getTime()) / 1000
+    const isOpen = age(first) < windowSeconds && age(alerts.at(-1) ?? first) < quietSeconds
     if (isOpen && !alone.has(first.kind) && alerts.length < most) break
     envelopes.push({ id: idOf(channel, alerts), channel, alerts })
   }

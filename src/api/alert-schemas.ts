@@ -7,6 +7,7 @@ export const AlertKind = z.enum([
   'node-unstable',
   'node-recovered',
   'node-limited',
+  'certificate-ending',
   'own-network',
   'action-needed',
   'session-lost',

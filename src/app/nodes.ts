@@ -69,7 +69,9 @@ export function openNodes(storage: Storage, options: NodeOptions) {
     },
     /** Begins to look; the returned function stops all of it. */
     start(): () => Promise<void> {
+      const certificates = () => storage.incidents.tellCertificates()
       const stops = [
+        startBeat({ everySeconds: 3600, work: certificates, failed }, clock),
         looks.start(),
         startBeat(
           { everySeconds: 60, work: async () => void (await storage.incidents.remind()), failed },

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Alert, AlertDelivery, InboxMail } from '../api/alert-schemas.ts'
 import { AppError } from '../lib/errors.ts'
+import { alertActions } from './alert-actions.ts'
 import { alertChannelCommands } from './alert-channels.ts'
 import type { Context } from './context.ts'
 import { wholeOf } from './flag-values.ts'
@@ -8,8 +9,8 @@ import { printable } from './narrate.ts'
 import { table } from './table.ts'
 import { momentOf } from './wall-time.ts'
 
-/** `rodizio alerts …`: what people were told, by which way, and what could not be delivered. Returns the command, for others to add to. */
-export function alertCommands(program: Command, context: Context): Command {
+/** `rodizio alerts …`: what people were told, by which way, and what could not be delivered. */
+export function alertCommands(program: Command, context: Context): void {
   const alerts = program
     .command('alerts')
     .description('what people are told: nodes that go down, links that wait, runs that end')
@@ -122,8 +123,8 @@ export function alertCommands(program: Command, context: Context): Command {
       context.answer(mail, () => `${printable(mail.subject)}\n\n${printable(mail.text)}`.trimEnd())
     })
 
+  alertActions(alerts, context)
   alertChannelCommands(alerts, context)
-  return alerts
 }
 
 const answerWords = {

@@ -36,6 +36,8 @@ export interface IncidentRows {
   done(id: string, what: 'restart' | 'replace', words: string): Promise<void>
   /** Writes the alerts of incidents that go on for long enough since people were last told; the number of them. */
   remind(): Promise<number>
+  /** Writes the alerts of certificates that end soon: each once two weeks before, and once three days before. */
+  tellCertificates(): Promise<void>
   silences(): Promise<readonly (Silence & { readonly nodeName: string | null })[]>
   silence(silence: Silence): Promise<void>
   /** Undefined where there is none. */

@@ -3,6 +3,7 @@ import { remindSeconds } from '../health/incident.ts'
 import { incidentAlert } from '../health/noted.ts'
 import { isSilenced } from '../health/silence.ts'
 import { addSeconds } from '../lib/clock.ts'
+import { sha256Hex } from '../lib/random.ts'
 import { insertAlert } from './alert-rows.ts'
 import { type Database, type Queries, type Row, text, textOrNull } from './database.ts'
 import {
@@ -64,6 +65,7 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
       await addStep(tx, id, 'done', words, at)
     }),
   remind: () => db.transaction((tx) => remind(tx, now())),
+  tellCertificates: () => db.transaction((tx) => tellCertificates(tx, now())),
   silences: async () => {
     const names = new Map(
       (await db.all('select id, name from nodes')).map((row) => [
@@ -86,6 +88,31 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
       return { ...toSilence(row), endedAt: now() }
     }),
 })
+
+/** From so many days before its end to so many. */
+const warnings = [
+  [14, 3],
+  [3, 0],
+] as const
+
+async function tellCertificates(tx: Queries, at: Date): Promise<void> {
+  const silences = await readSilences(tx, at)
+  for (const [days, then] of warnings) {
+    const rows = await tx.all(
+      `select * from nodes where removed_at is null and state <> 'idle' and certificate_ends_at > $1
+         and certificate_ends_at <= $2`,
+      addSeconds(at, then * 86_400).toISOString(),
+      addSeconds(at, days * 86_400).toISOString(),
+    )
+    for (const node of rows.map(toNode)) {
+      const until = node.certificateEndsAt?.toISOString() ?? null
+      const id = `alr_${sha256Hex(['certificate', node.id, until, days].join(' ')).slice(0, 20)}`
+      const alert = { id, kind: 'certificate-ending', about: node.name, thread: null } as const
+      const facts = { until, url: node.url }
+      await insertAlert(tx, { ...alert, at, dueAt: at, facts }, isSilenced(silences, node.id, at))
+    }
+  }
+}
 
 /** One that somebody has acknowledged, or whose node is silenced, is left alone. */
 async function remind(tx: Queries, at: Date): Promise<number> {

@@ -47,11 +47,19 @@ const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>>
       'It is not looked at before the limit ends, and nothing is replaced: another session would meet the same limit.',
     ),
   }),
-  'own-network': (a, s) => ({
-    headline: "Rodízio's own network is down",
+  'certificate-ending': (a, s) => ({
+    headline: `${a.about}: its certificate ends soon`,
     lines: lines(
-      'Neither the nodes nor two other addresses answer: nothing is known of the nodes, and none is called down.',
-      word(a, 'from') && `Since ${s.time(word(a, 'from'))}`,
+      word(a, 'until') && `It ends ${s.time(word(a, 'until'))}`,
+      'From then on nobody who checks certificates reaches it.',
+    ),
+  }),
+  'own-network': (a, s) => ({
+    headline: "Rodízio's own network was down",
+    lines: lines(
+      'Neither nodes nor two other addresses answered: nothing was learned of the nodes, and none was called down.',
+      word(a, 'from') && `From ${s.time(word(a, 'from'))}`,
+      word(a, 'to') && `To ${s.time(word(a, 'to'))}`,
     ),
   }),
   'action-needed': (a, s) => {
@@ -174,6 +182,7 @@ const plural: Readonly<Record<AlertKind, (count: number) => string>> = {
   'node-unstable': (n) => `${n} nodes are unstable`,
   'node-recovered': (n) => `${n} nodes are back`,
   'node-limited': (n) => `${n} nodes have reached a limit`,
+  'certificate-ending': (n) => `${n} certificates end soon`,
   'own-network': (n) => `own network down ${n} times`,
   'action-needed': (n) => `${n} links wait for you`,
   'session-lost': (n) => `${n} sessions were lost`,

@@ -49,11 +49,19 @@ const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>>
       'Não é consultado até o fim do limite e nada é substituído: outra sessão encontraria o mesmo limite.',
     ),
   }),
-  'own-network': (a, s) => ({
-    headline: 'A rede do próprio Rodízio está fora do ar',
+  'certificate-ending': (a, s) => ({
+    headline: `${a.about}: o certificado está para vencer`,
     lines: lines(
-      'Nem os nós nem outros dois endereços respondem: nada se sabe dos nós, e nenhum é dado como fora do ar.',
-      word(a, 'from') && `Desde ${s.time(word(a, 'from'))}`,
+      word(a, 'until') && `Vence ${s.time(word(a, 'until'))}`,
+      'Depois disso, quem verifica certificados não chega mais a ele.',
+    ),
+  }),
+  'own-network': (a, s) => ({
+    headline: 'A rede do próprio Rodízio esteve fora do ar',
+    lines: lines(
+      'Nem os nós nem outros dois endereços responderam: nada se soube dos nós, e nenhum foi dado como fora do ar.',
+      word(a, 'from') && `De ${s.time(word(a, 'from'))}`,
+      word(a, 'to') && `Até ${s.time(word(a, 'to'))}`,
     ),
   }),
   'action-needed': (a, s) => {
@@ -185,6 +193,7 @@ const plural: Readonly<Record<AlertKind, (count: number) => string>> = {
   'node-unstable': (n) => `${n} nós estão instáveis`,
   'node-recovered': (n) => `${n} nós voltaram`,
   'node-limited': (n) => `${n} nós chegaram a um limite`,
+  'certificate-ending': (n) => `${n} certificados estão para vencer`,
   'own-network': (n) => `a rede própria caiu ${n} vezes`,
   'action-needed': (n) => `${n} links esperam você`,
   'session-lost': (n) => `${n} sessões se perderam`,
