@@ -144,7 +144,7 @@ function describeAlerts(alerts: readonly Alert[], zone: string): string {
       printable(about),
       state,
       deliveries.map(({ channel, state: fares }) => `${channel} ${fares}`).join(', ') || '-',
-      id,
+      printable(id),
     ]),
   )
 }
@@ -166,7 +166,7 @@ function describeDelivery(delivery: AlertDelivery, zone: string): string[] {
   return [
     `${channel}: ${state}${when}, attempt ${attempts}: ${printable(subject)}`,
     ...(said === null ? [] : [`  ${printable(said)}`]),
-    `  ${id}`,
+    `  ${printable(id)}`,
   ]
 }
 

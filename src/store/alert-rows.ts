@@ -45,3 +45,12 @@ export const isWaiting = async (tx: Queries, { thread, kind }: Alert): Promise<b
     thread,
     kind,
   )) !== undefined
+
+/** Leaves out of every channel's messages what is in none yet: nobody needs to know any more. */
+export const dropHeld = (tx: Queries, thread: string, kind: AlertKind): Promise<number> =>
+  tx.run(
+    `update tellings set state = 'left-out' where state = 'held'
+       and alert_id in (select id from alerts where thread = $1 and kind = $2)`,
+    thread,
+    kind,
+  )

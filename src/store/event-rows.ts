@@ -1,6 +1,6 @@
 import { alertsFromEvent, toldEvents } from '../alerts/from-event.ts'
 import type { EventKind, RotationEvent } from '../rotation/event.ts'
-import { insertAlert, isWaiting, withdrawAlerts } from './alert-rows.ts'
+import { dropHeld, insertAlert, isWaiting, withdrawAlerts } from './alert-rows.ts'
 import { date, number, type Queries, type Row, text, textOrNull } from './database.ts'
 
 const toEvent = (row: Row): RotationEvent => ({
@@ -39,7 +39,10 @@ async function tell(tx: Queries, event: NewEvent, at: string): Promise<void> {
   const run = row ? { name: text(row, 'name'), isSample: number(row, 'sample') === 1 } : null
   const happened = { kind, at: new Date(at), runId, sessionId, data }
   const { alerts, withdrawn, once } = alertsFromEvent(happened, run)
-  for (const { thread, kind: overtaken } of withdrawn) await withdrawAlerts(tx, thread, overtaken)
+  for (const { thread, kind: overtaken } of withdrawn) {
+    await withdrawAlerts(tx, thread, overtaken)
+    await dropHeld(tx, thread, overtaken)
+  }
   for (const alert of alerts) {
     if (once && (await isWaiting(tx, alert))) continue
     await insertAlert(tx, alert)

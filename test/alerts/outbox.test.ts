@@ -35,6 +35,16 @@ describe('alerts that wait', () => {
     expect(shape(put(downs(10), 31))).toEqual(['node-down × 10'])
   })
 
+  it('are one message also where they come one after the other, for a minute at the most', () => {
+    const one = (count: number, every: number) =>
+      Array.from({ length: count }, (_, n) => alert('node-down', `n${n}`, n * every))
+    expect(shape(put(one(10, 6), 59))).toEqual([])
+    expect(shape(put(one(10, 6), 60))).toEqual(['node-down × 10'])
+    // Nothing has joined it for half a minute.
+    expect(shape(put(one(2, 6), 35))).toEqual([])
+    expect(shape(put(one(2, 6), 36))).toEqual(['node-down × 2'])
+  })
+
   it('of thirty nodes and their returns, kept up for hours, are two, what went down first', () => {
     const back = Array.from({ length: 30 }, (_, n) => alert('node-recovered', `n${n}`, 500 + n))
     expect(shape(put([...back, ...downs(30)], 7200))).toEqual([

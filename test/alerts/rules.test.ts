@@ -12,6 +12,7 @@ import {
   quietUntil,
 } from '../../src/alerts/quiet-hours.ts'
 import { addSeconds } from '../../src/lib/clock.ts'
+import { insertEvent, type NewEvent } from '../../src/store/event-rows.ts'
 import { start } from '../store/fixture.ts'
 import { alertOf, openDesk } from './desk-fixture.ts'
 
@@ -122,6 +123,23 @@ describe('a channel', () => {
       'run-failed',
       'run-finished',
     ])
+  })
+
+  it('is not asked in the morning for what was done in the night', async () => {
+    await using desk = await openDesk()
+    const quiet = { from: 0, to: 1439, zone: 'UTC', except: [] }
+    await desk.channels.change('inbox', { quiet })
+    const of = { sessionId: 'ses_1' }
+    const write = (event: NewEvent) =>
+      desk.db.transaction((tx) => insertEvent(tx, event, desk.clock.now().toISOString()))
+    await write({ kind: 'session.awaiting_person', ...of, data: { link: 'https://colab/x' } })
+    desk.clock.advance(60)
+    await desk.work()
+    await write({ kind: 'session.enrolled', ...of })
+    await desk.channels.change('inbox', { quiet: null })
+    await desk.work()
+    expect(await desk.letters()).toEqual([])
+    expect(await desk.db.all('select state from tellings')).toEqual([{ state: 'left-out' }])
   })
 
   it('whose quiet hours are taken away is told at once', async () => {
