@@ -157,7 +157,7 @@ async function admitted({ relay, servedUnder }: RelayPorts, c: Context<Env>) {
   })
 }
 
-/** @throws AppError `invalid` (`body_too_large`, `encoding_unknown`) */
+/** @throws AppError `invalid` (`body_too_large`, `encoding_unknown`, `body_cut`) */
 async function bodyOf(c: Context<Env>): Promise<Uint8Array> {
   const tooLarge = () =>
     new AppError('invalid', `the body has more than ${relayLimits.requestBytes} bytes`, {
@@ -172,10 +172,15 @@ async function bodyOf(c: Context<Env>): Promise<Uint8Array> {
   if (Number(c.req.header('content-length') ?? 0) > relayLimits.requestBytes) throw tooLarge()
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of c.env.incoming.iterator({ destroyOnReturn: false })) {
-    parts.push(part)
-    size += part.length
-    if (size > relayLimits.requestBytes) throw tooLarge()
+  try {
+    for await (const part of c.env.incoming.iterator({ destroyOnReturn: false })) {
+      parts.push(part)
+      size += part.length
+      if (size > relayLimits.requestBytes) throw tooLarge()
+    }
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    throw new AppError('invalid', 'the body broke off', { code: 'body_cut', cause: error })
   }
   return Buffer.concat(parts)
 }

@@ -131,7 +131,7 @@ export function openRelay({ clock, times: changed = {} }: RelayOptions) {
   function choose(post: Post, most: number): Errand[] {
     const looks = post.looks.splice(0, most)
     const line = lines.get(post.taker?.policyId ?? '')
-    if (!line || !post.taker || !post.ready) return looks
+    if (!line || !post.taker) return looks
     const [newest] = nodesFor(post.taker.policyId, post.keySha256)
     if (newest !== post) return looks
     const callers = [...post.inHand].filter(({ caller }) => caller !== null).length

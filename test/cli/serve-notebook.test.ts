@@ -124,7 +124,7 @@ describe('rodizio notebooks serve', () => {
     const user = ['--kaggle-user', 'maria', '--kaggle-dataset', 'maria/a']
     const { status, out } = await run(...kaggle, ...user, '--accept-rules')
     expect(status).toBe(0)
-    expect(out).toContain('call this service for requests')
+    expect(out).toContain('are reached through the service')
     expect(JSON.parse(readFileSync(join(to, 'kernel-metadata.json'), 'utf8'))).toMatchObject({
       id: expect.stringMatching(/^maria\/rodizio-serve-[0-9a-f]{12}$/),
       is_private: true,

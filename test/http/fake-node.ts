@@ -43,6 +43,9 @@ export async function bookNodes({ folder, importRows, call }: RunningService) {
   }
   return {
     begin,
+    /** Makes the policy one whose nodes are reached so. */
+    reach: (reach: string) =>
+      db.run("update runs set plan = json_set(plan, '$.reach', $1) where name = 'nights'", reach),
     end: (token: string) =>
       db.run(
         "update sessions set ended_at = $1, state = 'ended', outcome = 'lost' where token_hash = $2",

@@ -374,3 +374,15 @@ it('a key that was changed is known at once, and the old one where its node stil
   await node.poll({ waitSeconds: 0, ...change })
   expect((await ask('/openai/v1/models')).status).toBe(401)
 })
+
+it('of a policy whose nodes are reached elsewhere that is said, to who has the key', async () => {
+  await books.reach('local')
+  const response = await ask('/openai/v1/models', {}, 'rzk_a-new-key')
+  expect(response.headers.get('retry-after')).toBe('60')
+  const { error } = (await response.json()) as { error: { message: string } }
+  expect([response.status, error.message]).toEqual([
+    503,
+    expect.stringContaining('are not reached here'),
+  ])
+  expect((await ask('/openai/v1/models', {}, 'rzk_wrong')).status).toBe(401)
+})

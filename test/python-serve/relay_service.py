@@ -182,7 +182,7 @@ class HandServer:
                 outer.asked.append((self.command, self.path, dict(self.headers), body))
                 outer.answers[self.path.rpartition('/')[2]](self)
 
-            do_POST = do_GET
+            do_POST = do_DELETE = do_GET
 
             def log_message(self, *_arguments):
                 pass

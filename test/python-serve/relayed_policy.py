@@ -50,7 +50,7 @@ def free_port():
 class RelayedPolicy:
     """The service on a data folder of its own, with the policy `nights`; `close` ends all of it."""
 
-    def __init__(self):
+    def __init__(self, **settings):
         self.holder = Path(tempfile.mkdtemp(prefix='relayed-'))
         self.app, self.data = self.holder / 'app', self.holder / 'data'
         self.app.mkdir()
@@ -68,7 +68,7 @@ class RelayedPolicy:
             'PATH': '%s:%s' % (NODE.parent, os.environ['PATH']), 'HOME': str(self.holder),
             'RODIZIO_DATA_DIR': str(self.data), 'RODIZIO_PORT': str(self.port),
             'RODIZIO_EMULATORS': 'on', 'RODIZIO_SAMPLE': 'off', 'RODIZIO_STORE': 'folder',
-            'RODIZIO_TICK_SECONDS': '1', 'RODIZIO_PYTHON': sys.executable}
+            'RODIZIO_TICK_SECONDS': '1', 'RODIZIO_PYTHON': sys.executable, **settings}
         self.log = self.holder / 'service.log'
         self.start()
         self.until(lambda: 'ana' in self._accounts(), 60)

@@ -34,7 +34,8 @@ def endless(handler):
 def flood(handler):
     """60 MB, as fast as they are taken."""
     handler.begin()
-    for _megabyte in range(60):
+    for megabyte in range(60):
+        handler.server.flooded = megabyte
         handler.piece(b'x' * (1 << 20))
     handler.piece(b'')
 
@@ -68,7 +69,7 @@ def cut(handler):
 class Relaying(unittest.TestCase):
     def setUp(self):
         self.server = self.enter(HandServer(slowly=slowly, endless=endless, whole=whole, cut=cut,
-                                            short=short, never=never, flood=flood))
+                                            short=short, never=never, flood=flood, load=whole))
         self.server.server.gone = threading.Event()
         self.said = []
         self.server_url = self.server.url
@@ -174,6 +175,7 @@ class Relaying(unittest.TestCase):
         answer = service.upload('req_1')
         time.sleep(1.0)
         self.assertIsNone(answer.end)
+        self.assertLess(self.server.server.flooded, 40)
         service.read_pause = 0.0
         self.assertEqual(len(service.whole('req_1', 30).body()), 60 << 20)
 
@@ -192,6 +194,8 @@ class Relaying(unittest.TestCase):
         self.relay(service)
         service.ask('req_1', '/adapters/load', 'POST', b'{}')
         service.ask('req_2', '/v1/whole', 'DELETE')
+        for number in ('req_1', 'req_2'):
+            service.whole(number)
         self.server_url = None
         service.ask('req_3', '/health')
         for number in ('req_1', 'req_2', 'req_3'):
