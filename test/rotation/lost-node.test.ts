@@ -134,6 +134,18 @@ describe('a node that is lost', () => {
     expect((await world.live()).map(({ id }) => id)).toEqual([second.id])
   })
 
+  it('is not restarted for it: a node whose successor is up is told to stop', async () => {
+    await using world = await servedWorld()
+    const endsMs = world.first.createdAt.getTime() + world.first.plannedSeconds * 1000
+    world.clock.set(new Date(endsMs - 590_000).toISOString())
+    await world.heard(world.first)
+    const input = { sessionId: world.first.id, reason: 'it hangs' }
+    await world.store.apply({ kind: 'restart-asked', ...input })
+    expect(await world.heard(world.first)).toMatchObject({ order: 'restart' })
+    await world.up()
+    expect(await world.heard(world.first)).toMatchObject({ order: 'stop' })
+  })
+
   it('that was a successor leaves its forerunner up, and another one is begun', async () => {
     await using world = await servedWorld()
     world.clock.set(
@@ -150,6 +162,35 @@ describe('a node that is lost', () => {
     expect(before?.id).toBe(world.first.id)
     expect(third?.account).toBe(second.account === 'ana' ? 'bia' : 'ana')
   })
+})
+
+it('what is known of a node and its restart is kept', async () => {
+  await using world = await servedWorld()
+  const { id, generation } = world.first
+  const beat = (restarts: number, tunnel: 'up' | 'down') => {
+    const node = { ready: true, url: null, adapter, freeVramBytes: null, restarts, tunnel }
+    const said = { step: 0, phase: 'serve', history: [], node }
+    return world.gate.heartbeat({ id, generation }, said)
+  }
+  await world.store.apply({ kind: 'restart-asked', sessionId: id, reason: 'it hangs' })
+  const askedAt = world.clock.now()
+  expect(await world.of(id)).toMatchObject({ restart: { askedAt, begunAt: null }, restarts: 0 })
+  world.clock.advance(60)
+  const badBeatAt = world.clock.now()
+  await beat(0, 'down')
+  expect(await world.of(id)).toMatchObject({ node: { tunnel: 'down' }, badBeatAt })
+  await world.heard(world.first, false)
+  world.clock.advance(60)
+  const node = { ready: false, url: null, adapter, freeVramBytes: null, restarts: 2 }
+  await world.gate.heartbeat({ id, generation }, { step: 0, phase: 'load', history: [], node })
+  const begunAt = world.clock.now()
+  expect(await world.of(id)).toMatchObject({
+    restart: { askedAt, begunAt },
+    restarts: 2,
+    node: null,
+  })
+  await beat(2, 'up')
+  expect(await world.of(id)).toMatchObject({ restart: null, restarts: 2, node: { tunnel: 'up' } })
 })
 
 describe('what takes the place of a lost node', () => {

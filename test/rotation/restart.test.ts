@@ -99,6 +99,15 @@ describe('a restart', () => {
     expect(told.filter((kind) => kind === 'node.restarted')).toHaveLength(2)
   })
 
+  it('is counted once, also when an older heartbeat comes late', async () => {
+    const { orderAt, session, told } = await world()
+    await orderAt({ restarts: 1 })
+    await orderAt({ restarts: 0 })
+    expect(session()?.restarts).toBe(1)
+    await orderAt({ restarts: 1 })
+    expect(told.filter((kind) => kind === 'node.restarted')).toHaveLength(1)
+  })
+
   it('that nobody has taken up within ten minutes is none any more, and may be asked for anew', async () => {
     const { orderAt, ask, advance } = await world()
     await orderAt()

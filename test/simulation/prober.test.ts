@@ -108,6 +108,15 @@ describe('a node whose server hangs', () => {
     )
   })
 
+  it('is waited for when it is good at the last look, though that is no recovery yet', async () => {
+    const world = bench()
+    world.turn('hung', startMs)
+    await world.to(619)
+    world.turn('up')
+    await world.to(3000)
+    expect(world.done).toEqual([['restarted', 20]])
+  })
+
   it('is restarted anew when it hangs again later', async () => {
     const world = bench()
     world.turn('hung', startMs)

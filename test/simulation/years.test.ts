@@ -69,7 +69,7 @@ describe('the plan', () => {
     serving: { ...year, weeks: 26, faults: 'usual', serves: true },
     outages: { ...year, weeks: 26, faults: 'usual', serves: true, nodeFaults: true },
     teamOutages: { ...team, serves: true, nodeFaults: true },
-    allOutages: { ...team, weeks: 26, faults: 'all', serves: true, nodeFaults: true },
+    allOutages: { ...team, weeks: 10, faults: 'all', serves: true, nodeFaults: true },
     team,
     naiveTeam: { ...team, isNaive: true },
     run30k: { weeks: 20, seed: 1, faults: 'none', onlyRunOf: 30_000 },

@@ -403,6 +403,22 @@ describe('a node', () => {
     )
   })
 
+  it('that is told twice for one heartbeat restarts once', async () => {
+    const faults = {
+      serversHungPerServedHour: 2,
+      doubleBeatSpellsPerSessionHour: 60,
+      doubleBeatMinutes: 10_000,
+    }
+    const world = await down({ ...faults, serverReloadSeconds: 120 })
+    world.state.order = 'restart'
+    await world.to(world.downAt + 100)
+    await world.all.pollOrders()
+    world.state.order = 'continue'
+    await world.to(world.downAt + 200)
+    await world.all.pollOrders()
+    expect(world.state.node).toMatchObject({ restarts: 1 })
+  })
+
   it('that a restart does not heal hangs on', async () => {
     const faults = {
       serversHungPerServedHour: 20,
