@@ -27,6 +27,7 @@ import { AppError, messageOf } from './lib/errors.ts'
 import type { Log } from './lib/log.ts'
 import { newId, newSecret, sha256Hex } from './lib/random.ts'
 import { ServePlan } from './notebooks/serve-plan.ts'
+import { giveUpNode } from './rotation/give-up-node.ts'
 import { tick } from './rotation/tick.ts'
 import type { TickPorts } from './rotation/tick-ports.ts'
 import { openRelay } from './serving/relay.ts'
@@ -113,7 +114,10 @@ export async function startService(options: ServiceOptions) {
     const failed = (error: unknown) => log.error({ event: 'beat.failed', ...described(error) })
     const relay = openRelay({ clock })
     const lookThrough = (sessionId: string, timeoutMs: number) => relay.look(sessionId, timeoutMs)
-    const nodes = openNodes(storage, { config, clock, lookThrough, failed })
+    const giveUp = async (sessionId: string, reason: string) => {
+      await giveUpNode(ticks, sessionId, reason)
+    }
+    const nodes = openNodes(storage, { config, clock, lookThrough, giveUp, failed })
     const alerts = openAlerts(storage, { config, clock, trouble: told })
     const { app, begin, standing } = openFace(
       storage,

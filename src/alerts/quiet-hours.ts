@@ -16,6 +16,7 @@ const dayMs = 86_400_000
 
 /** Midnight at the beginning of the zone's day that holds `at`, as wall time in epoch milliseconds. */
 export function dayWallMs(zone: string, at: Date): number {
+  if (zone === 'UTC') return Math.floor(at.getTime() / dayMs) * dayMs
   const parts = dateFormat(zone).formatToParts(at)
   const part = (name: Intl.DateTimeFormatPartTypes) =>
     Number(parts.find(({ type }) => type === name)?.value ?? 0)

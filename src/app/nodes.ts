@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly clock: Clock
   /** A look through a session that calls out. Never throws. */
   readonly lookThrough: (sessionId: string, timeoutMs: number) => Promise<Seen>
+  /** Ends a session for another; done twice it is once. */
+  readonly giveUp: (sessionId: string, reason: string) => Promise<void>
   readonly failed: (error: unknown) => void
 }
 
@@ -53,9 +55,7 @@ export function openNodes(storage: Storage, options: NodeOptions) {
     restart: async (sessionId, reason) => {
       await rotation.apply({ kind: 'restart-asked', sessionId, reason })
     },
-    replace: async (sessionId, reason) => {
-      await rotation.apply({ kind: 'node-lost', sessionId, reason })
-    },
+    replace: options.giveUp,
     now,
   }
   return {

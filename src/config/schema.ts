@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { machineZone } from '../lib/zone.ts'
 
 /** A flag as people write it in environments: on/off, true/false, yes/no, 1/0. */
 const flag = z
@@ -25,7 +26,7 @@ const words = z.string().transform((text) =>
 
 const zone = z.string().refine((name) => {
   try {
-    return Intl.DateTimeFormat(undefined, { timeZone: name }) !== undefined
+    return name === 'UTC' || Intl.DateTimeFormat(undefined, { timeZone: name }) !== undefined
   } catch {
     return false // RangeError: there is no such zone
   }
@@ -137,7 +138,7 @@ export const settings = {
     'Language of alerts: English or Portuguese',
   ),
   RODIZIO_ZONE: setting(
-    zone.default(() => Intl.DateTimeFormat().resolvedOptions().timeZone),
+    zone.default(machineZone),
     'Time zone of alerts, such as Europe/Lisbon; that of this machine when left out',
   ),
   RODIZIO_DIGEST: setting(

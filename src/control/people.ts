@@ -1,4 +1,5 @@
 import { AppError } from '../lib/errors.ts'
+import { machineZone } from '../lib/zone.ts'
 import { isZone, zoneExamples } from '../rotation/zone.ts'
 
 /** When a person who lends accounts may be asked to do something. */
@@ -21,7 +22,7 @@ export interface PersonHours {
 /** Of whom nothing was said: the zone of the service's machine, from 8 to 23 o'clock. */
 export const usualPerson = (owner: string): Person => ({
   owner,
-  zone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+  zone: machineZone(),
   wakingFrom: 8,
   wakingTo: 23,
 })

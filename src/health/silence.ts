@@ -39,6 +39,7 @@ const formats = new Map<string, Intl.DateTimeFormat>()
 
 /** The wall clock of a zone, as if it were UTC. */
 function localMs(at: Date, zone: string): number {
+  if (zone === 'UTC') return at.getTime()
   let format = formats.get(zone)
   if (!format) {
     format = new Intl.DateTimeFormat('en-GB', {

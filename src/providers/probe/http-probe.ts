@@ -1,5 +1,5 @@
 import http from 'node:http'
-import https from 'node:https'
+import type https from 'node:https'
 import { TLSSocket } from 'node:tls'
 import type { FailedAt, Seen } from '../../health/probe.ts'
 import { toldHeaders } from '../../health/probe.ts'
@@ -21,7 +21,16 @@ export interface ProbeOptions {
 
 /** Every look has a connection of its own; one agent for all of them, since making one costs as much as a request. */
 const plainAgent = new http.Agent({ keepAlive: false })
-const secureAgent = new https.Agent({ keepAlive: false, maxCachedSessions: 0 })
+/** Loaded with the first look that wants it: TLS takes a megabyte that who looks at plain nodes does without. */
+let secure: { readonly request: typeof https.request; readonly agent: https.Agent } | undefined
+
+function secureClient() {
+  if (!secure) {
+    const { request, Agent } = process.getBuiltinModule('node:https')
+    secure = { request, agent: new Agent({ keepAlive: false, maxCachedSessions: 0 }) }
+  }
+  return secure
+}
 
 /** No health answer is longer. */
 const capBytes = 64 * 1024
@@ -88,8 +97,9 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
       request.destroy()
     }
     const fail = (stage: FailedAt, why: string) => done({ kind: 'failed', at: stage, why })
-    const request = (isSecure ? https : http).request(url, {
-      agent: isSecure ? secureAgent : plainAgent,
+    const client = isSecure ? secureClient() : { request: http.request, agent: plainAgent }
+    const request = client.request(url, {
+      agent: client.agent,
       lookup: guardedLookup(host, guard, resolve),
       headers: {
         accept: 'application/json',
