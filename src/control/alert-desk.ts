@@ -39,20 +39,29 @@ export function alertDesk(ports: AlertDeskPorts) {
   const busy = new Map<string, Promise<void>>()
 
   async function serve(channel: Channel): Promise<void> {
-    let sender: Sender | undefined
+    const way: { sender?: Sender } = {}
+    const attemptOf = async (letter: Letter): Promise<Attempt> => {
+      try {
+        way.sender ??= await ports.senderFor(channel)
+        return await way.sender.send(letter)
+      } catch (error) {
+        // A secret that cannot be opened, a file that is not there: somebody may mend it, and the message waits as for a server.
+        ports.trouble(error)
+        return { kind: 'later', said: messageOf(error) }
+      }
+    }
     try {
       for (;;) {
         const letter = await outbox.claimHead(channel.name, owner, now())
         if (!letter) return
-        sender ??= await ports.senderFor(channel)
-        const attempt = await sender.send(letter)
+        const attempt = await attemptOf(letter)
         const at = now()
         const after = afterAttempt(letter.delivery, attempt, at, chanceOf(letter))
         await outbox.record(letter, after, attempt, at)
         if (after.state === 'waiting' || (attempt.kind === 'refused' && attempt.isSignIn)) return
       }
     } finally {
-      await sender?.close()
+      await way.sender?.close()
     }
   }
 

@@ -4,7 +4,7 @@ import type { Letter } from '../../src/alerts/outbox.ts'
 import { Fault, type FaultInput } from '../../src/emulators/faults.ts'
 import { startSmtpEmulator } from '../../src/emulators/smtp/server.ts'
 import { start } from '../store/fixture.ts'
-import { alertOf, openDesk, readMail } from './desk-fixture.ts'
+import { alertOf, type OpenDesk, openDesk, readMail } from './desk-fixture.ts'
 
 const fixed = () => new Date(start)
 const smtp = () => startSmtpEmulator({ now: fixed })
@@ -238,8 +238,14 @@ describe('a process that dies', () => {
       revive: () => {
         alive = true
       },
-      kill: () => {
+      /** From here on the process stores nothing. */
+      kill: ({ outbox }: OpenDesk) => {
         alive = false
+        const { record } = outbox
+        outbox.record = async (...told) => {
+          if (!alive) throw new Error('killed')
+          await record(...told)
+        }
       },
       sender: {
         send: async (letter: Letter): Promise<Attempt> => {
@@ -258,7 +264,7 @@ describe('a process that dies', () => {
     async (when) => {
       const way = dying(when)
       await using desk = await openDesk({ senderFor: () => way.sender })
-      way.kill()
+      way.kill(desk)
       await desk.tell(alertOf('node-down', 'gpu-1', 0))
       desk.clock.advance(31)
       await desk.work()
@@ -301,6 +307,30 @@ describe('a process that dies', () => {
 })
 
 describe('a channel', () => {
+  it('whose way cannot be opened keeps its messages, and says why', async () => {
+    let isMended = false
+    await using desk = await openDesk({
+      senderFor: () => {
+        if (!isMended) throw new Error('/etc/ca.pem does not exist')
+        return {
+          send: async () => ({ kind: 'accepted', said: 'ok' }),
+          close: async () => undefined,
+        }
+      },
+    })
+    await desk.tell(alertOf('run-failed', 'one', 0))
+    desk.clock.advance(40)
+    await desk.work()
+    expect(await desk.letters()).toMatchObject([
+      { state: 'waiting', attempts: 1, said: '/etc/ca.pem does not exist' },
+    ])
+    expect(desk.trouble).toHaveLength(1)
+    isMended = true
+    desk.clock.advance(20)
+    await desk.work()
+    expect(await desk.letters()).toMatchObject([{ state: 'sent', attempts: 2 }])
+  })
+
   it('keeps no other waiting', async () => {
     const { promise: stuck, resolve: release } = Promise.withResolvers<void>()
     const sent: string[] = []

@@ -55,8 +55,14 @@ export function awaiting(draft: Draft, session: Session, link: string, expiresAt
 export function remind(state: RotationState, draft: Draft, session: Session): void {
   if (session.state !== 'awaiting_person') return
   if (state.told.has(onceKey(session.id, 'session.reminder'))) return
-  const owner = draft.account(session.account)?.owner ?? session.account
-  const data = { ...about(session), owner, link: session.handle }
+  const account = draft.account(session.account)
+  const data = {
+    ...about(session),
+    owner: account?.owner ?? session.account,
+    emulated: account?.emulated ?? false,
+    link: session.handle,
+    expiresAt: session.expiresAt?.toISOString() ?? null,
+  }
   const ref = { runId: session.runId, sessionId: session.id }
   draft.tell({ kind: 'session.reminder', ...ref, data })
 }
