@@ -9,6 +9,7 @@ import { prober } from '../health/prober.ts'
 import type { Clock } from '../lib/clock.ts'
 import { addressGuard } from '../providers/probe/address-guard.ts'
 import { httpProbe } from '../providers/probe/http-probe.ts'
+import { isBeatMissed } from '../rotation/session.ts'
 import type { Storage } from './storage.ts'
 
 /** For a whole look; an outage is known in 5 min 30 s with it. */
@@ -45,10 +46,15 @@ export function openNodes(storage: Storage, options: NodeOptions) {
         isReached: (await lookAt(address)).kind === 'answered',
       })),
     )
+  const isHeard = async ({ sessionId }: Node): Promise<boolean> => {
+    if (sessionId === null) return false
+    const session = await storage.session(sessionId)
+    return session !== undefined && session.endedAt === null && !isBeatMissed(session, now())
+  }
   const desk = nodeDesk({ rows: storage.nodes, admit: guard.admit, look, now })
   const incidents = incidentDesk({ rows: storage.incidents, node: desk.must, now })
   const history = nodeHistory(storage.looks, now)
-  const looks = prober({ book: storage.probes(settles), look, canaries, clock, failed })
+  const looks = prober({ book: storage.probes(settles), look, isHeard, canaries, clock, failed })
   const { rotation } = storage
   const follow: FollowUpPorts = {
     rows: storage.incidents,

@@ -29,6 +29,8 @@ export interface ProberPorts {
   readonly book: ProbeBook
   /** One look, by the way that the node is reached. Never throws. */
   readonly look: (node: Node) => Promise<Seen>
+  /** Whether the node's own session is heard here: then the network is there, whatever the look came to. */
+  readonly isHeard: (node: Node) => Promise<boolean>
   /** Asks addresses that have nothing to do with any node. */
   readonly canaries: () => Promise<readonly CanaryLook[]>
   readonly clock: Clock
@@ -81,6 +83,7 @@ export function prober(ports: ProberPorts) {
     // What got an answer, whichever, was reached; and what stands on this machine needs no network.
     const needsNone = node.reach === 'local' || isOwnMachine(hostOf(node))
     if (seen.kind === 'answered' || seen.at === 'refused' || needsNone) return { node, at, seen }
+    if (await ports.isHeard(node)) return { node, at, seen }
     return { node, at, seen: (await askCanaries()) ? 'own-network' : seen }
   }
 

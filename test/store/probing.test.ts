@@ -40,6 +40,8 @@ let answers: Record<string, Seen | ((at: Date) => Seen)>
 /** Requests so far, by host. */
 let asked: Record<string, number>
 let canariesReached: boolean[]
+/** Whether the sessions of nodes are heard. */
+let heard: boolean
 let looks: ReturnType<typeof prober>
 let desk: ReturnType<typeof nodeDesk>
 
@@ -48,6 +50,7 @@ beforeEach(async () => {
   answers = {}
   asked = {}
   canariesReached = [true, true]
+  heard = false
   db = openSqlite(`${temporaryFolder().path}/rodizio.db`)
   await migrate(db, new URL('../../migrations/', import.meta.url), clock.now())
   open()
@@ -70,7 +73,8 @@ function open(): void {
     throw error
   }
   desk = nodeDesk({ rows: nodeBook(db, now), admit: addressGuard().admit, look, now })
-  looks = prober({ book: probeBook(db), look, canaries, clock, failed })
+  const isHeard = async () => heard
+  looks = prober({ book: probeBook(db), look, isHeard, canaries, clock, failed })
 }
 
 const add = (name: string, more: Partial<WantedNode> = {}) =>
@@ -215,6 +219,16 @@ describe('the own network', () => {
     await pass(3600)
     answers['house.example'] = failing('dns')
     canariesReached = [false, true]
+    await pass(600)
+    expect(await kinds()).toEqual(['node-down'])
+  })
+
+  it('is there as long as the session of the node is heard', async () => {
+    await add('house')
+    await pass(3600)
+    answers['house.example'] = failing('timeout')
+    canariesReached = [false, false]
+    heard = true
     await pass(600)
     expect(await kinds()).toEqual(['node-down'])
   })
