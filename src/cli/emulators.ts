@@ -22,11 +22,15 @@ export function emulatorsCommand(program: Command, context: Context): void {
       '--hub-models <folder>',
       'serve a Hugging Face hub too, with the models that stand there as OWNER/NAME, each behind a licence; any token hf_… is let in',
     )
+    .option(
+      '--smtp-port <n>',
+      'take mail too, at this port (0: a free one), and show it in an inbox; it is sent on to nobody',
+    )
     .option('--latency-ms <n>', 'added to every answer')
     .option('--bytes-per-second <n>', 'speed of each connection')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio emulators --json\n  RODIZIO_KAGGLE_URL=http://127.0.0.1:PORT RODIZIO_EMULATORS=off rodizio up',
+      '\nExamples:\n  rodizio emulators --json\n  rodizio emulators --smtp-port 2525   then RODIZIO_SMTP_URL=smtp://127.0.0.1:2525\n  RODIZIO_KAGGLE_URL=http://127.0.0.1:PORT RODIZIO_EMULATORS=off rodizio up',
     )
     .action(async (flags: Record<string, string | boolean | undefined>) => {
       const config = context.config()
@@ -39,6 +43,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
         bytesPerSecond: numeric('bytesPerSecond'),
       }
       const kaggle = Object.fromEntries(Object.entries(set).filter(([, v]) => v !== undefined))
+      const smtpPort = numeric('smtpPort')
       const claimSeconds = numeric('claimSeconds')
       const { runEmulators } = await import('../app.ts')
       await runEmulators(
@@ -52,6 +57,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
           pythonPath: config.RODIZIO_PYTHON,
           kaggle,
           ...(typeof flags.hubModels === 'string' ? { hubModels: flags.hubModels } : {}),
+          ...(smtpPort === undefined ? {} : { mail: { smtpPort } }),
           google: { approveAfterSeconds: numeric('approveAfter') ?? 2 },
           ...(claimSeconds === undefined ? {} : { claimSeconds }),
         },
