@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Behaviour } from './behaviour.ts'
+import { breakOff } from './break-off.ts'
 
 export interface Told {
   readonly run: string
@@ -51,7 +52,7 @@ export function answer(
       break
     case 'reset': {
       response.writeHead(200, { ...json, 'content-length': '1000' })
-      response.write('{"status":', () => request.socket.resetAndDestroy())
+      response.write('{"status":', () => breakOff(request.socket))
       break
     }
     default:

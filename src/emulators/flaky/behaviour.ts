@@ -29,7 +29,10 @@ export const Behaviour = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('redirect-for-ever') }),
   z.object({
     kind: z.literal('redirect'),
-    location: z.string().default('http://169.254.169.254/latest/'),
+    location: z
+      .string()
+      .regex(/^[ -~]*$/, 'what a header may hold')
+      .default('http://169.254.169.254/latest/'),
   }),
   /** At TLS: one that nobody vouches for, one that is over, or another host's. */
   z.object({

@@ -4,6 +4,7 @@ import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import { type Certificate, selfSigned } from '../certificate.ts'
 import { listen } from '../listen.ts'
 import type { Behaviour } from './behaviour.ts'
+import { breakOff } from './break-off.ts'
 
 export interface TargetOptions {
   readonly host: string
@@ -49,7 +50,7 @@ export async function openTarget(options: TargetOptions) {
     } else if (now.kind === 'garbage') {
       socket.once('data', () => socket.end(now.text))
     } else if (now.kind === 'reset' && now.when === 'before-headers') {
-      socket.once('data', () => socket.resetAndDestroy())
+      socket.once('data', () => breakOff(socket))
     } else web.emit('connection', socket)
   }
   const encrypted = (socket: Socket): void => {
