@@ -7,7 +7,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
   program
     .command('emulators')
     .description(
-      'serve the emulated outside services (Kaggle, Google Drive) until a signal; official clients work against them',
+      'serve the emulated outside services (Kaggle, Google Drive, Colab) until a signal; official clients work against them',
     )
     .option('--json', 'print one line of JSON with their addresses')
     .option('--state <folder>', 'where they keep their state; inside the data folder when left out')
@@ -25,6 +25,14 @@ export function emulatorsCommand(program: Command, context: Context): void {
     .option(
       '--smtp-port <n>',
       'take mail too, at this port (0: a free one), and show it in an inbox; it is sent on to nobody',
+    )
+    .option(
+      '--tunnels-port <n>',
+      'serve the edges of ngrok and cloudflared too, at this port (0: a free one); endpoints are opened and switched by orders',
+    )
+    .option(
+      '--target-port <n>',
+      'serve a flaky target of looks too, at this port (0: a free one); its trouble is ordered',
     )
     .option('--latency-ms <n>', 'added to every answer')
     .option('--bytes-per-second <n>', 'speed of each connection')
@@ -44,6 +52,8 @@ export function emulatorsCommand(program: Command, context: Context): void {
       }
       const kaggle = Object.fromEntries(Object.entries(set).filter(([, v]) => v !== undefined))
       const smtpPort = numeric('smtpPort')
+      const tunnelsPort = numeric('tunnelsPort')
+      const targetPort = numeric('targetPort')
       const claimSeconds = numeric('claimSeconds')
       const { runEmulators } = await import('../app.ts')
       await runEmulators(
@@ -58,6 +68,8 @@ export function emulatorsCommand(program: Command, context: Context): void {
           kaggle,
           ...(typeof flags.hubModels === 'string' ? { hubModels: flags.hubModels } : {}),
           ...(smtpPort === undefined ? {} : { mail: { smtpPort } }),
+          ...(tunnelsPort === undefined ? {} : { tunnels: { port: tunnelsPort } }),
+          ...(targetPort === undefined ? {} : { flaky: { targetPort } }),
           google: { approveAfterSeconds: numeric('approveAfter') ?? 2 },
           ...(claimSeconds === undefined ? {} : { claimSeconds }),
         },

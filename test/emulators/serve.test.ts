@@ -123,7 +123,7 @@ it('serves a hub with the models of a folder where it is asked for, each behind 
   await served
 })
 
-it('takes mail at the wished place too, and is claimed there as well', async () => {
+it('serves mail, tunnels and a target where they are asked for, by one token', async () => {
   using folder = temporaryFolder()
   const ending = new AbortController()
   const said: string[] = []
@@ -133,7 +133,7 @@ it('takes mail at the wished place too, and is claimed there as well', async () 
     clock: systemClock,
     json: false,
     write: (line) => said.push(line),
-    mail: {},
+    ...{ mail: {}, tunnels: {}, flaky: {} },
     signal: ending.signal,
   })
   const file = await found(folder.path)
@@ -143,6 +143,12 @@ it('takes mail at the wished place too, and is claimed there as well', async () 
   const headers = { 'x-emulator-token': file.adminToken }
   const inbox = await fetch(`${mail}/_emulator/inbox`, { headers })
   expect(await inbox.json()).toMatchObject({ items: [{ subject: 'hello' }] })
+  const { tunnels = '', target = '', flaky = '' } = file.urls
+  const told = (url: string, name: string, body: object) =>
+    fetch(`${url}/_emulator/${name}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  await told(tunnels, 'endpoints', { name: 'ana', upstream: target })
+  await told(flaky, 'behaviour', { kind: 'failing' })
+  expect((await fetch(`${tunnels}/ana/health`)).status).toBe(503)
   expect((await fetch(`${mail}/_emulator/claim`, { method: 'POST', headers })).status).toBe(200)
   expect(said.join('')).toContain(`${smtp} and shown at ${mail}/_emulator/inbox`)
   expect(said.join('')).not.toContain(file.adminToken)

@@ -45,7 +45,7 @@ export function answer(
       pour(response, behaviour.bytes, sent)
       break
     case 'redirect-for-ever':
-      send(302, { location: `/again?${Date.now().toString(36)}` })
+      send(302, { location: `/again?${(request.url ?? '').length}` })
       break
     case 'redirect':
       send(307, { location: behaviour.location })

@@ -51,6 +51,7 @@ export async function startFlakyEmulator(options: FlakyEmulatorOptions): Promise
     let bodyBytes = 0
     const target = await openTarget({
       host,
+      port: options.targetPort ?? 0,
       name,
       lastPorts: { http: file.state.httpPort, https: file.state.httpsPort },
       behaviour: () => file.state.behaviour,

@@ -8,6 +8,8 @@ import { breakOff } from './break-off.ts'
 
 export interface TargetOptions {
   readonly host: string
+  /** Where HTTP is taken; 0 for that of the last time, or any free one. */
+  readonly port: number
   readonly lastPorts: { readonly http: number | null; readonly https: number | null }
   /** The name in its certificate. */
   readonly name: string
@@ -79,7 +81,7 @@ export async function openTarget(options: TargetOptions) {
     await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
   }
   try {
-    const httpPort = await listen(plain, host, 0, options.lastPorts.http)
+    const httpPort = await listen(plain, host, options.port, options.lastPorts.http)
     const httpsPort = await listen(secure, host, 0, options.lastPorts.https)
     const { good, expired, 'wrong-name': other } = certificates
     const trusted = [good, expired, other].map(({ certificate }) => certificate).join('')

@@ -87,7 +87,7 @@ function decodedBody(headers: readonly Header[], type: string, body: string): st
   const bytes =
     encoding === 'base64'
       ? Buffer.from(body, 'base64')
-      : quoted(body.replace(/[ \t]*=[ \t]*\r\n/g, ''))
+      : quoted(body.replace(/=[ \t]*\r\n/g, ''))
   return textOf(bytes, parameter(type, 'charset') ?? 'utf-8') ?? bytes.toString('utf8')
 }
 
