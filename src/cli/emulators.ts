@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { AppError } from '../lib/errors.ts'
 import type { Context } from './context.ts'
 
 /** `rodizio emulators`: the outside services as local servers, for trying and testing. */
@@ -42,8 +43,17 @@ export function emulatorsCommand(program: Command, context: Context): void {
     )
     .action(async (flags: Record<string, string | boolean | undefined>) => {
       const config = context.config()
-      const numeric = (name: string) =>
-        flags[name] === undefined ? undefined : Number(flags[name])
+      const numeric = (name: string): number | undefined => {
+        const given = flags[name]
+        if (given === undefined) return undefined
+        const value = given === '' ? Number.NaN : Number(given)
+        if (Number.isFinite(value) && value >= 0) return value
+        const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+        throw new AppError('invalid', `--${option} is a number from 0 on, not ${given}`, {
+          code: 'option_invalid',
+          next: 'See rodizio emulators --help',
+        })
+      }
       const set = {
         port: numeric('port'),
         weeklyHours: numeric('weeklyHours'),

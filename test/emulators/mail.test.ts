@@ -2,6 +2,7 @@ import { createTransport } from 'nodemailer'
 import { describe, expect, it } from 'vitest'
 import type { MailEmulatorOptions } from '../../src/emulators/mail/options.ts'
 import { startMailEmulator } from '../../src/emulators/mail/server.ts'
+import { createMailbox } from '../../src/emulators/smtp/mailbox.ts'
 import { settableClock } from '../settable-clock.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
@@ -202,4 +203,33 @@ describe('orders', () => {
     expect([again.url, again.smtpUrl]).toEqual([url, smtpUrl])
     expect(again.admin.inbox()).toEqual([])
   })
+
+  it('says that its mail port is taken, and leaves the folder free for another try', async () => {
+    await using world = await freshMail()
+    using folder = temporaryFolder()
+    const smtpPort = Number(new URL(world.mail.smtpUrl).port)
+    const options = { stateDir: folder.path, clock: world.clock }
+    await expect(startMailEmulator({ ...options, smtpPort })).rejects.toMatchObject({
+      kind: 'conflict',
+      code: 'port_taken',
+    })
+    await using second = await startMailEmulator(options)
+    expect(second.smtpUrl).not.toBe(world.mail.smtpUrl)
+  })
+})
+
+it('a mailbox lets the oldest go, by number and by size, and keeps the newest in any case', () => {
+  const mail = (raw: string) => ({
+    ...{ at: new Date(0), user: null, isEncrypted: false, from: '', to: [], raw },
+  })
+  const box = createMailbox(3, 100)
+  const ids = () => box.all().map(({ id }) => id)
+  for (let n = 0; n < 5; n += 1) box.take(mail('x'))
+  expect(ids()).toEqual([3, 4, 5])
+  box.take(mail('x'.repeat(98)))
+  expect(ids()).toEqual([4, 5, 6])
+  box.take(mail('x'.repeat(2)))
+  expect(ids()).toEqual([6, 7])
+  box.take(mail('x'.repeat(500)))
+  expect(ids()).toEqual([8])
 })

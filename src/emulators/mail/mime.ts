@@ -85,9 +85,7 @@ function decodedBody(headers: readonly Header[], type: string, body: string): st
   const encoding = (headerOf(headers, 'content-transfer-encoding') ?? '7bit').trim().toLowerCase()
   if (encoding !== 'base64' && encoding !== 'quoted-printable') return body // text already
   const bytes =
-    encoding === 'base64'
-      ? Buffer.from(body, 'base64')
-      : quoted(body.replace(/=[ \t]*\r\n/g, ''))
+    encoding === 'base64' ? Buffer.from(body, 'base64') : quoted(body.replace(/=[ \t]*\r\n/g, ''))
   return textOf(bytes, parameter(type, 'charset') ?? 'utf-8') ?? bytes.toString('utf8')
 }
 
