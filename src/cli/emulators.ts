@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { AppError } from '../lib/errors.ts'
 import type { Context } from './context.ts'
 
 /** `rodizio emulators`: the outside services as local servers, for trying and testing. */
@@ -7,7 +8,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
   program
     .command('emulators')
     .description(
-      'serve the emulated outside services (Kaggle, Google Drive) until a signal; official clients work against them',
+      'serve the emulated outside services (Kaggle, Google Drive, Colab) until a signal; official clients work against them',
     )
     .option('--json', 'print one line of JSON with their addresses')
     .option('--state <folder>', 'where they keep their state; inside the data folder when left out')
@@ -22,16 +23,37 @@ export function emulatorsCommand(program: Command, context: Context): void {
       '--hub-models <folder>',
       'serve a Hugging Face hub too, with the models that stand there as OWNER/NAME, each behind a licence; any token hf_… is let in',
     )
+    .option(
+      '--smtp-port <n>',
+      'take mail too, at this port (0: a free one), and show it in an inbox; it is sent on to nobody',
+    )
+    .option(
+      '--tunnels-port <n>',
+      'serve the edges of ngrok and cloudflared too, at this port (0: a free one); endpoints are opened and switched by orders',
+    )
+    .option(
+      '--target-port <n>',
+      'serve a flaky target of looks too, at this port (0: a free one); its trouble is ordered',
+    )
     .option('--latency-ms <n>', 'added to every answer')
     .option('--bytes-per-second <n>', 'speed of each connection')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio emulators --json\n  RODIZIO_KAGGLE_URL=http://127.0.0.1:PORT RODIZIO_EMULATORS=off rodizio up',
+      '\nExamples:\n  rodizio emulators --json\n  rodizio emulators --smtp-port 2525   then RODIZIO_SMTP_URL=smtp://127.0.0.1:2525\n  RODIZIO_KAGGLE_URL=http://127.0.0.1:PORT RODIZIO_EMULATORS=off rodizio up',
     )
     .action(async (flags: Record<string, string | boolean | undefined>) => {
       const config = context.config()
-      const numeric = (name: string) =>
-        flags[name] === undefined ? undefined : Number(flags[name])
+      const numeric = (name: string): number | undefined => {
+        const given = flags[name]
+        if (given === undefined) return undefined
+        const value = given === '' ? Number.NaN : Number(given)
+        if (Number.isFinite(value) && value >= 0) return value
+        const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+        throw new AppError('invalid', `--${option} is a number from 0 on, not ${given}`, {
+          code: 'option_invalid',
+          next: 'See rodizio emulators --help',
+        })
+      }
       const set = {
         port: numeric('port'),
         weeklyHours: numeric('weeklyHours'),
@@ -39,6 +61,9 @@ export function emulatorsCommand(program: Command, context: Context): void {
         bytesPerSecond: numeric('bytesPerSecond'),
       }
       const kaggle = Object.fromEntries(Object.entries(set).filter(([, v]) => v !== undefined))
+      const smtpPort = numeric('smtpPort')
+      const tunnelsPort = numeric('tunnelsPort')
+      const targetPort = numeric('targetPort')
       const claimSeconds = numeric('claimSeconds')
       const { runEmulators } = await import('../app.ts')
       await runEmulators(
@@ -52,6 +77,9 @@ export function emulatorsCommand(program: Command, context: Context): void {
           pythonPath: config.RODIZIO_PYTHON,
           kaggle,
           ...(typeof flags.hubModels === 'string' ? { hubModels: flags.hubModels } : {}),
+          ...(smtpPort === undefined ? {} : { mail: { smtpPort } }),
+          ...(tunnelsPort === undefined ? {} : { tunnels: { port: tunnelsPort } }),
+          ...(targetPort === undefined ? {} : { flaky: { targetPort } }),
           google: { approveAfterSeconds: numeric('approveAfter') ?? 2 },
           ...(claimSeconds === undefined ? {} : { claimSeconds }),
         },

@@ -9,8 +9,12 @@ export interface Certificate {
 /**
  * A throw-away certificate for one host name, which a client may be told to trust in place of all others. X.509 version 3
  * (RFC 5280) with ECDSA on P-256; Node signs but writes no certificates, so its few fields are put together here.
+ * It is good from 2020 to 2049, or in the years that are given.
  */
-export function selfSigned(host: string): Certificate {
+export function selfSigned(
+  host: string,
+  years: readonly [first: number, last: number] = [2020, 2049],
+): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = sequence(set(sequence(COMMON_NAME, text(host))))
   const keyInfo = publicKey.export({ type: 'spki', format: 'der' })
@@ -29,7 +33,7 @@ export function selfSigned(host: string): Certificate {
     der(0x02, serial),
     ECDSA_WITH_SHA256,
     name,
-    sequence(time('200101000000Z'), time('491231235959Z')),
+    sequence(time(`${yy(years[0])}0101000000Z`), time(`${yy(years[1])}1231235959Z`)),
     name,
     keyInfo,
     der(0xa3, extensions),
@@ -53,6 +57,9 @@ function der(tag: number, content: Buffer): Buffer {
         : [tag, 0x82, length >> 8, length & 0xff]
   return Buffer.concat([Buffer.from(head), content])
 }
+
+/** UTCTime has two digits, which stand for 1950 to 2049. */
+const yy = (year: number): string => String(year % 100).padStart(2, '0')
 
 const sequence = (...parts: readonly Buffer[]): Buffer => der(0x30, Buffer.concat(parts))
 const set = (...parts: readonly Buffer[]): Buffer => der(0x31, Buffer.concat(parts))

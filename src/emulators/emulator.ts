@@ -74,25 +74,27 @@ export async function startEmulator<
   name: string,
   options: EmulatorOptions & ClaimOptions,
   openState: (folder: string) => File,
-  serviceAt: (place: Place<File>) => Made & Service<Admin>,
+  serviceAt: (place: Place<File>) => (Made & Service<Admin>) | Promise<Made & Service<Admin>>,
 ): Promise<{ readonly emulator: Emulator<Admin>; readonly service: Made }> {
   const folder = join(options.stateDir, name)
   const lock = lockFolder(folder)
   const server = createServer()
   const host = options.host ?? '127.0.0.1'
-  let file: File
   let port: number
+  let url: string
+  let service: Made & Service<Admin>
   try {
-    file = openState(folder)
+    const file = openState(folder)
     port = await listen(server, host, options.port ?? 0, file.state.port)
+    file.state.port = port
+    file.save()
+    url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
+    service = await serviceAt({ file, folder, url, server })
   } catch (error) {
+    server.close()
     lock.release()
     throw error
   }
-  file.state.port = port
-  file.save()
-  const url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`
-  const service = serviceAt({ file, folder, url, server })
   server.on('request', service.handle)
 
   let closing: Promise<void> | undefined

@@ -13,8 +13,9 @@ import { type HubEmulator, startHubEmulator } from './hub/server.ts'
 import { writeJsonFile } from './json-file.ts'
 import type { KaggleEmulatorOptions } from './kaggle/options.ts'
 import { startKaggleEmulator } from './kaggle/server.ts'
+import { type FrontOptions, type Fronts, type FrontUrls, startFronts } from './serve-fronts.ts'
 
-export interface ServeOptions {
+export interface ServeOptions extends FrontOptions {
   readonly stateDir: string
   readonly runnerPath: string
   readonly clock: Clock
@@ -58,7 +59,7 @@ export interface EmulatorsFile {
     readonly colab: string
     /** The hub of models, where it was asked for. */
     readonly hub?: string
-  }
+  } & FrontUrls
   /** For the header `x-emulator-token` of each of them. */
   readonly adminToken: string
 }
@@ -86,6 +87,7 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
   let google: GoogleEmulator | undefined
   let colab: ColabEmulator | undefined
   let hub: HubEmulator | undefined
+  let fronts: Fronts | undefined
   try {
     google = await startGoogleEmulator({
       ...options.google,
@@ -115,8 +117,15 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
         onClaim: kaggle.admin.claim,
       })
     }
+    fronts = await startFronts(options, {
+      stateDir,
+      clock,
+      ...(host === undefined ? {} : { host }),
+      adminToken: kaggle.adminToken,
+      onClaim: kaggle.admin.claim,
+    })
   } catch (error) {
-    await Promise.all([kaggle.close(), google?.close(), colab?.close()])
+    await Promise.all([kaggle, google, colab, hub, fronts].map((one) => one?.close()))
     throw error
   }
   process.once('SIGTERM', leave).once('SIGINT', leave)
@@ -132,6 +141,7 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
         googleToken: google.tokenUrl,
         colab: colab.url,
         ...(hub ? { hub: hub.url } : {}),
+        ...fronts.urls,
       },
       adminToken: kaggle.adminToken,
     }
@@ -139,13 +149,13 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
     options.write(
       options.json
         ? `${JSON.stringify(found.urls)}\n`
-        : `Kaggle (emulated) at ${kaggle.url} runs what is pushed to it; Google Drive (emulated) at ${google.url}; Colab (emulated, a person included) at ${colab.url}${hub ? `; the hub of models (emulated) at ${hub.url}` : ''}. Ctrl-C ends them.\n`,
+        : `Kaggle (emulated) at ${kaggle.url} runs what is pushed to it; Google Drive (emulated) at ${google.url}; Colab (emulated, a person included) at ${colab.url}${hub ? `; the hub of models (emulated) at ${hub.url}` : ''}${fronts.places.map((place) => `; ${place}`).join('')}. Ctrl-C ends them.\n`,
     )
     if (options.signal?.aborted) leave()
     await ending.promise
   } finally {
     process.off('SIGTERM', leave).off('SIGINT', leave)
     rmSync(emulatorsFilePath(stateDir), { force: true })
-    await Promise.all([kaggle.close(), google.close(), colab.close(), hub?.close()])
+    await Promise.all([kaggle, google, colab, hub, fronts].map((one) => one?.close()))
   }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createTransport } from 'nodemailer'
 import { expect, it } from 'vitest'
 import { type EmulatorsFile, emulatorsFilePath, serveEmulators } from '../../src/emulators/serve.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -120,4 +121,38 @@ it('serves a hub with the models of a folder where it is asked for, each behind 
   expect(await answer.text()).toBe('{}')
   ending.abort()
   await served
+})
+
+it('serves mail, tunnels and a target where they are asked for, by one token', async () => {
+  using folder = temporaryFolder()
+  const ending = new AbortController()
+  const said: string[] = []
+  const served = serveEmulators({
+    stateDir: folder.path,
+    runnerPath,
+    clock: systemClock,
+    json: false,
+    write: (line) => said.push(line),
+    ...{ mail: {}, tunnels: {}, flaky: {} },
+    signal: ending.signal,
+  })
+  const file = await found(folder.path)
+  const { smtp = '', mail = '' } = file.urls
+  const transport = createTransport(smtp)
+  await transport.sendMail({ from: 'a@x', to: 'b@x', subject: 'hello', text: 'there' })
+  const headers = { 'x-emulator-token': file.adminToken }
+  const inbox = await fetch(`${mail}/_emulator/inbox`, { headers })
+  expect(await inbox.json()).toMatchObject({ items: [{ subject: 'hello' }] })
+  const { tunnels = '', target = '', flaky = '' } = file.urls
+  const told = (url: string, name: string, body: object) =>
+    fetch(`${url}/_emulator/${name}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  await told(tunnels, 'endpoints', { name: 'ana', upstream: target })
+  await told(flaky, 'behaviour', { kind: 'failing' })
+  expect((await fetch(`${tunnels}/ana/health`)).status).toBe(503)
+  expect((await fetch(`${mail}/_emulator/claim`, { method: 'POST', headers })).status).toBe(200)
+  expect(said.join('')).toContain(`${smtp} and shown at ${mail}/_emulator/inbox`)
+  expect(said.join('')).not.toContain(file.adminToken)
+  ending.abort()
+  await served
+  await expect(transport.sendMail({ from: 'a@x', to: 'b@x', text: '' })).rejects.toThrow()
 })

@@ -18,14 +18,16 @@ export interface Mailbox {
   clear(): void
 }
 
-/** Holds the newest mails; older ones are let go. */
-export function createMailbox(most = 1000): Mailbox {
+/** Holds the newest mails, so many and so many characters of them at the most; older ones are let go. */
+export function createMailbox(most = 1000, mostCharacters = 64 * 1024 * 1024): Mailbox {
   let mails: TakenMail[] = []
   let last = 0
   return {
     take(mail) {
       last += 1
       mails = [...mails, { ...mail, id: last }].slice(-most)
+      let held = mails.reduce((sum, { raw }) => sum + raw.length, 0)
+      while (held > mostCharacters && mails.length > 1) held -= mails.shift()?.raw.length ?? 0
     },
     all: () => mails,
     clear: () => {

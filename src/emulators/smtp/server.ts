@@ -4,11 +4,14 @@ import type { Certificate } from '../certificate.ts'
 import { createFaults, type Faults } from '../faults.ts'
 import { listen } from '../listen.ts'
 import { type ConversationOptions, conversation, type Turn } from './conversation.ts'
-import { createMailbox, type Mailbox } from './mailbox.ts'
+import { createMailbox, type Mailbox, type TakenMail } from './mailbox.ts'
 
 export interface SmtpEmulatorOptions {
-  /** 0 takes a free one. */
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  /** 0 (the default): that of the last time when it is free, else any free one. */
   readonly port?: number
+  readonly lastPort?: number | null
   readonly now: () => Date
   readonly users?: Readonly<Record<string, string>>
   /** With one, STARTTLS is offered; see `isTls`. */
@@ -18,25 +21,32 @@ export interface SmtpEmulatorOptions {
   /** A sender and receiver that are seen for the first time are told to come again after so long. */
   readonly greylistSeconds?: number
   readonly sizeBytes?: number
+  /** Waiting faults; its own when left out. */
+  readonly faults?: Faults
+  /** Told of every mail that was taken. */
+  readonly onMail?: (mail: Omit<TakenMail, 'id'>) => void
 }
 
 export interface SmtpEmulator extends AsyncDisposable {
   readonly port: number
   readonly mailbox: Mailbox
   readonly faults: Faults
+  /** From now on new senders and receivers are told to come again after so long; undefined ends that and forgets who came. */
+  greylist(seconds: number | undefined): void
   close(): Promise<void>
 }
 
 const longestLine = 64 * 1024
 
 /**
- * Starts a mail server on loopback that takes every message and sends none on.
+ * Starts a mail server that takes every message and sends none on.
  * @throws AppError `conflict` (`port_taken`) when the port cannot be had
  */
 export async function startSmtpEmulator(options: SmtpEmulatorOptions): Promise<SmtpEmulator> {
   const { certificate, isTls = false } = options
   const mailbox = createMailbox()
-  const faults = createFaults()
+  const faults = options.faults ?? createFaults()
+  let greylistSeconds = options.greylistSeconds
   const sockets = new Set<Socket>()
   const firstSeen = new Map<string, Date>()
   const context =
@@ -50,14 +60,17 @@ export async function startSmtpEmulator(options: SmtpEmulatorOptions): Promise<S
     sizeBytes: options.sizeBytes ?? 10 * 1024 * 1024,
     fault: (step) => faults.take(step),
     isGreylisted(from, to) {
-      const seconds = options.greylistSeconds
+      const seconds = greylistSeconds
       if (seconds === undefined) return false
       const key = `${from} ${to}`
       const first = firstSeen.get(key) ?? options.now()
       firstSeen.set(key, first)
       return options.now().getTime() - first.getTime() < seconds * 1000
     },
-    take: (mail) => mailbox.take(mail),
+    take(mail) {
+      mailbox.take(mail)
+      options.onMail?.(mail)
+    },
   })
 
   const keep = (socket: Socket): void => {
@@ -108,10 +121,19 @@ export async function startSmtpEmulator(options: SmtpEmulatorOptions): Promise<S
     keep(socket)
     talk(isTls ? encrypted(socket) : socket, isTls, true)
   })
-  const port = await listen(server, '127.0.0.1', options.port ?? 0, null)
+  const port = await listen(
+    server,
+    options.host ?? '127.0.0.1',
+    options.port ?? 0,
+    options.lastPort ?? null,
+  )
+  const greylist = (seconds: number | undefined): void => {
+    greylistSeconds = seconds
+    if (seconds === undefined) firstSeen.clear()
+  }
   const close = async () => {
     for (const socket of sockets) socket.destroy()
     await new Promise((resolve) => server.close(resolve))
   }
-  return { port, mailbox, faults, close, [Symbol.asyncDispose]: close }
+  return { port, mailbox, faults, greylist, close, [Symbol.asyncDispose]: close }
 }
