@@ -15,6 +15,8 @@ export interface ServingSession {
   } | null
   /** A beat is overdue, or the newest said that server or tunnel is not well; null while all is well. */
   readonly badBeatAt: Date | null
+  /** Since when it has answered without a break, by its own word; null while nothing does. */
+  readonly readyAt: Date | null
 }
 
 export interface ServingPolicyOf {
@@ -61,9 +63,11 @@ export function afterSessions(
   if (own) return lookSoon(node, own, now)
   const ended = policy.ended?.id === node.sessionId ? policy.ended : null
   if (ended?.isLost) {
+    // Looks go on at the place where it was, so that all of the outage is on record.
+    if (node.watch.state === 'down' || node.watch.state === 'unstable') return { kind: 'keep' }
     const words = ended.reason ? `its session has ended: ${ended.reason}` : 'its session has ended'
     const cause: Cause = { kind: 'session-gone', words, retryAfterSeconds: null }
-    return { kind: 'gone', node: { ...node, url: null, sessionId: null }, cause }
+    return { kind: 'gone', node, cause }
   }
   const watch = { ...newWatch(now, node.watch.nextLookAt), state: 'unknown' as const }
   return { kind: 'give', node: { ...node, url: null, sessionId: null, state: 'idle', watch } }
@@ -124,15 +128,24 @@ function putUp(
   return { kind: 'give', node: { ...node, ...there, state: kept.state, watch: kept } }
 }
 
-/** A beat that is missed or bad brings a look at once, and the one look is enough until there is another such beat. */
+/**
+ * A beat that is missed or bad brings a look at once, and the one look is enough until there is another such beat; so does the word
+ * that what was down answers again.
+ */
 function lookSoon(node: Node, session: ServingSession, now: Date): NodeStep {
-  const { badBeatAt } = session
+  const { badBeatAt, readyAt } = session
+  const isBack = node.watch.state === 'down' && readyAt !== null && isLater(readyAt, node.lookedAt)
+  if (isBack && node.watch.nextLookAt > now) {
+    return { kind: 'give', node: { ...node, watch: { ...node.watch, nextLookAt: now } } }
+  }
   if (badBeatAt === null || node.watch.doubts > 0 || node.watch.state === 'down')
     return { kind: 'keep' }
   if (node.lookedAt !== null && node.lookedAt >= badBeatAt) return { kind: 'keep' }
   if (node.watch.nextLookAt <= now) return { kind: 'keep' }
   return { kind: 'give', node: { ...node, watch: { ...node.watch, nextLookAt: now } } }
 }
+
+const isLater = (one: Date, other: Date | null): boolean => other === null || one > other
 
 /** A watch that an ended session has brought down at once. */
 export function brokenDown(node: Node, cause: Cause, at: Date): Watch {

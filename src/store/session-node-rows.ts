@@ -79,7 +79,6 @@ async function syncPolicy(
       const watch = brokenDown(step.node, step.cause, at)
       const down = { ...step.node, state: watch.state, watch }
       await updateGiven(tx, down)
-      if (step.node.watch.state === 'down' || step.node.watch.state === 'unstable') return
       await follow(tx, down, [{ kind: 'went-down', from: at, cause: step.cause }], at, settles)
     }
   }
@@ -131,6 +130,7 @@ async function toServing(tx: Queries, session: Session, now: Date): Promise<Serv
     id,
     createdAt,
     node: node && reach ? { reach, url: node.url, run: await runOf(tx, node.adapter) } : null,
+    readyAt: node?.readyAt ?? null,
     badBeatAt: isBeatMissed(session, now) ? overdueSince(session) : session.badBeatAt,
   }
 }

@@ -17,6 +17,7 @@ const session = (id: string, more: Partial<ServingSession> = {}): ServingSession
   createdAt: start,
   node: { reach: 'url', url: `https://${id}.trycloudflare.com`, run: 'run_1' },
   badBeatAt: null,
+  readyAt: start,
   ...more,
 })
 const policy = (
@@ -112,15 +113,15 @@ it('a session that was lost takes its node down at once', () => {
   const gone = step(policy([], ended), up(), 60)
   expect(gone).toMatchObject({
     kind: 'gone',
-    node: { url: null, sessionId: null },
+    node: { sessionId: 'one' },
     cause: { kind: 'session-gone', words: 'its session has ended: silent for 180 s' },
   })
   if (gone.kind !== 'gone') return
-  expect(brokenDown(gone.node, gone.cause, at(60))).toMatchObject({
-    state: 'down',
-    badSince: at(60),
-    isGood: false,
-  })
+  const watch = brokenDown(gone.node, gone.cause, at(60))
+  expect(watch).toMatchObject({ state: 'down', badSince: at(60), isGood: false })
+  // Told once, and no reason to think that nothing is wanted of it.
+  const down = { ...gone.node, state: watch.state, watch }
+  expect(step(policy([], ended), down, 65)).toEqual({ kind: 'keep' })
 })
 
 it('one that ended by plan leaves its node idle, and the next one wakes it', () => {
@@ -134,6 +135,18 @@ it('one that ended by plan leaves its node idle, and the next one wakes it', () 
     kind: 'give',
     node: { sessionId: 'two', state: 'unknown', watch: { nextLookAt: at(700) } },
   })
+})
+
+it('a node that is down is looked at once its session says that it answers again', () => {
+  const watch = { ...up().watch, state: 'down' as const, badSince: at(10), nextLookAt: at(300) }
+  const down = up({ state: 'down', watch, lookedAt: at(30) })
+  const back = policy([session('one', { readyAt: at(60) })])
+  expect(step(back, down, 61)).toMatchObject({
+    kind: 'give',
+    node: { watch: { nextLookAt: at(61) } },
+  })
+  const looked = { ...down, lookedAt: at(62) }
+  expect(step(back, looked, 70)).toEqual({ kind: 'keep' })
 })
 
 it('a node that is down stays so until looks have found the new place up', () => {
