@@ -1,8 +1,10 @@
 """A service of which a relay takes requests, by hand; and a server that answers them, by hand."""
+import atexit
 import base64
 import json
 import os
 import queue
+import shutil
 import socket
 import ssl
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 
 TEMPLATES = Path(__file__).resolve().parents[2] / 'templates'
 _packages = Path(tempfile.mkdtemp(prefix='packages-'))
+atexit.register(shutil.rmtree, str(_packages), ignore_errors=True)
 for _name in ('session', 'serving_session'):  # under the names that notebooks write them
     os.symlink(str(TEMPLATES / _name), str(_packages / ('rodizio_' + _name)))
 sys.path.insert(0, str(_packages))
