@@ -74,10 +74,15 @@ class NodeOutageTest(unittest.TestCase):
         os.kill(pid, signal.SIGKILL)
         second = self.world.ready(2)
         self.assertNotEqual(second['id'], self.session['id'])
-        node = self.up(120)
+        # The fourth change within half an hour: it is up, and no longer taken to be steady.
+        node = self.world.until(
+            lambda: self.node()['state'] == 'unstable' and self.node(), 120)
         self.assertEqual(node['session'], second['id'])
-        self.assertEqual(self.incident()['node'], 'nights')
-        self.assertIn('down: its session has ended', ' '.join(self.words(self.incident())))
+        self.assertEqual(node['looks'][0]['found'], 'up')
+        unstable, gone = self.incident(0), self.incident(1)
+        self.assertEqual((unstable['kind'], gone['kind']), ('unstable', 'down'))
+        self.assertIn('down: its session has ended', ' '.join(self.words(gone)))
+        self.assertIsNotNone(gone['closedAt'])
 
     def parent(self, pid):
         with open('/proc/%d/stat' % pid, encoding='ascii') as file:
