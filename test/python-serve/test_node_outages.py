@@ -25,7 +25,9 @@ class NodeOutageTest(unittest.TestCase):
 
     def incident(self, index=0):
         found = self.world.ask('incidents', '--node', 'nights')['items']
-        return self.world.ask('incidents', 'show', found[index]['id']) if len(found) > index else None
+        if len(found) <= index:
+            return None
+        return self.world.ask('incidents', 'show', found[index]['id'])
 
     def words(self, incident):
         return [step['words'] for step in incident['steps']]
