@@ -50,7 +50,8 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
 ])
 
 /**
- * The alerts of an event. Sessions that end as the rotation has them end are none, and of the sample run only its end is told.
+ * The alerts of an event. Sessions that end as the rotation has them end are none, neither
+ * is one whose node is told to be down; of the sample run only its end is told.
  * Ids are made from the event, so that an event that is written twice is told once.
  */
 export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEvent {
@@ -97,8 +98,9 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
       return { alerts: [], withdrawn: [...asked, ...waited] }
     case 'session.ended': {
       const outcome = text(data.outcome)
-      if ((outcome !== 'lost' && outcome !== 'failed') || data.staged === true)
-        return { alerts: [], withdrawn: asked }
+      const isNodeTold = data.serves === true && data.answered === true
+      const isBad = outcome === 'lost' || outcome === 'failed'
+      if (!isBad || isNodeTold || data.staged === true) return { alerts: [], withdrawn: asked }
       const { alerts } = make({
         kind: 'session-lost',
         facts: {

@@ -6,7 +6,15 @@ import { AppError } from '../lib/errors.ts'
 import { withdrawAlerts } from './alert-rows.ts'
 import { type Database, number, type Queries, text } from './database.ts'
 import { addStep, newestIncident, putIncident } from './incident-rows.ts'
-import { insertNode, readNode, readNodes, toNode, updateGiven } from './node-rows.ts'
+import {
+  insertNode,
+  nameTaken,
+  readNode,
+  readNodes,
+  refuseTakenByNode,
+  toNode,
+  updateGiven,
+} from './node-rows.ts'
 
 /** Nodes as people and sessions give them. */
 export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
@@ -16,7 +24,7 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
     db.transaction(async (tx) => {
       await refuseTakenByNode(tx, node.name)
       const policy = await tx.first('select 1 as one from runs where name = $1', node.name)
-      if (policy) throw taken(node.name, 'a run or a serving policy')
+      if (policy) throw nameTaken(node.name, 'a run or a serving policy')
       await insertNode(tx, node)
       await keepBudget(tx, node.tunnelAccount)
       return mustRead(tx, node.id)
@@ -34,13 +42,6 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
     }),
   remove: (node) => db.transaction((tx) => removeNode(tx, node, now())),
 })
-
-/** @throws AppError `conflict` (`name_taken`) */
-export async function refuseTakenByNode(tx: Queries, name: string): Promise<void> {
-  if (await tx.first('select 1 as one from nodes where name = $1 and removed_at is null', name)) {
-    throw taken(name, 'a node')
-  }
-}
 
 export async function removeNode(tx: Queries, node: Node, at: Date): Promise<Incident | null> {
   await tx.run('update nodes set removed_at = $1 where id = $2', at.toISOString(), node.id)
@@ -72,9 +73,3 @@ async function mustRead(tx: Queries, id: string): Promise<Node> {
   if (row) return toNode(row)
   throw new AppError('internal', `node ${id} is not in the books`)
 }
-
-const taken = (name: string, by: string) =>
-  new AppError('conflict', `the name ${JSON.stringify(name)} belongs to ${by} already`, {
-    code: 'name_taken',
-    next: 'Choose another name',
-  })

@@ -1,6 +1,7 @@
 import type { NodeHealth } from '../health/cause.ts'
 import type { Node, Reach } from '../health/node.ts'
 import type { Watch } from '../health/watch.ts'
+import { AppError } from '../lib/errors.ts'
 import {
   date,
   dateOrNull,
@@ -88,6 +89,29 @@ export async function readNode(db: Queries, idOrName: string): Promise<Node | un
 
 export const readNodes = async (db: Queries): Promise<Node[]> =>
   (await db.all('select * from nodes where removed_at is null order by name')).map(toNode)
+
+/**
+ * @param kind of those that count; all when left out
+ * @throws AppError `conflict` (`name_taken`) for a name that a node has
+ */
+export async function refuseTakenByNode(
+  tx: Queries,
+  name: string,
+  kind?: Node['kind'],
+): Promise<void> {
+  const node = await tx.first(
+    "select 1 as one from nodes where name = $1 and removed_at is null and ($2 = '' or kind = $2)",
+    name,
+    kind ?? '',
+  )
+  if (node) throw nameTaken(name, 'a node')
+}
+
+export const nameTaken = (name: string, by: string): AppError =>
+  new AppError('conflict', `the name ${JSON.stringify(name)} belongs to ${by} already`, {
+    code: 'name_taken',
+    next: 'Choose another name',
+  })
 
 /** Nodes that are up by their newest looks. */
 export const countUp = async (db: Queries): Promise<number> =>

@@ -8,6 +8,7 @@ import type { Session } from '../rotation/session.ts'
 import { refuseTaken } from './begin-run.ts'
 import type { Database } from './database.ts'
 import { insertEvent } from './event-rows.ts'
+import { refuseTakenByNode } from './node-rows.ts'
 import { refuseWhatGoes } from './removal-rows.ts'
 import { insertRun, readRun } from './run-rows.ts'
 import { readOpenSessions } from './session-rows.ts'
@@ -27,6 +28,7 @@ export function policyBook(db: Database, now: () => Date): PolicyBook {
     insert: (policy) =>
       db.transaction(async (tx) => {
         await refuseTaken(tx, policy.name)
+        await refuseTakenByNode(tx, policy.name, 'static')
         await refuseWhatGoes(tx, policy)
         await insertRun(tx, policy)
         const { base, adapter, reach } = policy.plan

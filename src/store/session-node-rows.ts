@@ -33,7 +33,7 @@ export const syncSessionNodes = (
     const at = now()
     const policies = (await readOpenRuns(tx)).filter(({ serving }) => serving !== null)
     const open = new Set(policies.map(({ id }) => id))
-    for (const policy of policies) await syncPolicy(tx, policy, intervalSeconds, settles, at)
+    // Those whose policy is gone first: another policy may have their name by now.
     const rows = await tx.all(
       "select * from nodes where kind = 'session' and removed_at is null and (state <> 'idle' or policy_id not in (select id from runs))",
     )
@@ -47,6 +47,7 @@ export const syncSessionNodes = (
         await removeNode(tx, node, at)
       }
     }
+    for (const policy of policies) await syncPolicy(tx, policy, intervalSeconds, settles, at)
   })
 
 type Kept = ReturnType<typeof toNode>

@@ -23,6 +23,8 @@ describe('an event', () => {
     ['session.ended', { outcome: 'lost' }, ['session-lost']],
     ['session.ended', { outcome: 'failed' }, ['session-lost']],
     ['session.ended', { outcome: 'lost', staged: true }, []],
+    ['session.ended', { outcome: 'lost', serves: true, answered: false }, ['session-lost']],
+    ['session.ended', { outcome: 'lost', serves: true, answered: true }, []],
     ...(
       ['finished', 'budget', 'limit', 'preempted', 'cancelled', 'superseded', 'expired'] as const
     ).map((outcome): [EventKind, Happened['data'], string[]] => ['session.ended', { outcome }, []]),

@@ -64,6 +64,8 @@ export function endSession(
     lostSteps: end.outcome === 'finished' ? 0 : lostSteps,
     usedSeconds,
     serves: session.serves,
+    // A node that has ever answered is told of as one that is down.
+    ...(session.serves ? { answered: session.trainingAt !== null } : {}),
     staged: run.sample && end.outcome === 'preempted',
   }
   draft.tell({ kind: 'session.ended', ...ref, data })

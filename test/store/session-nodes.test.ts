@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { nodeDesk } from '../../src/control/nodes.ts'
+import { addressGuard } from '../../src/providers/probe/address-guard.ts'
+import { type Database, text } from '../../src/store/database.ts'
+import { nodeBook } from '../../src/store/node-book.ts'
+import { policyBook } from '../../src/store/policy-book.ts'
+import { syncSessionNodes } from '../../src/store/session-node-rows.ts'
+import { insertFinished } from '../http/finished-run.ts'
+import { accountOf, freshDatabase, seed, start } from './fixture.ts'
+import { policyOf } from './policy-fixture.ts'
+
+let fresh: Awaited<ReturnType<typeof freshDatabase>>
+let db: Database
+let adapter: string
+const now = () => new Date(start)
+const url = 'https://a-b.trycloudflare.com'
+
+beforeEach(async () => {
+  fresh = await freshDatabase()
+  db = fresh.db
+  await seed(db, [accountOf('ana', { serves: true })], [])
+  adapter = await insertFinished(db, 'support')
+})
+
+afterEach(() => fresh[Symbol.asyncDispose]())
+
+const policy = (name: string, more = {}) => policyOf(name, { adapter, ...more })
+const policies = () => policyBook(db, now)
+const desk = () =>
+  nodeDesk({
+    rows: nodeBook(db, now),
+    admit: addressGuard().admit,
+    look: async () => ({ kind: 'failed', at: 'dns', why: 'nobody looks here', ms: 0 }),
+    now,
+  })
+const sync = () => syncSessionNodes(db, now, 300, 600)
+const nodes = async () =>
+  (await nodeBook(db, now).nodes()).map(({ name, state, sessionId }) => ({
+    name,
+    state,
+    sessionId,
+  }))
+
+/** A serving session whose node answers by its own word. */
+async function serving(id: string, of: string): Promise<void> {
+  const at = now().toISOString()
+  await db.run(
+    `insert into sessions (id, run_id, generation, name, account, provider, state, ticket_hash, planned_seconds,
+       heartbeat_seconds, from_step, to_step, created_at, sealed, serves, heard_at, node_ready_at, node_url, node_adapter,
+       node_reach)
+     values ($1, $2, 1, $1, 'ana', 'kaggle', 'running', $1, 36000, 60, 0, 0, $3, 0, 1, $3, $3, $4, $5, 'url')`,
+    id,
+    `pol_${of}`,
+    at,
+    url,
+    adapter,
+  )
+}
+const end = (id: string, outcome: string, reason: string) =>
+  db.run(
+    `update sessions set state = 'ended', outcome = $1, reason = $2, ended_at = $3, node_ready_at = null, node_url = null,
+       node_adapter = null, node_reach = null where id = $4`,
+    outcome,
+    reason,
+    now().toISOString(),
+    id,
+  )
+
+it('a session that answers puts its node up, and a second look changes nothing', async () => {
+  await policies().insert(policy('house'))
+  await sync()
+  expect(await nodes()).toEqual([])
+  await serving('ses_1', 'house')
+  await sync()
+  const before = await db.all('select * from nodes')
+  expect(await nodes()).toEqual([{ name: 'house', state: 'unknown', sessionId: 'ses_1' }])
+  await sync()
+  expect(await db.all('select * from nodes')).toEqual(before)
+})
+
+describe('a session that ends', () => {
+  beforeEach(async () => {
+    await policies().insert(policy('house'))
+    await serving('ses_1', 'house')
+    await sync()
+  })
+
+  it('before its time takes its node down, and people are told once', async () => {
+    await end('ses_1', 'lost', 'silent for 180 s')
+    await sync()
+    await sync()
+    expect(await nodes()).toEqual([{ name: 'house', state: 'down', sessionId: 'ses_1' }])
+    const alerts = await db.all('select kind, facts from alerts')
+    expect(alerts.map((row) => text(row, 'kind'))).toEqual(['node-down'])
+    expect(text(alerts[0] ?? {}, 'facts')).toContain('its session has ended: silent for 180 s')
+  })
+
+  it('by plan leaves the node idle, and tells nobody', async () => {
+    await end('ses_1', 'limit', 'its time is over')
+    await sync()
+    expect(await nodes()).toEqual([{ name: 'house', state: 'idle', sessionId: null }])
+    expect(await db.all('select * from alerts')).toEqual([])
+  })
+
+  it('with its policy leaves no node and no open incident behind', async () => {
+    await end('ses_1', 'lost', 'silent for 180 s')
+    await sync()
+    await db.run("update runs set state = 'stopped' where id = 'pol_house'")
+    await sync()
+    expect(await nodes()).toEqual([{ name: 'house', state: 'idle', sessionId: null }])
+    expect(await db.all('select * from incidents where closed_at is null')).toEqual([])
+    await db.run("delete from sessions where run_id = 'pol_house'")
+    await db.run("delete from runs where id = 'pol_house'")
+    await sync()
+    expect(await nodes()).toEqual([])
+  })
+})
+
+it('a policy may have the name of one that was removed just before', async () => {
+  await policies().insert(policy('house'))
+  await serving('ses_1', 'house')
+  await sync()
+  await db.run("delete from sessions where run_id = 'pol_house'")
+  await db.run("delete from runs where id = 'pol_house'")
+  await policies().insert(policy('house', { id: 'pol_again' }))
+  await serving('ses_2', 'again')
+  await sync()
+  expect(await nodes()).toEqual([{ name: 'house', state: 'unknown', sessionId: 'ses_2' }])
+})
+
+it('nodes and policies share their names', async () => {
+  await desk().add({ name: 'house', url: 'https://a.example' })
+  await expect(policies().insert(policy('house'))).rejects.toMatchObject({ code: 'name_taken' })
+  await policies().insert(policy('lab'))
+  await expect(desk().add({ name: 'lab', url: 'https://a.example' })).rejects.toMatchObject({
+    code: 'name_taken',
+  })
+})
+
+it('what a policy puts up is neither moved nor removed by hand', async () => {
+  await policies().insert(policy('house'))
+  await serving('ses_1', 'house')
+  await sync()
+  await expect(desk().remove('house')).rejects.toMatchObject({ code: 'node_of_session' })
+  await expect(desk().change('house', { url: 'https://a.example' })).rejects.toMatchObject({
+    code: 'node_of_session',
+  })
+  expect((await desk().change('house', { isPublic: true })).isPublic).toBe(true)
+})
