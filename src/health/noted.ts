@@ -28,9 +28,11 @@ export interface Following {
 export const verdictFor = (node: Node, seen: Seen): Verdict =>
   verdictOf(seen, { run: node.expectedRun }, hostOf(node))
 
-/** The host that is asked; empty for a node that is reached by relay. */
-export const hostOf = ({ url }: Node): string =>
-  url === null ? '' : new URL(url).hostname.replace(/^\[|\]$/g, '')
+/** The host that is asked; empty for a node that is reached by relay. Its address is kept as `URL` writes it. */
+export function hostOf({ url }: Node): string {
+  const [, literal, name] = /^https?:\/\/(?:\[([^\]]+)\]|([^/:?#]+))/.exec(url ?? '') ?? []
+  return literal ?? name ?? ''
+}
 
 /** A node after a look that began at `at`, how the look stands in the record, and its news. Pure. */
 export function lookedAt(

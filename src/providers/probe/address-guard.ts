@@ -78,7 +78,7 @@ export function addressGuard(allowed: readonly string[] = []): AddressGuard {
 
   return {
     admit(text) {
-      const url = URL.canParse(text) ? new URL(text) : undefined
+      const url = URL.parse(text)
       if (!url || !/^https?:$/.test(url.protocol)) {
         throw refused(
           text,

@@ -36,6 +36,13 @@ function secureClient() {
 const capBytes = 64 * 1024
 const mostRedirects = 3
 
+const ownHeaders = {
+  accept: 'application/json',
+  'user-agent': 'rodizio-probe/1',
+  'ngrok-skip-browser-warning': '1',
+  connection: 'close',
+}
+
 /**
  * One look at a URL: GET, on a connection of its own, over addresses that the guard lets through, redirects followed and looked at
  * again. Never throws. `node:http`: a fresh connection of it costs less than half of what `fetch` takes.
@@ -98,15 +105,14 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
     }
     const fail = (stage: FailedAt, why: string) => done({ kind: 'failed', at: stage, why })
     const client = isSecure ? secureClient() : { request: http.request, agent: plainAgent }
-    const request = client.request(url, {
+    // Part by part: from a URL they would be gathered anew, at a tenth of what a look costs.
+    const request = client.request({
+      host,
+      port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
+      path: url.pathname + url.search,
       agent: client.agent,
       lookup: guardedLookup(host, guard, resolve),
-      headers: {
-        accept: 'application/json',
-        'user-agent': 'rodizio-probe/1',
-        'ngrok-skip-browser-warning': '1',
-        connection: 'close',
-      },
+      headers: { host: url.host, ...ownHeaders },
       maxHeaderSize: 16 * 1024,
       ...(ca === undefined ? {} : { ca }),
     })
