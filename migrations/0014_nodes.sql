@@ -31,6 +31,7 @@ create table nodes (
 );
 create unique index nodes_name on nodes (name) where removed_at is null;
 create unique index nodes_policy on nodes (policy_id) where removed_at is null;
+create index nodes_public on nodes (name) where removed_at is null and is_public = 1;
 create index nodes_next_look on nodes (next_look_ms) where removed_at is null;
 
 create table looks (

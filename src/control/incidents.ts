@@ -29,7 +29,8 @@ export interface IncidentRows {
   incident(
     id: string,
   ): Promise<(NamedIncident & { readonly steps: readonly IncidentStep[] }) | undefined>
-  open(): Promise<readonly Incident[]>
+  /** Those that go on and call for something that has not been done yet, or may do so. */
+  unfinished(): Promise<readonly Incident[]>
   /** People are reminded of it no longer; a second time changes nothing. */
   acknowledge(id: string, by: string): Promise<void>
   /** What was done about it stands in its record. */
@@ -160,7 +161,7 @@ export interface FollowUpPorts {
  * nothing.
  */
 export async function followUp({ rows, restart, replace, now }: FollowUpPorts): Promise<void> {
-  for (const incident of await rows.open()) {
+  for (const incident of await rows.unfinished()) {
     const due = dueFor(incident, now())
     if (due === null || incident.sessionId === null) continue
     const why = incident.cause?.words ?? 'its node is down'

@@ -29,6 +29,8 @@ export type NodeChange = {
 
 export interface NodeRows {
   nodes(): Promise<readonly Node[]>
+  /** Those that everybody may see. */
+  publicNodes(): Promise<readonly Node[]>
   /** By id or name. */
   node(idOrName: string): Promise<Node | undefined>
   /** @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has */
@@ -73,6 +75,7 @@ export function nodeDesk(ports: NodePorts) {
   return {
     must,
     list: () => rows.nodes(),
+    shown: () => rows.publicNodes(),
     /** @throws AppError `invalid` for a name, an address or an interval that cannot be */
     async add(wanted: WantedNode): Promise<Node> {
       const at = now()

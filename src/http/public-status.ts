@@ -8,6 +8,7 @@ import type { Node } from '../health/node.ts'
 export interface PublicStatusPorts {
   readonly nodes: NodeDesk
   readonly history: NodeHistory
+  readonly now: () => Date
 }
 
 const colours: Readonly<Record<Node['state'], string>> = {
@@ -23,41 +24,61 @@ const colours: Readonly<Record<Node['state'], string>> = {
  * What everybody may see: nodes whose owner has said so, and nothing else of them than name, state and uptime. Without one there is
  * no such page.
  */
-export function publicStatus({ nodes, history }: PublicStatusPorts): Hono {
+export function publicStatus({ nodes, history, now }: PublicStatusPorts): Hono {
   const app = new Hono()
-  const shown = async () => (await nodes.list()).filter(({ isPublic }) => isPublic)
-  const month = async (node: Node) => (await history.uptime(node, 30)).percent
+  const percents = new Map<
+    string,
+    { readonly at: number; readonly percent: Promise<number | null> }
+  >()
+
+  /** Added up once in half a minute, however many ask. */
+  function percentOf(node: Node): Promise<number | null> {
+    const at = now().getTime()
+    const known = percents.get(node.id)
+    if (known && Math.abs(at - known.at) < freshMs) return known.percent
+    const percent = history.uptime(node, 30).then((uptime) => uptime.percent)
+    percents.set(node.id, { at, percent })
+    return percent
+  }
+  /** Which they are is asked each time: who hides one hides it now. */
+  async function shown(): Promise<readonly Shown[]> {
+    const all = await nodes.shown()
+    return Promise.all(all.map(async (node) => ({ node, percent: await percentOf(node) })))
+  }
 
   app.get('/status', async (c) => {
     const all = await shown()
-    if (all.length === 0) return c.notFound()
-    const rows = await Promise.all(all.map(async (node) => ({ node, percent: await month(node) })))
-    return fresh(c).html(page(rows))
+    return all.length === 0 ? c.notFound() : fresh(c).html(page(all))
   })
   app.get('/status.json', async (c) => {
     const all = await shown()
     if (all.length === 0) return c.notFound()
-    const items = await Promise.all(
-      all.map(async (node) => ({
-        name: node.name,
-        state: node.state,
-        since: node.watch.since.toISOString(),
-        uptimePercent: await month(node),
-      })),
-    )
+    const items = all.map(({ node, percent }) => ({
+      name: node.name,
+      state: node.state,
+      since: node.watch.since.toISOString(),
+      uptimePercent: percent,
+    }))
     return fresh(c).json({ nodes: items })
   })
   app.get('/badge/:file{.+\\.svg}', async (c) => {
     const name = c.req.param('file').replace(/\.svg$/, '')
-    const node = (await shown()).find((one) => one.name === name)
-    if (!node) return c.notFound()
+    const found = (await shown()).find(({ node }) => node.name === name)
+    if (!found) return c.notFound()
+    const { node, percent } = found
     c.header('content-type', 'image/svg+xml; charset=utf-8')
-    return fresh(c).body(
-      badge(node.name, words(node.state, await month(node)), colours[node.state]),
-    )
+    return fresh(c).body(badge(node.name, words(node.state, percent), colours[node.state]))
   })
   return app
 }
+
+interface Shown {
+  readonly node: Node
+  /** Of the last 30 days. */
+  readonly percent: number | null
+}
+
+const freshMs = 30_000
 
 /** Old news for half a minute at the most. */
 function fresh(c: Context): Context {
@@ -82,7 +103,7 @@ function badge(name: string, state: string, colour: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${a + b}" height="20" role="img" aria-label="${title}"><title>${title}</title><rect width="${a}" height="20" fill="#444"/><rect x="${a}" width="${b}" height="20" fill="${colour}"/><g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">${text(a / 2, left)}${text(a + b / 2, state)}</g></svg>`
 }
 
-function page(rows: readonly { readonly node: Node; readonly percent: number | null }[]): string {
+function page(rows: readonly Shown[]): string {
   const items = rows
     .map(({ node, percent }) => {
       const since = node.watch.since.toISOString()

@@ -8,11 +8,11 @@ import { insertAlert } from './alert-rows.ts'
 import { type Database, type Queries, type Row, text, textOrNull } from './database.ts'
 import {
   addStep,
-  openIncidents,
   putIncident,
   readIncident,
   readSteps,
   toIncident,
+  unfinishedIncidents,
 } from './incident-rows.ts'
 import { toNode } from './node-rows.ts'
 import { insertSilence, readSilences, toSilence } from './silence-rows.ts'
@@ -46,7 +46,7 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
     const row = await db.first(`${withName} where incidents.id = $1`, id)
     return row && { ...toNamed(row), steps: await readSteps(db, id) }
   },
-  open: () => openIncidents(db),
+  unfinished: () => unfinishedIncidents(db),
   acknowledge: (id, by) =>
     db.transaction(async (tx) => {
       const incident = await readIncident(tx, id)

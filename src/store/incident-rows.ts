@@ -1,7 +1,7 @@
 import type { IncidentStep } from '../control/incidents.ts'
 import type { Cause } from '../health/cause.ts'
 import type { Incident } from '../health/incident.ts'
-import { date, dateOrNull, number, type Queries, type Row, text, textOrNull } from './database.ts'
+import { date, dateOrNull, type Queries, type Row, text, textOrNull } from './database.ts'
 
 export function toIncident(row: Row): Incident {
   const cause = textOrNull(row, 'cause')
@@ -67,10 +67,14 @@ export async function newestIncident(db: Queries, nodeId: string): Promise<Incid
   return row ? toIncident(row) : null
 }
 
-export const openIncidents = async (db: Queries): Promise<Incident[]> =>
-  (await db.all('select * from incidents where closed_at is null order by opened_at, id')).map(
-    toIncident,
-  )
+/** Open ones of sessions, whose replacement is not asked for yet and may have to be. */
+export const unfinishedIncidents = async (db: Queries): Promise<Incident[]> =>
+  (
+    await db.all(
+      `select * from incidents where closed_at is null and session_id is not null and consequence <> 'none'
+         and replaced_at is null order by opened_at, id`,
+    )
+  ).map(toIncident)
 
 export async function addStep(
   tx: Queries,
@@ -97,6 +101,3 @@ export const readSteps = async (db: Queries, incident: string): Promise<Incident
     kind: text(row, 'kind') as IncidentStep['kind'], // written by addStep alone
     words: text(row, 'words'),
   }))
-
-export const countOpen = async (db: Queries): Promise<number> =>
-  number((await db.first('select count(*) as n from incidents where closed_at is null')) ?? {}, 'n')

@@ -11,6 +11,7 @@ import {
   nameTaken,
   readNode,
   readNodes,
+  readPublicNodes,
   refuseTakenByNode,
   toNode,
   updateGiven,
@@ -19,6 +20,7 @@ import {
 /** Nodes as people and sessions give them. */
 export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
   nodes: () => readNodes(db),
+  publicNodes: () => readPublicNodes(db),
   node: (idOrName) => readNode(db, idOrName),
   insert: (node) =>
     db.transaction(async (tx) => {

@@ -121,6 +121,11 @@ export const countUp = async (db: Queries): Promise<number> =>
     'n',
   )
 
+export const readPublicNodes = async (db: Queries): Promise<Node[]> =>
+  (
+    await db.all('select * from nodes where removed_at is null and is_public = 1 order by name')
+  ).map(toNode)
+
 export async function insertNode(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `insert into nodes (id, number, name, kind, url, reach, tunnel_account, policy_id, session_id, expected_run,

@@ -37,8 +37,8 @@ function world(first: Incident, diesAfter?: 'restart' | 'replace') {
     now = { ...now, [what === 'restart' ? 'restartAt' : 'replacedAt']: clock.now() }
     deeds.push(`noted: ${words}`)
   }
-  const rows: Pick<IncidentRows, 'open' | 'done'> = {
-    open: async () => [now],
+  const rows: Pick<IncidentRows, 'unfinished' | 'done'> = {
+    unfinished: async () => [now],
     done: record,
   }
   const act = (what: string) => async (session: string) => {
