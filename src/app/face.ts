@@ -130,6 +130,7 @@ export function openFace(
         policyId: run.id,
         keySha256,
         isElsewhere: reach === 'tunnel' || reach === 'local',
+        live: await storage.liveSessions(run.id),
       }
     },
     nodeAddress: (policy) =>

@@ -38,7 +38,7 @@ import { loadAdminToken, loadSecretKey } from '../store/secret-files.ts'
 import { servingRows } from '../store/serving-rows.ts'
 import { sessionGate } from '../store/session-gate.ts'
 import { syncSessionNodes } from '../store/session-node-rows.ts'
-import { readSession } from '../store/session-rows.ts'
+import { readOpenSessionsOf, readSession } from '../store/session-rows.ts'
 import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
@@ -109,6 +109,8 @@ export async function openStorage(
       looks: lookHistory(db, now),
       nodesUp: () => countUp(db),
       session: (id: string) => readSession(db, id),
+      liveSessions: async (runId: string): Promise<ReadonlySet<string>> =>
+        new Set((await readOpenSessionsOf(db, runId)).map(({ id }) => id)),
       /** Nodes of serving policies as their sessions have said. */
       syncNodes: (intervalSeconds: number, settles: number) =>
         syncSessionNodes(db, now, intervalSeconds, settles),

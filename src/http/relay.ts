@@ -26,6 +26,8 @@ export interface Served {
   readonly keySha256: string
   /** Whether its nodes are never reached through this service. */
   readonly isElsewhere: boolean
+  /** Its sessions that have not ended, by id. */
+  readonly live: ReadonlySet<string>
 }
 
 export interface RelayPorts {
@@ -141,6 +143,7 @@ async function admitted({ relay, servedUnder }: RelayPorts, c: Context<Env>) {
   const served = key === '' ? undefined : await servedUnder(c.req.param('name') ?? '')
   const keySha256 = sha256Hex(key)
   const policyId = served?.policyId ?? ''
+  if (served) relay.onlyThese(policyId, served.live)
   const knows =
     served && (sameSecret(served.keySha256, keySha256) || relay.knowsKey(policyId, keySha256))
   if (knows && !served.isElsewhere) return { policyId, keySha256 }

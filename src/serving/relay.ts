@@ -221,6 +221,13 @@ export function openRelay({ clock, times: changed = {} }: RelayOptions) {
     knowsKey: (policyId: string, keySha256: string): boolean =>
       nodesFor(policyId, keySha256).length > 0,
 
+    /** Of the policy's sessions these alone live by the books: to one that has ended nothing is handed any more. */
+    onlyThese(policyId: string, sessionIds: ReadonlySet<string>): void {
+      for (const [id, post] of posts) {
+        if (post.taker?.policyId === policyId && !sessionIds.has(id)) post.ready = false
+      }
+    },
+
     /**
      * Throws what `ask` would throw before it waits; to be asked before a body is read.
      * @throws AppError `unavailable` (`no_node`, `queue_full`)

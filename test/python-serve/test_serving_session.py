@@ -370,7 +370,7 @@ class ServingSession(unittest.TestCase):
 
     def test_it_tells_what_the_tunnels_own_program_says_and_restarts_behind_it(self):
         (self.root / 'ready').write_text('200')
-        service = self.service(tunnel='cloudflared', provider='kaggle')
+        service = self.service(reach='tunnel', provider='kaggle')
         self.serving(service, **self.with_tunnel())
         tunnel = [pid for pid in self.started if b'--metrics' in
                   Path('/proc/%d/cmdline' % pid).read_bytes()]

@@ -58,6 +58,20 @@ describe('a request', () => {
     await done
   })
 
+  it('is handed to no session that has ended, however fresh its last poll', async () => {
+    const relay = open()
+    await relay.take(session(), words({ waitMs: 0 }), never)
+    await relay.take(session(2), words({ waitMs: 0 }), never)
+    relay.onlyThese('pol_2', new Set())
+    expect(() => relay.admit('pol_1', keySha256)).not.toThrow()
+    relay.onlyThese('pol_1', new Set(['ses_2']))
+    const answer = ask(relay)
+    expect(await one(relay.take(session(2), words(), never))).toMatchObject(asked)
+    relay.onlyThese('pol_1', new Set())
+    await expect(ask(relay)).rejects.toMatchObject({ code: 'no_node' })
+    void answer.catch(() => undefined)
+  })
+
   it('waits between two polls, and for nobody where none was', async () => {
     const relay = open({ aliveMs: 30 })
     await expect(ask(relay)).rejects.toMatchObject({ code: 'no_node', retryAfterSeconds: 10 })
