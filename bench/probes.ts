@@ -113,7 +113,7 @@ async function plant(data: string, nodes: number, intervalSeconds: number, url: 
         watch: newWatch(now, new Date(nextTurn(id, intervalSeconds, now.getTime()))),
         health: null,
         latencyMs: null,
-        lookedAt: null,
+        probedAt: null,
         certificateEndsAt: null,
         createdAt: now,
       })
@@ -134,7 +134,7 @@ async function told(data: string, from: number, to: number, intervalSeconds: num
   // What began in the last seconds may not be written down yet.
   const until = to - 5000
   const rows = await db.all(
-    'select node, at_ms, found from looks where at_ms >= $1 and at_ms < $2',
+    'select node, at_ms, found from probes where at_ms >= $1 and at_ms < $2',
     from,
     until,
   )

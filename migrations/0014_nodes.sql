@@ -1,13 +1,13 @@
--- 0014: nodes, what looks at them have shown, and their incidents. Milliseconds since 1970 where a column says so, for the many rows
--- of looks alone; every other time is UTC ISO 8601 text.
+-- 0014: nodes, what probes of them have shown, and their incidents. Milliseconds since 1970 where a column says so, for the many rows
+-- of probes alone; every other time is UTC ISO 8601 text.
 
 create table nodes (
   id               text primary key,
-  -- Short, for the many rows of looks.
+  -- Short, for the many rows of probes.
   number           integer not null unique,
   name             text not null,
   kind             text not null check (kind in ('static', 'session')),
-  url              text, -- null while nothing is there to be looked at, and for a node that is reached by relay
+  url              text, -- null while nothing is there to be probed, and for a node that is reached by relay
   reach            text not null check (reach in ('url', 'relay', 'local')),
   tunnel_account   text, -- nodes behind one account share its requests
   policy_id        text, -- the serving policy that puts it up; it may be removed before its node is
@@ -18,13 +18,13 @@ create table nodes (
   is_public        integer not null default 0, -- 1: on the status page, and with a badge
   state            text not null check (state in ('idle', 'unknown', 'up', 'down', 'unstable', 'limited')),
   since            text not null,
-  -- What the looks have shown so far, as JSON: see health/watch.ts.
+  -- What the probes have shown so far, as JSON: see health/watch.ts.
   watch            text not null,
-  next_look_ms     bigint not null, -- when it is looked at next, in ms since 1970
-  -- What the newest good look said, as JSON; null before any.
+  next_probe_ms     bigint not null, -- when it is probed next, in ms since 1970
+  -- What the newest good probe said, as JSON; null before any.
   health           text,
   latency_ms       integer,
-  looked_at        text,
+  probed_at        text,
   certificate_ends_at text,
   created_at       text not null,
   removed_at       text
@@ -32,9 +32,9 @@ create table nodes (
 create unique index nodes_name on nodes (name) where removed_at is null;
 create unique index nodes_policy on nodes (policy_id) where removed_at is null;
 create index nodes_public on nodes (name) where removed_at is null and is_public = 1;
-create index nodes_next_look on nodes (next_look_ms) where removed_at is null;
+create index nodes_next_probe on nodes (next_probe_ms) where removed_at is null;
 
-create table looks (
+create table probes (
   node   integer not null references nodes (number),
   at_ms  bigint not null, -- when it began, in ms since 1970
   ms     integer, -- until the whole answer was there; null without one
@@ -42,8 +42,8 @@ create table looks (
   primary key (node, at_ms)
 );
 
--- Looks by the hour and by the day (UTC), for the time after the looks themselves are gone.
-create table look_totals (
+-- Probes by the hour and by the day (UTC), for the time after the probes themselves are gone.
+create table probe_totals (
   node      integer not null references nodes (number),
   span      text not null check (span in ('hour', 'day')),
   starts_at text not null,
@@ -57,12 +57,12 @@ create table look_totals (
 );
 
 -- The newest hour of a node that is added up.
-create table look_marks (
+create table probe_marks (
   node         integer primary key references nodes (number),
   starts_at_ms bigint not null
 );
 
--- Failed looks that were no outage.
+-- Failed probes that were no outage.
 create table blips (
   node_id  text not null references nodes (id),
   from_at  text not null,
@@ -77,7 +77,7 @@ create table incidents (
   kind            text not null check (kind in ('down', 'unstable')),
   thread          text not null, -- its alerts answer each other; an incident that another turned into keeps that one's
   cause           text, -- JSON: kind and words
-  started_at      text not null, -- when the first of its looks failed
+  started_at      text not null, -- when the first of its probes failed
   opened_at       text not null,
   closed_at       text,
   acknowledged_at text,

@@ -5,7 +5,7 @@ const Interval = z
   .int()
   .min(10)
   .max(86_400)
-  .describe('seconds between two looks; 300 when left out')
+  .describe('seconds between two probes; 300 when left out')
 
 const TunnelAccount = z
   .string()
@@ -49,8 +49,8 @@ export const NodeSummary = z.object({
   turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
   isPublic: z.boolean(),
   latencyMs: z.number().nullable(),
-  lookedAt: Time.nullable(),
-  nextLookAt: Time.nullable(),
+  probedAt: Time.nullable(),
+  nextProbeAt: Time.nullable(),
   certificateEndsAt: Time.nullable(),
   model: z.string().nullable(),
   adapter: z.string().nullable().describe('the version that it says it serves'),
@@ -61,8 +61,8 @@ export type NodeSummary = z.infer<typeof NodeSummary>
 
 export const Uptime = z.object({
   span: z.enum(['24h', '7d', '30d', '90d']),
-  percent: z.number().nullable().describe('of the looks that learned anything; null without any'),
-  looks: z.number(),
+  percent: z.number().nullable().describe('of the probes that learned anything; null without any'),
+  probes: z.number(),
   p50Ms: z.number().nullable(),
   p95Ms: z.number().nullable(),
 })
@@ -72,7 +72,7 @@ export const IncidentSummary = z.object({
   node: z.string(),
   kind: z.enum(['down', 'unstable']),
   cause: Cause.nullable(),
-  startedAt: Time.describe('when the first of its looks failed'),
+  startedAt: Time.describe('when the first of its probes failed'),
   openedAt: Time,
   closedAt: Time.nullable(),
   durationSeconds: z.number(),
@@ -97,7 +97,7 @@ export type Incident = z.infer<typeof Incident>
 
 export const NodeDetails = NodeSummary.extend({
   uptime: z.array(Uptime),
-  looks: z
+  probes: z
     .array(z.object({ at: Time, ms: z.number().nullable(), found: z.string() }))
     .describe('the newest, newest first'),
   days: z.array(z.object({ day: z.string(), percent: z.number().nullable() })),

@@ -53,8 +53,8 @@ export function openNodes(storage: Storage, options: NodeOptions) {
   }
   const desk = nodeDesk({ rows: storage.nodes, admit: guard.admit, look, now })
   const incidents = incidentDesk({ rows: storage.incidents, node: desk.must, now })
-  const history = nodeHistory(storage.looks, now)
-  const looks = prober({ book: storage.probes(settles), look, isHeard, canaries, clock, failed })
+  const history = nodeHistory(storage.probeHistory, now)
+  const probing = prober({ book: storage.probes(settles), look, isHeard, canaries, clock, failed })
   const { rotation } = storage
   const follow: FollowUpPorts = {
     rows: storage.incidents,
@@ -78,13 +78,13 @@ export function openNodes(storage: Storage, options: NodeOptions) {
       const certificates = () => storage.incidents.tellCertificates()
       const stops = [
         startBeat({ everySeconds: 3600, work: certificates, failed }, clock),
-        looks.start(),
+        probing.start(),
         startBeat(
           { everySeconds: 60, work: async () => void (await storage.incidents.remind()), failed },
           clock,
         ),
         startBeat(
-          { everySeconds: 30, work: async () => void (await storage.looks.tidy()), failed },
+          { everySeconds: 30, work: async () => void (await storage.probeHistory.tidy()), failed },
           clock,
         ),
       ]

@@ -22,7 +22,6 @@ import { folderArtifacts } from '../store/folder-artifacts.ts'
 import { hubTokenRows } from '../store/hub-token-rows.ts'
 import { incidentBook } from '../store/incident-book.ts'
 import { everything } from '../store/load-state.ts'
-import { lookHistory } from '../store/look-history.ts'
 import { migrate } from '../store/migrate.ts'
 import { nodeBook } from '../store/node-book.ts'
 import { countUp } from '../store/node-rows.ts'
@@ -30,6 +29,7 @@ import { outboxRows } from '../store/outbox-rows.ts'
 import { readOwners } from '../store/owner-rows.ts'
 import { policyBook } from '../store/policy-book.ts'
 import { probeBook } from '../store/probe-book.ts'
+import { probeHistory } from '../store/probe-history.ts'
 import { reads } from '../store/reads.ts'
 import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -106,7 +106,7 @@ export async function openStorage(
       nodes: nodeBook(db, now),
       probes: (settles: number) => probeBook(db, settles),
       incidents: incidentBook(db, now),
-      looks: lookHistory(db, now),
+      probeHistory: probeHistory(db, now),
       nodesUp: () => countUp(db),
       session: (id: string) => readSession(db, id),
       liveSessions: async (runId: string): Promise<ReadonlySet<string>> =>

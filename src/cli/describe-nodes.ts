@@ -49,7 +49,7 @@ export function describeNode(node: NodeSummary, zone: string): string[] {
   return [
     `${node.name}: ${node.state} since ${at(node.since)}${node.cause ? ` (${node.cause.words})` : ''}`,
     `  ${node.url ?? (node.reach === 'relay' ? 'reached by relay' : 'nothing of it is up now')}`,
-    `  looked at every ${seconds(node.turnSeconds)}${budget}; last ${at(node.lookedAt)}, next ${at(node.nextLookAt)}`,
+    `  probed every ${seconds(node.turnSeconds)}${budget}; last ${at(node.probedAt)}, next ${at(node.nextProbeAt)}`,
     ...serves,
     ...certificate,
     ...(node.isPublic ? ['  on the public status page'] : []),
@@ -61,18 +61,18 @@ export function describeNodeDetails(node: NodeDetails, zone: string): string {
   const uptime = node.uptime.map((one) => [
     one.span,
     percent(one.percent),
-    String(one.looks),
+    String(one.probes),
     ms(one.p50Ms),
     ms(one.p95Ms),
   ])
-  const looks = node.looks
+  const probes = node.probes
     .slice(0, 10)
     .map(({ at, ms: took, found }) => [momentOf(new Date(at), zone), found, ms(took)])
   return [
     ...describeNode(node, zone),
     '',
-    table(['SPAN', 'UP', 'LOOKS', 'P50', 'P95'], uptime),
-    ...(looks.length > 0 ? ['', table(['LOOK', 'FOUND', 'IN'], looks)] : []),
+    table(['SPAN', 'UP', 'PROBES', 'P50', 'P95'], uptime),
+    ...(probes.length > 0 ? ['', table(['PROBE', 'FOUND', 'IN'], probes)] : []),
     ...(node.incidents.length > 0 ? ['', describeIncidents(node.incidents, zone)] : []),
   ].join('\n')
 }

@@ -1,23 +1,26 @@
 import type { AlertChannel } from '../api/alert-schemas.ts'
 import type { NodeSummary } from '../api/node-schemas.ts'
-import { freeTunnelRequests, looksPerMonth, probeShare } from '../health/probe-budget.ts'
+import { freeTunnelRequests, probeShare, probesPerMonth } from '../health/probe-budget.ts'
 import { bad, type Check, good } from './check.ts'
 
-/** What looks take of each tunnel account's requests in a month. */
+/** What probes take of each tunnel account's requests in a month. */
 export function tunnelBudgets(nodes: readonly NodeSummary[]): Check[] {
   const counting = nodes.filter(({ tunnelAccount }) => tunnelAccount !== null)
   return [...Map.groupBy(counting, ({ tunnelAccount }) => tunnelAccount)].map(
     ([account, behind]) => {
-      const looks = behind.reduce((sum, { turnSeconds }) => sum + looksPerMonth(1, turnSeconds), 0)
-      const share = Math.round((100 * looks) / freeTunnelRequests)
+      const probes = behind.reduce(
+        (sum, { turnSeconds }) => sum + probesPerMonth(1, turnSeconds),
+        0,
+      )
+      const share = Math.round((100 * probes) / freeTunnelRequests)
       const count = behind.length === 1 ? 'one node' : `${behind.length} nodes`
-      const found = `looks at ${count} take ${looks} of ${freeTunnelRequests} requests a month (${share} %)`
-      return looks <= freeTunnelRequests * probeShare + behind.length
+      const found = `probes of ${count} take ${probes} of ${freeTunnelRequests} requests a month (${share} %)`
+      return probes <= freeTunnelRequests * probeShare + behind.length
         ? good(`tunnel account ${account}`, found)
         : bad(
             `tunnel account ${account}`,
             found,
-            'Look less often: rodizio nodes change NAME --every 30m',
+            'Probe less often: rodizio nodes change NAME --every 30m',
           )
     },
   )

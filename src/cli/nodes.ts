@@ -18,15 +18,15 @@ interface NodeFlags {
   readonly public?: boolean
 }
 
-/** `rodizio nodes …`: what is looked at. */
+/** `rodizio nodes …`: what is probed. */
 export function nodeCommands(program: Command, context: Context): void {
-  const nodes = program.command('nodes').description('nodes: served models that are looked at')
+  const nodes = program.command('nodes').description('nodes: served models that are probed')
 
   nodes
     .command('add <name> <url>')
-    .description('look at a node of your own; /health is asked for where the address names no path')
-    .option('--every <time>', 'between two looks; 5m when left out')
-    .option('--tunnel-account <name>', 'whose requests the looks take; by the host when left out')
+    .description('probe a node of your own; /health is asked for where the address names no path')
+    .option('--every <time>', 'between two probes; 5m when left out')
+    .option('--tunnel-account <name>', 'whose requests the probes take; by the host when left out')
     .option('--public', 'show it on the status page, with a badge, to everybody')
     .addHelpText(
       'after',
@@ -36,7 +36,7 @@ export function nodeCommands(program: Command, context: Context): void {
       const wanted: NewNode = { name, url, ...given(flags) }
       const node = await context.client().addNode(wanted)
       context.answer(node, () =>
-        [`Node ${node.name} is added, and looked at now:`, ...describeNode(node, localZone())].join(
+        [`Node ${node.name} is added, and probed now:`, ...describeNode(node, localZone())].join(
           '\n',
         ),
       )
@@ -53,7 +53,7 @@ export function nodeCommands(program: Command, context: Context): void {
 
   nodes
     .command('show <name>')
-    .description('a node: its uptime, newest looks and newest incidents')
+    .description('a node: its uptime, newest probes and newest incidents')
     .addHelpText('after', '\nExample:\n  rodizio nodes show house')
     .action(async (name: string) => {
       const node = await context.client().node(name)
@@ -64,8 +64,8 @@ export function nodeCommands(program: Command, context: Context): void {
     .command('change <name>')
     .description('give a node another address or interval, or show it to everybody')
     .option('--url <url>', 'where it is from now on')
-    .option('--every <time>', 'between two looks')
-    .option('--tunnel-account <name>', 'whose requests the looks take')
+    .option('--every <time>', 'between two probes')
+    .option('--tunnel-account <name>', 'whose requests the probes take')
     .option('--public', 'show it on the status page, with a badge, to everybody')
     .option('--no-public', 'show it there no longer')
     .addHelpText(
@@ -88,10 +88,10 @@ export function nodeCommands(program: Command, context: Context): void {
 
   nodes
     .command('probe <name>')
-    .description('look at a node now, and say what was seen')
+    .description('probe a node now, and say what was seen')
     .addHelpText(
       'after',
-      '\nThe look stands in no record and opens no incident. The exit status is 1 when the node is not up.\n\nExample:\n  rodizio nodes probe house',
+      '\nThe probe stands in no record and opens no incident. The exit status is 1 when the node is not up.\n\nExample:\n  rodizio nodes probe house',
     )
     .action(async (name: string) => {
       const probed = await context.client().probeNode(name)
@@ -101,11 +101,11 @@ export function nodeCommands(program: Command, context: Context): void {
 
   nodes
     .command('rm <name>')
-    .description('look at a node of your own no longer; its record stays')
+    .description('probe a node of your own no longer; its record stays')
     .addHelpText('after', '\nExample:\n  rodizio nodes rm house')
     .action(async (name: string) => {
       const node = await context.client().removeNode(name)
-      context.answer(node, () => `Node ${node.name} is looked at no longer.`)
+      context.answer(node, () => `Node ${node.name} is probed no longer.`)
     })
 }
 

@@ -7,7 +7,7 @@ export interface HistoryRows {
     node: number,
     most: number,
   ): Promise<{ readonly at: Date; readonly ms: number | null; readonly found: string }[]>
-  /** What the looks since then come to. */
+  /** What the probes since then come to. */
   since(node: number, from: Date): Promise<Totals[]>
   days(node: number, from: Date): Promise<{ readonly day: string; readonly totals: Totals }[]>
 }
@@ -26,11 +26,11 @@ export function nodeHistory(rows: HistoryRows, now: () => Date) {
         // The keys of `spans`.
         told.push({ span: span as keyof typeof spans, ...(await uptime(node, days)) })
       }
-      const looks = await rows.newest(node.number, 50)
+      const probes = await rows.newest(node.number, 50)
       const days = await rows.days(node.number, addSeconds(now(), -90 * 86_400))
       return {
         uptime: told,
-        looks: looks.map(({ at, ms, found }) => ({ at: at.toISOString(), ms, found })),
+        probes: probes.map(({ at, ms, found }) => ({ at: at.toISOString(), ms, found })),
         days: days.map(({ day, totals }) => ({ day, percent: uptimeOf([totals]).percent })),
       }
     },

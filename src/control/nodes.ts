@@ -81,7 +81,7 @@ export function nodeDesk(ports: NodePorts) {
       const at = now()
       const id = newId('nod')
       const intervalSeconds = checkedInterval(wanted.intervalSeconds ?? usualInterval)
-      const firstLook = new Date(
+      const firstProbe = new Date(
         Math.min(at.getTime(), nextTurn(id, intervalSeconds, at.getTime())),
       )
       return rows.insert({
@@ -98,10 +98,10 @@ export function nodeDesk(ports: NodePorts) {
         turnSeconds: intervalSeconds,
         isPublic: wanted.isPublic ?? false,
         state: 'unknown',
-        watch: newWatch(at, firstLook),
+        watch: newWatch(at, firstProbe),
         health: null,
         latencyMs: null,
-        lookedAt: null,
+        probedAt: null,
         certificateEndsAt: null,
         createdAt: at,
       })
@@ -127,7 +127,7 @@ export function nodeDesk(ports: NodePorts) {
         ...moved,
         intervalSeconds: checkedInterval(change.intervalSeconds ?? node.intervalSeconds),
         isPublic: change.isPublic ?? node.isPublic,
-        watch: isMoved ? { ...node.watch, nextLookAt: now() } : node.watch,
+        watch: isMoved ? { ...node.watch, nextProbeAt: now() } : node.watch,
       })
     },
     /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up */

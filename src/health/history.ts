@@ -12,9 +12,9 @@ export interface Totals {
 }
 
 export interface Uptime {
-  /** The share of looks that found it up, in percent; null without looks that learned anything. */
+  /** The share of probes that found it up, in percent; null without probes that learned anything. */
   readonly percent: number | null
-  readonly looks: number
+  readonly probes: number
   readonly p50Ms: number | null
   readonly p95Ms: number | null
 }
@@ -25,7 +25,7 @@ export function uptimeOf(spans: readonly Totals[]): Uptime {
   const latencies = added(spans.map((span) => span.latencies))
   return {
     percent: up + bad === 0 ? null : (100 * up) / (up + bad),
-    looks: up + bad,
+    probes: up + bad,
     p50Ms: percentile(latencies, 0.5),
     p95Ms: percentile(latencies, 0.95),
   }
@@ -40,5 +40,5 @@ export const addedTotals = (spans: readonly Totals[]): Totals => ({
 })
 
 /** Looks themselves are kept so long; after that, only what the hours and the days add up to. */
-export const keepLooksHours = 48
+export const keepProbesHours = 48
 export const keepHoursDays = 90

@@ -35,7 +35,7 @@ export interface Node {
   readonly health: NodeHealth | null
   /** Of the newest look that was answered, in milliseconds. */
   readonly latencyMs: number | null
-  readonly lookedAt: Date | null
+  readonly probedAt: Date | null
   readonly certificateEndsAt: Date | null
   readonly createdAt: Date
 }

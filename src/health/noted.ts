@@ -35,7 +35,7 @@ export function hostOf({ url }: Node): string {
 }
 
 /** A node after a look that began at `at`, how the look stands in the record, and its news. Pure. */
-export function lookedAt(
+export function afterProbe(
   node: Node,
   seen: Seen,
   at: Date,
@@ -53,7 +53,7 @@ export function lookedAt(
       state: watch.state,
       health: isUp ? verdict.health : node.health,
       latencyMs: answered?.ms ?? node.latencyMs,
-      lookedAt: at,
+      probedAt: at,
       certificateEndsAt: answered ? answered.certificateEndsAt : node.certificateEndsAt,
     },
     found: isUp ? 'up' : verdict.cause.kind,

@@ -23,5 +23,5 @@ export function intervalWithin(
 }
 
 /** Looks of so many nodes at that interval in the longest month. */
-export const looksPerMonth = (nodes: number, intervalSeconds: number): number =>
+export const probesPerMonth = (nodes: number, intervalSeconds: number): number =>
   Math.ceil((nodes * monthSeconds) / intervalSeconds)

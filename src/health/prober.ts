@@ -6,7 +6,7 @@ import type { Seen } from './probe.ts'
 import { nextTurn } from './turn.ts'
 
 /** One look, with the node as it was when it began. */
-export interface Look {
+export interface Probe {
   readonly node: Node
   readonly at: Date
   /** `own-network` where nothing was learned, since this service's own network is down. */
@@ -20,7 +20,7 @@ export interface ProbeBook {
   /** When the next turn comes, in ms since 1970; null where nothing is watched. */
   nextDueMs(): Promise<number | null>
   /** Writes looks with all that follows from them, in one transaction; a node that has changed meanwhile keeps what it was given. */
-  save(looks: readonly Look[]): Promise<void>
+  save(looks: readonly Probe[]): Promise<void>
   /** The own network is down since then, or is back; told twice it is one outage. */
   ownNetwork(isDown: boolean, at: Date): Promise<void>
 }
@@ -56,7 +56,7 @@ export const unknownSeconds = 30
 export function prober(ports: ProberPorts) {
   const { book, clock } = ports
   const underWay = new Map<string, Promise<void>>()
-  let seen: Look[] = []
+  let seen: Probe[] = []
   let readToMs = 0
   let readWholeAt = Number.NEGATIVE_INFINITY
   // An outage may stand open from an earlier life.
@@ -77,7 +77,7 @@ export function prober(ports: ProberPorts) {
     return canary.isDown
   }
 
-  async function look(node: Node): Promise<Look> {
+  async function look(node: Node): Promise<Probe> {
     const at = clock.now()
     const seen = await ports.look(node)
     // What got an answer, whichever, was reached; and what stands on this machine needs no network.
@@ -96,7 +96,7 @@ export function prober(ports: ProberPorts) {
     const most = room + (isWhole ? underWay.size + seen.length : 0)
     const due = await book.due(isWhole ? 0 : readToMs, now, most)
     if (isWhole) readWholeAt = clock.monotonicMs()
-    readToMs = due.length < most ? now : (due.at(-1)?.watch.nextLookAt.getTime() ?? now)
+    readToMs = due.length < most ? now : (due.at(-1)?.watch.nextProbeAt.getTime() ?? now)
     const written = new Set(seen.map(({ node }) => node.id))
     let begun = 0
     for (const node of due) {
@@ -169,7 +169,7 @@ export function prober(ports: ProberPorts) {
 }
 
 /** Somebody elsewhere has answered, so that the network is there. */
-const wasReached = ({ node, seen }: Look): boolean =>
+const wasReached = ({ node, seen }: Probe): boolean =>
   seen !== 'own-network' &&
   seen.kind === 'answered' &&
   node.reach !== 'local' &&

@@ -69,7 +69,7 @@ export function afterSessions(
     const cause: Cause = { kind: 'session-gone', words, retryAfterSeconds: null }
     return { kind: 'gone', node, cause }
   }
-  const watch = { ...newWatch(now, node.watch.nextLookAt), state: 'unknown' as const }
+  const watch = { ...newWatch(now, node.watch.nextProbeAt), state: 'unknown' as const }
   return { kind: 'give', node: { ...node, url: null, sessionId: null, state: 'idle', watch } }
 }
 
@@ -108,7 +108,7 @@ function putUp(
         watch: newWatch(now, now),
         health: null,
         latencyMs: null,
-        lookedAt: null,
+        probedAt: null,
         certificateEndsAt: null,
         createdAt: now,
       },
@@ -122,7 +122,7 @@ function putUp(
     node.name === policy.name
   if (isSame) return lookSoon(node, session, now)
   // What was doubted or hoped of the place before says nothing of this one.
-  const watch: Watch = { ...node.watch, doubts: 0, hopes: 0, nextLookAt: now }
+  const watch: Watch = { ...node.watch, doubts: 0, hopes: 0, nextProbeAt: now }
   const kept =
     watch.state === 'down' || watch.state === 'unstable' ? watch : { ...watch, badSince: null }
   return { kind: 'give', node: { ...node, ...there, state: kept.state, watch: kept } }
@@ -134,15 +134,15 @@ function putUp(
  */
 function lookSoon(node: Node, session: ServingSession, now: Date): NodeStep {
   const { badBeatAt, readyAt } = session
-  const isBack = node.watch.state === 'down' && readyAt !== null && isLater(readyAt, node.lookedAt)
-  if (isBack && node.watch.nextLookAt > now) {
-    return { kind: 'give', node: { ...node, watch: { ...node.watch, nextLookAt: now } } }
+  const isBack = node.watch.state === 'down' && readyAt !== null && isLater(readyAt, node.probedAt)
+  if (isBack && node.watch.nextProbeAt > now) {
+    return { kind: 'give', node: { ...node, watch: { ...node.watch, nextProbeAt: now } } }
   }
   if (badBeatAt === null || node.watch.doubts > 0 || node.watch.state === 'down')
     return { kind: 'keep' }
-  if (node.lookedAt !== null && node.lookedAt >= badBeatAt) return { kind: 'keep' }
-  if (node.watch.nextLookAt <= now) return { kind: 'keep' }
-  return { kind: 'give', node: { ...node, watch: { ...node.watch, nextLookAt: now } } }
+  if (node.probedAt !== null && node.probedAt >= badBeatAt) return { kind: 'keep' }
+  if (node.watch.nextProbeAt <= now) return { kind: 'keep' }
+  return { kind: 'give', node: { ...node, watch: { ...node.watch, nextProbeAt: now } } }
 }
 
 const isLater = (one: Date, other: Date | null): boolean => other === null || one > other
@@ -159,7 +159,7 @@ export function brokenDown(node: Node, cause: Cause, at: Date): Watch {
     badSince: node.watch.badSince ?? at,
     cause,
     changes: [...node.watch.changes, at],
-    nextLookAt: addSeconds(at, node.turnSeconds),
+    nextProbeAt: addSeconds(at, node.turnSeconds),
   }
 }
 

@@ -22,7 +22,7 @@ export interface Watch {
   /** When it went down or came back of late, oldest first. */
   readonly changes: readonly Date[]
   readonly cause: Cause | null
-  readonly nextLookAt: Date
+  readonly nextProbeAt: Date
 }
 
 export interface Rhythm {
@@ -64,7 +64,7 @@ export type Happened =
   | { readonly kind: 'steadied'; readonly isUp: boolean }
   | { readonly kind: 'limited'; readonly until: Date; readonly cause: Cause }
 
-export const newWatch = (now: Date, firstLookAt: Date): Watch => ({
+export const newWatch = (now: Date, firstProbeAt: Date): Watch => ({
   state: 'unknown',
   since: now,
   doubts: 0,
@@ -73,7 +73,7 @@ export const newWatch = (now: Date, firstLookAt: Date): Watch => ({
   isGood: false,
   changes: [],
   cause: null,
-  nextLookAt: firstLookAt,
+  nextProbeAt: firstProbeAt,
 })
 
 /**
@@ -97,12 +97,12 @@ interface Step {
 }
 
 function good(watch: Watch, at: Date, next: Date, rhythm: Rhythm): Step {
-  const calm = { ...watch, doubts: 0, cause: null, nextLookAt: next }
+  const calm = { ...watch, doubts: 0, cause: null, nextProbeAt: next }
   if (isDown(watch)) {
     const hopes = watch.hopes + 1
     if (hopes < rhythm.recoveries) {
       const soon = addSeconds(at, rhythm.recoverySeconds)
-      return { watch: { ...watch, hopes, nextLookAt: soon }, happened: [] }
+      return { watch: { ...watch, hopes, nextProbeAt: soon }, happened: [] }
     }
     const downSeconds = secondsBetween(watch.badSince ?? watch.since, at)
     const back = { ...calm, hopes: 0, badSince: null, isGood: true }
@@ -121,13 +121,13 @@ function good(watch: Watch, at: Date, next: Date, rhythm: Rhythm): Step {
 function bad(watch: Watch, cause: Cause, at: Date, next: Date, rhythm: Rhythm): Step {
   if (cause.kind === 'account-limit') return limited(watch, cause, at, rhythm)
   if (isDown(watch)) {
-    return { watch: { ...watch, hopes: 0, cause, nextLookAt: next }, happened: [] }
+    return { watch: { ...watch, hopes: 0, cause, nextProbeAt: next }, happened: [] }
   }
   const doubts = watch.doubts + 1
   const from = watch.doubts > 0 && watch.badSince ? watch.badSince : at
   if (doubts <= rhythm.confirmations) {
     const soon = addSeconds(at, rhythm.confirmSeconds)
-    return { watch: { ...watch, doubts, badSince: from, cause, nextLookAt: soon }, happened: [] }
+    return { watch: { ...watch, doubts, badSince: from, cause, nextProbeAt: soon }, happened: [] }
   }
   const down = {
     ...watch,
@@ -136,7 +136,7 @@ function bad(watch: Watch, cause: Cause, at: Date, next: Date, rhythm: Rhythm): 
     hopes: 0,
     isGood: false,
     cause,
-    nextLookAt: next,
+    nextProbeAt: next,
   }
   return changed(down, { kind: 'went-down', from, cause }, 'down', at, rhythm)
 }
@@ -144,7 +144,7 @@ function bad(watch: Watch, cause: Cause, at: Date, next: Date, rhythm: Rhythm): 
 /** It says nothing of the node behind the tunnel: told once, and left alone until the limit is over. */
 function limited(watch: Watch, cause: Cause, at: Date, rhythm: Rhythm): Step {
   const until = addSeconds(at, cause.retryAfterSeconds ?? rhythm.limitedSeconds)
-  const kept = { ...watch, doubts: 0, hopes: 0, cause, nextLookAt: until }
+  const kept = { ...watch, doubts: 0, hopes: 0, cause, nextProbeAt: until }
   if (watch.state === 'limited') return { watch: kept, happened: [] }
   return {
     watch: { ...kept, state: 'limited', since: at, badSince: null },

@@ -24,14 +24,14 @@ const add = createRoute({
   path: '/v1/nodes',
   description: 'Nodes of serving policies come and go by themselves. A name can be taken once.',
   request: { body: body(NewNode) },
-  responses: answers('The node; it is looked at at once', NodeSummary),
+  responses: answers('The node; it is probed at once', NodeSummary),
 })
 
 const show = createRoute({
   method: 'get',
   path: '/v1/nodes/{name}',
   request: { params: NameParam },
-  responses: answers('A node with its uptime, newest looks and newest incidents', NodeDetails),
+  responses: answers('A node with its uptime, newest probes and newest incidents', NodeDetails),
 })
 
 const change = createRoute({
@@ -44,7 +44,7 @@ const change = createRoute({
 const probe = createRoute({
   method: 'post',
   path: '/v1/nodes/{name}/probe',
-  description: 'One look, now. It stands in no record, and opens no incident.',
+  description: 'One probe, now. It stands in no record, and opens no incident.',
   request: { params: NameParam },
   responses: answers('What was seen, and what it means', Probed),
 })
@@ -53,10 +53,10 @@ const remove = createRoute({
   method: 'delete',
   path: '/v1/nodes/{name}',
   request: { params: NameParam },
-  responses: answers('What is looked at no longer; its record stays', NodeSummary),
+  responses: answers('What is probed no longer; its record stays', NodeSummary),
 })
 
-/** Nodes: what is looked at, and what was seen. */
+/** Nodes: what is probed, and what was seen. */
 export const nodeRoutes = ({ nodes, incidents, history, now }: NodePorts) =>
   routes()
     .openapi(list, async (c) => {

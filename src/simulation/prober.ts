@@ -76,7 +76,7 @@ export function prober(options: ProberOptions) {
     if (node.wanted) await act(id, node)
     if (!nodes.has(id) || node.wanted) return
     if (node.watch.state === 'up' && node.watch.doubts === 0) return
-    const untilLook = secondsBetween(at, node.watch.nextLookAt)
+    const untilLook = secondsBetween(at, node.watch.nextProbeAt)
     // One that does not come back is looked at in the very moment in which its time is over.
     const left = node.askedAt ? restartSeconds - secondsBetween(node.askedAt, at) : 0
     lookAt(id, time.now() + Math.max(1, left > 0 ? Math.min(untilLook, left) : untilLook) * 1000)

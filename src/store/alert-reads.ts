@@ -108,7 +108,7 @@ export function alertReads(db: Database): AlertReads {
   async function nodesSince(from: string, to: string): Promise<Digest['nodes']> {
     const rows = await db.all(
       `select n.name, n.state, sum(t.up) as up, sum(t.bad) as bad from nodes n
-         left join look_totals t on t.node = n.number and t.span = 'hour' and t.starts_at >= $1 and t.starts_at < $2
+         left join probe_totals t on t.node = n.number and t.span = 'hour' and t.starts_at >= $1 and t.starts_at < $2
        where n.removed_at is null group by n.number, n.name, n.state
        order by case n.state when 'down' then 0 when 'unstable' then 1 when 'limited' then 2 when 'unknown' then 3 else 4 end,
          n.name limit $3`,

@@ -48,7 +48,7 @@ function watchOf(row: Row): Watch {
     isGood: kept.g === 1,
     changes: kept.ch.map((change) => new Date(change)),
     cause: kept.c,
-    nextLookAt: new Date(number(row, 'next_look_ms')),
+    nextProbeAt: new Date(number(row, 'next_probe_ms')),
   }
 }
 
@@ -70,9 +70,9 @@ export function toNode(row: Row): Node {
     isPublic: number(row, 'is_public') === 1,
     state: text(row, 'state') as Node['state'],
     watch: watchOf(row),
-    health: health === null ? null : (JSON.parse(health) as NodeHealth), // written by updateLooked alone
+    health: health === null ? null : (JSON.parse(health) as NodeHealth), // written by updateProbed alone
     latencyMs: numberOrNull(row, 'latency_ms'),
-    lookedAt: dateOrNull(row, 'looked_at'),
+    probedAt: dateOrNull(row, 'probed_at'),
     certificateEndsAt: dateOrNull(row, 'certificate_ends_at'),
     createdAt: date(row, 'created_at'),
   }
@@ -129,7 +129,7 @@ export const readPublicNodes = async (db: Queries): Promise<Node[]> =>
 export async function insertNode(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `insert into nodes (id, number, name, kind, url, reach, tunnel_account, policy_id, session_id, expected_run,
-       interval_seconds, turn_seconds, is_public, state, since, watch, next_look_ms, created_at)
+       interval_seconds, turn_seconds, is_public, state, since, watch, next_probe_ms, created_at)
      values ($1, (select coalesce(max(number), 0) + 1 from nodes), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
        $15, $16, $17)`,
     node.id,
@@ -147,7 +147,7 @@ export async function insertNode(tx: Queries, node: Node): Promise<void> {
     node.state,
     node.watch.since.toISOString(),
     keptWatch(node.watch),
-    node.watch.nextLookAt.getTime(),
+    node.watch.nextProbeAt.getTime(),
     node.createdAt.toISOString(),
   )
 }
@@ -156,7 +156,7 @@ export async function insertNode(tx: Queries, node: Node): Promise<void> {
 export async function updateGiven(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `update nodes set name = $1, url = $2, reach = $3, tunnel_account = $4, session_id = $5, expected_run = $6,
-       interval_seconds = $7, turn_seconds = $8, is_public = $9, state = $10, since = $11, watch = $12, next_look_ms = $13
+       interval_seconds = $7, turn_seconds = $8, is_public = $9, state = $10, since = $11, watch = $12, next_probe_ms = $13
      where id = $14`,
     node.name,
     node.url,
@@ -170,7 +170,7 @@ export async function updateGiven(tx: Queries, node: Node): Promise<void> {
     node.state,
     node.watch.since.toISOString(),
     keptWatch(node.watch),
-    node.watch.nextLookAt.getTime(),
+    node.watch.nextProbeAt.getTime(),
     node.id,
   )
 }
@@ -180,20 +180,20 @@ export async function updateGiven(tx: Queries, node: Node): Promise<void> {
  * @param read when its next look was due as this one began: one that was asked for meanwhile stands
  * @returns whether it was written
  */
-export async function updateLooked(tx: Queries, node: Node, read: Date): Promise<boolean> {
+export async function updateProbed(tx: Queries, node: Node, read: Date): Promise<boolean> {
   const changed = await tx.run(
     `update nodes set state = $1, since = $2, watch = $3,
-       next_look_ms = case when next_look_ms = $4 or next_look_ms > $5 then $5 else next_look_ms end,
-       health = $6, latency_ms = $7, looked_at = $8, certificate_ends_at = $9
+       next_probe_ms = case when next_probe_ms = $4 or next_probe_ms > $5 then $5 else next_probe_ms end,
+       health = $6, latency_ms = $7, probed_at = $8, certificate_ends_at = $9
      where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12`,
     node.state,
     node.watch.since.toISOString(),
     keptWatch(node.watch),
     read.getTime(),
-    node.watch.nextLookAt.getTime(),
+    node.watch.nextProbeAt.getTime(),
     node.health === null ? null : JSON.stringify(node.health),
     node.latencyMs,
-    node.lookedAt?.toISOString() ?? null,
+    node.probedAt?.toISOString() ?? null,
     node.certificateEndsAt?.toISOString() ?? null,
     node.id,
     node.url ?? '',

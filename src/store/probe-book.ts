@@ -1,14 +1,14 @@
 import { type Incident, settleSeconds } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
-import { following, lookedAt } from '../health/noted.ts'
-import { afterUnknown, type Look, type ProbeBook } from '../health/prober.ts'
+import { afterProbe, following } from '../health/noted.ts'
+import { afterUnknown, type Probe, type ProbeBook } from '../health/prober.ts'
 import { isSilenced, type Silence } from '../health/silence.ts'
 import type { Happened } from '../health/watch.ts'
 import { sha256Hex } from '../lib/random.ts'
 import { insertAlert, withdrawAlerts } from './alert-rows.ts'
 import { type Database, date, number, numberOrNull, type Queries, text } from './database.ts'
 import { addStep, newestIncident, putIncident } from './incident-rows.ts'
-import { toNode, updateLooked } from './node-rows.ts'
+import { toNode, updateProbed } from './node-rows.ts'
 import { readSilences } from './silence-rows.ts'
 
 /** The prober's memory on a database. */
@@ -17,9 +17,9 @@ export function probeBook(db: Database, settles = settleSeconds): ProbeBook {
     due: async (fromMs, toMs, most) =>
       (
         await db.all(
-          `select * from nodes where removed_at is null and next_look_ms > $1 and next_look_ms <= $2 and state <> 'idle'
+          `select * from nodes where removed_at is null and next_probe_ms > $1 and next_probe_ms <= $2 and state <> 'idle'
              and (url is not null or session_id is not null)
-           order by next_look_ms limit $3`,
+           order by next_probe_ms limit $3`,
           fromMs,
           toMs,
           most,
@@ -27,15 +27,15 @@ export function probeBook(db: Database, settles = settleSeconds): ProbeBook {
       ).map(toNode),
     nextDueMs: async () => {
       const row = await db.first(
-        `select next_look_ms as next from nodes where removed_at is null and state <> 'idle'
-           and (url is not null or session_id is not null) order by next_look_ms limit 1`,
+        `select next_probe_ms as next from nodes where removed_at is null and state <> 'idle'
+           and (url is not null or session_id is not null) order by next_probe_ms limit 1`,
       )
       return row ? numberOrNull(row, 'next') : null
     },
     save: (looks) =>
       db.transaction(async (tx) => {
         const silences = silencesAt(tx)
-        for (const look of looks) await saveLook(tx, look, silences, settles)
+        for (const look of looks) await saveProbe(tx, look, silences, settles)
       }),
     ownNetwork: (isDown, at) =>
       db.transaction((tx) => (isDown ? ownNetworkDown(tx, at) : ownNetworkBack(tx, at))),
@@ -53,28 +53,28 @@ function silencesAt(tx: Queries): Silences {
   }
 }
 
-async function saveLook(
+async function saveProbe(
   tx: Queries,
-  { node, at, seen }: Look,
+  { node, at, seen }: Probe,
   silences: Silences,
   settles: number,
 ): Promise<void> {
-  const read = node.watch.nextLookAt
+  const read = node.watch.nextProbeAt
   if (seen === 'own-network') {
-    const watch = { ...node.watch, nextLookAt: afterUnknown(node, at) }
-    const isKept = await updateLooked(tx, { ...node, state: 'unknown', watch, lookedAt: at }, read)
-    if (isKept) await insertLook(tx, node, at, null, 'unknown')
+    const watch = { ...node.watch, nextProbeAt: afterUnknown(node, at) }
+    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, read)
+    if (isKept) await insertProbe(tx, node, at, null, 'unknown')
     return
   }
-  const after = lookedAt(node, seen, at)
-  if (!(await updateLooked(tx, after.node, read))) return
-  await insertLook(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
+  const after = afterProbe(node, seen, at)
+  if (!(await updateProbed(tx, after.node, read))) return
+  await insertProbe(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
   if (after.happened.length > 0) {
     await follow(tx, after.node, after.happened, at, settles, silences)
   }
 }
 
-async function insertLook(
+async function insertProbe(
   tx: Queries,
   { number: short }: Node,
   at: Date,
@@ -82,7 +82,7 @@ async function insertLook(
   found: string,
 ): Promise<void> {
   await tx.run(
-    'insert into looks (node, at_ms, ms, found) values ($1, $2, $3, $4) on conflict do nothing',
+    'insert into probes (node, at_ms, ms, found) values ($1, $2, $3, $4) on conflict do nothing',
     short,
     at.getTime(),
     ms,
@@ -115,7 +115,7 @@ export async function follow(
   }
   if (then.limitedUntil && node.tunnelAccount !== null) {
     await tx.run(
-      'update nodes set next_look_ms = $1 where next_look_ms < $1 and tunnel_account = $2 and removed_at is null',
+      'update nodes set next_probe_ms = $1 where next_probe_ms < $1 and tunnel_account = $2 and removed_at is null',
       then.limitedUntil.getTime(),
       node.tunnelAccount,
     )
@@ -165,7 +165,7 @@ async function ownNetworkBack(tx: Queries, at: Date): Promise<void> {
   const from = date(open, 'from_at')
   await tx.run('update own_outages set to_at = $1 where to_at is null', at.toISOString())
   const row = await tx.first(
-    "select count(distinct node) as nodes from looks where found = 'unknown' and at_ms >= $1",
+    "select count(distinct node) as nodes from probes where found = 'unknown' and at_ms >= $1",
     from.getTime(),
   )
   await insertAlert(tx, {

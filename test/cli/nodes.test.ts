@@ -31,7 +31,7 @@ const open = async () =>
   (await json('incidents', '--open')).items as unknown as readonly IncidentSummary[]
 
 describe('rodizio nodes', () => {
-  it('adds a node, which is looked at at once, and shows it', async () => {
+  it('adds a node, which is probed at once, and shows it', async () => {
     answer = well
     const added = await run('nodes', 'add', 'house', at, '--every', '10s', '--public')
     expect(added).toMatchObject({ status: 0, out: expect.stringContaining('Node house is added') })
@@ -43,7 +43,7 @@ describe('rodizio nodes', () => {
     expect((await run('nodes', 'list')).out).toMatch(/^NODE +STATE[^\n]*\nhouse +up /)
   })
 
-  it('looks now, and says what was seen', async () => {
+  it('probes now, and says what was seen', async () => {
     answer = well
     expect(await run('nodes', 'probe', 'house')).toMatchObject({
       status: 0,
@@ -82,7 +82,7 @@ describe('rodizio nodes', () => {
     const changed = await json('nodes', 'change', 'lab', '--every', '10m', '--public')
     expect(changed).toMatchObject({ intervalSeconds: 600, isPublic: true })
     expect(await json('nodes', 'change', 'lab', '--no-public')).toMatchObject({ isPublic: false })
-    expect((await run('nodes', 'rm', 'lab')).out).toContain('looked at no longer')
+    expect((await run('nodes', 'rm', 'lab')).out).toContain('probed no longer')
     expect((await run('nodes', 'show', 'lab')).status).toBe(3)
   })
 })

@@ -24,8 +24,8 @@ it('counts of parts add up to those of the whole', () => {
   )
 })
 
-it('without looks nothing is known, and what was unknown counts neither way', () => {
+it('without probes nothing is known, and what was unknown counts neither way', () => {
   const none = { up: 0, bad: 0, unknown: 5, latencies: {}, causes: {} }
-  expect(uptimeOf([none])).toEqual({ percent: null, looks: 0, p50Ms: null, p95Ms: null })
+  expect(uptimeOf([none])).toEqual({ percent: null, probes: 0, p50Ms: null, p95Ms: null })
   expect(uptimeOf([none, { ...none, up: 3, bad: 1 }]).percent).toBe(75)
 })

@@ -2,8 +2,8 @@ import { expect, it } from 'vitest'
 import {
   freeTunnelRequests,
   intervalWithin,
-  looksPerMonth,
   probeShare,
+  probesPerMonth,
 } from '../../src/health/probe-budget.ts'
 import { nextTurn } from '../../src/health/turn.ts'
 
@@ -33,5 +33,5 @@ it.each([1, 2, 3])('a month of %i nodes stays within the share, counted look by 
     }
   }
   expect(looks).toBeLessThanOrEqual(freeTunnelRequests * probeShare)
-  expect(looks).toBe(looksPerMonth(nodes, interval))
+  expect(looks).toBe(probesPerMonth(nodes, interval))
 })

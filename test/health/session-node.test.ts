@@ -31,7 +31,7 @@ function up(more: Partial<Node> = {}): Node {
   const first = step(policy([session('one')]), undefined)
   if (first.kind !== 'insert') throw new Error('no node')
   const watch = { ...newWatch(start, at(300)), state: 'up' as const, isGood: true }
-  return { ...first.node, state: 'up', watch, lookedAt: start, ...more }
+  return { ...first.node, state: 'up', watch, probedAt: start, ...more }
 }
 
 it('a session that answers puts up a node under the name of its policy, looked at at once', () => {
@@ -44,7 +44,7 @@ it('a session that answers puts up a node under the name of its policy, looked a
       sessionId: 'one',
       expectedRun: 'run_1',
       tunnelAccount: null,
-      watch: { nextLookAt: start },
+      watch: { nextProbeAt: start },
     },
   })
 })
@@ -70,7 +70,11 @@ it('a session whose tunnel has moved takes its node along, looked at at once', (
   })
   expect(step(policy([moved]), up(), 60)).toMatchObject({
     kind: 'give',
-    node: { id: 'nod', url: 'https://new.trycloudflare.com/health', watch: { nextLookAt: at(60) } },
+    node: {
+      id: 'nod',
+      url: 'https://new.trycloudflare.com/health',
+      watch: { nextProbeAt: at(60) },
+    },
   })
 })
 
@@ -88,14 +92,14 @@ describe('a beat that is missed or bad', () => {
   it('brings one look at once', () => {
     expect(step(bad, up(), 80)).toMatchObject({
       kind: 'give',
-      node: { watch: { nextLookAt: at(80) } },
+      node: { watch: { nextProbeAt: at(80) } },
     })
-    const looked = up({ lookedAt: at(81) })
+    const looked = up({ probedAt: at(81) })
     expect(step(bad, looked, 85)).toEqual({ kind: 'keep' })
   })
 
   it('hurries nobody who is looking already', () => {
-    const doubted = up({ watch: { ...up().watch, doubts: 1, nextLookAt: at(90) } })
+    const doubted = up({ watch: { ...up().watch, doubts: 1, nextProbeAt: at(90) } })
     expect(step(bad, doubted, 80)).toEqual({ kind: 'keep' })
   })
 
@@ -103,7 +107,7 @@ describe('a beat that is missed or bad', () => {
     const silent = policy([session('one', { node: null, badBeatAt: at(75) })])
     expect(step(silent, up(), 80)).toMatchObject({
       kind: 'give',
-      node: { sessionId: 'one', watch: { nextLookAt: at(80) } },
+      node: { sessionId: 'one', watch: { nextProbeAt: at(80) } },
     })
   })
 })
@@ -133,19 +137,19 @@ it('one that ended by plan leaves its node idle, and the next one wakes it', () 
   const next = session('two', { createdAt: at(600) })
   expect(step(policy([next]), rest.node, 700)).toMatchObject({
     kind: 'give',
-    node: { sessionId: 'two', state: 'unknown', watch: { nextLookAt: at(700) } },
+    node: { sessionId: 'two', state: 'unknown', watch: { nextProbeAt: at(700) } },
   })
 })
 
 it('a node that is down is looked at once its session says that it answers again', () => {
-  const watch = { ...up().watch, state: 'down' as const, badSince: at(10), nextLookAt: at(300) }
-  const down = up({ state: 'down', watch, lookedAt: at(30) })
+  const watch = { ...up().watch, state: 'down' as const, badSince: at(10), nextProbeAt: at(300) }
+  const down = up({ state: 'down', watch, probedAt: at(30) })
   const back = policy([session('one', { readyAt: at(60) })])
   expect(step(back, down, 61)).toMatchObject({
     kind: 'give',
-    node: { watch: { nextLookAt: at(61) } },
+    node: { watch: { nextProbeAt: at(61) } },
   })
-  const looked = { ...down, lookedAt: at(62) }
+  const looked = { ...down, probedAt: at(62) }
   expect(step(back, looked, 70)).toEqual({ kind: 'keep' })
 })
 
@@ -154,6 +158,6 @@ it('a node that is down stays so until looks have found the new place up', () =>
   const next = session('two', { createdAt: at(600) })
   expect(step(policy([next]), down, 700)).toMatchObject({
     kind: 'give',
-    node: { state: 'down', watch: { state: 'down', badSince: at(10), nextLookAt: at(700) } },
+    node: { state: 'down', watch: { state: 'down', badSince: at(10), nextProbeAt: at(700) } },
   })
 })

@@ -28,7 +28,7 @@ function play(truth: (second: number) => Found, seconds: number, firstSecond = 0
   const told: Told[] = []
   const looks: number[] = []
   for (;;) {
-    const second = secondOf(watch.nextLookAt)
+    const second = secondOf(watch.nextProbeAt)
     if (second > seconds) return { watch, told, looks }
     const found = truth(second)
     looks.push(second)

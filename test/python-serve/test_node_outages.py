@@ -80,7 +80,7 @@ class NodeOutageTest(unittest.TestCase):
         node = self.world.until(
             lambda: self.node()['state'] == 'unstable' and self.node(), 120)
         self.assertEqual(node['session'], second['id'])
-        self.assertEqual(node['looks'][0]['found'], 'up')
+        self.assertEqual(node['probes'][0]['found'], 'up')
         unstable, gone = self.incident(0), self.incident(1)
         self.assertEqual((unstable['kind'], gone['kind']), ('unstable', 'down'))
         self.assertIn('down: its session has ended', ' '.join(self.words(gone)))

@@ -106,8 +106,8 @@ describe('an outage', () => {
     await add('house')
     await pass(3600)
     expect(await stateOf('house')).toBe('up')
-    const { lookedAt } = await desk.must('house')
-    clock.set(addSeconds(lookedAt ?? clock.now(), 0.001).toISOString())
+    const { probedAt } = await desk.must('house')
+    clock.set(addSeconds(probedAt ?? clock.now(), 0.001).toISOString())
     const died = clock.now()
     answers['house.example'] = failing('timeout')
     await pass(330)
@@ -115,13 +115,13 @@ describe('an outage', () => {
     expect(alert).toMatchObject({ kind: 'node-down', about: 'house' })
     // Each look may take its 5 s on top of this.
     expect(((alert?.dueAt.getTime() ?? 0) - died.getTime()) / 1000).toBeLessThanOrEqual(325)
-    expect(alert?.facts.from).toBe(addSeconds(lookedAt ?? died, 300).toISOString())
+    expect(alert?.facts.from).toBe(addSeconds(probedAt ?? died, 300).toISOString())
   })
 
   it('of less than ten seconds is one blip on record, and nobody is told', async () => {
     await add('house')
     await pass(3600)
-    const next = (await desk.must('house')).watch.nextLookAt
+    const next = (await desk.must('house')).watch.nextProbeAt
     answers['house.example'] = (at) =>
       Math.abs(at.getTime() - next.getTime()) < 9000 ? failing('connect') : well
     await pass(1200)
@@ -155,7 +155,7 @@ describe('an outage', () => {
     await add('house')
     await pass(3600)
     answers['house.example'] = failing('connect')
-    const next = (await desk.must('house')).watch.nextLookAt
+    const next = (await desk.must('house')).watch.nextProbeAt
     clock.set(next.toISOString())
     await looks.sweep() // one bad look of three
     open()
@@ -210,7 +210,7 @@ describe('the own network', () => {
       sinceStart(cut),
     )
     expect(await db.all('select * from incidents')).toEqual([])
-    const bad = await db.all("select * from looks where found not in ('up', 'unknown')")
+    const bad = await db.all("select * from probes where found not in ('up', 'unknown')")
     expect(bad).toEqual([])
   })
 
@@ -405,6 +405,6 @@ describe('a node of a person', () => {
     await desk.change('house', { url: 'https://other.example' })
     await book.save([{ node, at: clock.now(), seen: failing('connect') }])
     expect((await desk.must('house')).watch.doubts).toBe(0)
-    expect(await db.all('select * from looks')).toEqual([])
+    expect(await db.all('select * from probes')).toEqual([])
   })
 })

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { uptimeOf } from '../../src/health/history.ts'
 import { newWatch } from '../../src/health/watch.ts'
 import { type Database, number } from '../../src/store/database.ts'
-import { lookHistory } from '../../src/store/look-history.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { insertNode } from '../../src/store/node-rows.ts'
+import { probeHistory } from '../../src/store/probe-history.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { settableClock } from '../settable-clock.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -14,14 +14,14 @@ const hour = 3_600_000
 let folder: ReturnType<typeof temporaryFolder>
 let db: Database
 let clock: ReturnType<typeof settableClock>
-let history: ReturnType<typeof lookHistory>
+let history: ReturnType<typeof probeHistory>
 
 beforeEach(async () => {
   folder = temporaryFolder()
   clock = settableClock('2026-03-10T00:00:00Z')
   db = openSqlite(`${folder.path}/rodizio.db`)
   await migrate(db, new URL('../../migrations/', import.meta.url), clock.now())
-  history = lookHistory(db, () => clock.now())
+  history = probeHistory(db, () => clock.now())
 })
 
 afterEach(async () => {
@@ -50,7 +50,7 @@ async function plant(nodes: number): Promise<void> {
         watch: newWatch(clock.now(), clock.now()),
         health: null,
         latencyMs: null,
-        lookedAt: null,
+        probedAt: null,
         certificateEndsAt: null,
         createdAt: clock.now(),
       })
@@ -58,8 +58,8 @@ async function plant(nodes: number): Promise<void> {
   })
 }
 
-/** A look every 5 minutes; every twelfth one failed, every 24th of an unknown kind. */
-async function look(node: number, from: number, to: number): Promise<number> {
+/** A probe every 5 minutes; every twelfth one failed, every 24th of an unknown kind. */
+async function probe(node: number, from: number, to: number): Promise<number> {
   let count = 0
   await db.transaction(async (tx) => {
     for (let at = from; at < to; at += 300_000) {
@@ -67,7 +67,7 @@ async function look(node: number, from: number, to: number): Promise<number> {
       const found = index % 24 === 5 ? 'unknown' : index % 12 === 0 ? 'timeout' : 'up'
       const ms = found === 'up' ? 10 + (index % 90) : null
       await tx.run(
-        'insert into looks (node, at_ms, ms, found) values ($1, $2, $3, $4)',
+        'insert into probes (node, at_ms, ms, found) values ($1, $2, $3, $4)',
         node,
         at,
         ms,
@@ -81,9 +81,9 @@ async function look(node: number, from: number, to: number): Promise<number> {
 
 const rows = async (sql: string) => number((await db.first(sql)) ?? {}, 'n')
 
-it('says the same of a span whether its looks are there or added up', async () => {
+it('says the same of a span whether its probes are there or added up', async () => {
   await plant(1)
-  await look(1, start, start + 80 * hour)
+  await probe(1, start, start + 80 * hour)
   clock.set(new Date(start + 80 * hour + 120_000))
   const from = new Date(start)
   const before = uptimeOf(await history.since(1, from))
@@ -93,10 +93,10 @@ it('says the same of a span whether its looks are there or added up', async () =
   })
   expect(await history.tidy()).toBe(false)
   expect(uptimeOf(await history.since(1, from))).toEqual(before)
-  // Two days of looks are kept, and the hours and days of all of them.
-  expect(await rows('select min(at_ms) as n from looks')).toBeGreaterThanOrEqual(start + 32 * hour)
-  expect(await rows("select count(*) as n from look_totals where span = 'hour'")).toBe(80)
-  expect(await rows("select count(*) as n from look_totals where span = 'day'")).toBe(3)
+  // Two days of probes are kept, and the hours and days of all of them.
+  expect(await rows('select min(at_ms) as n from probes')).toBeGreaterThanOrEqual(start + 32 * hour)
+  expect(await rows("select count(*) as n from probe_totals where span = 'hour'")).toBe(80)
+  expect(await rows("select count(*) as n from probe_totals where span = 'day'")).toBe(3)
   expect((await history.days(1, from)).map(({ day }) => day)).toEqual([
     '2026-03-10',
     '2026-03-11',
@@ -106,26 +106,26 @@ it('says the same of a span whether its looks are there or added up', async () =
 
 it('adds an hour up once, however often it is asked, and whenever it was cut short', async () => {
   await plant(1)
-  await look(1, start, start + 30 * hour)
+  await probe(1, start, start + 30 * hour)
   for (let at = 1; at <= 30; at += 1) {
     clock.set(new Date(start + at * hour + 120_000))
     await history.tidy()
     await history.tidy()
   }
   const whole = uptimeOf(await history.since(1, new Date(start)))
-  expect(whole.looks).toBe(345)
+  expect(whole.probes).toBe(345)
   expect(
-    await rows("select sum(up + bad + unknown) as n from look_totals where span = 'hour'"),
+    await rows("select sum(up + bad + unknown) as n from probe_totals where span = 'hour'"),
   ).toBe(360)
 })
 
-it('a history of a million looks is read and thinned in parts, and stays exact', async () => {
+it('a history of a million probes is read and thinned in parts, and stays exact', async () => {
   const nodes = 120
   await plant(nodes)
   const days = 29
   let all = 0
   for (let node = 1; node <= nodes; node += 1)
-    all += await look(node, start, start + days * 24 * hour)
+    all += await probe(node, start, start + days * 24 * hour)
   expect(all).toBeGreaterThan(1_000_000)
   clock.set(new Date(start + days * 24 * hour + 120_000))
   const before = uptimeOf(await history.since(7, new Date(start)))
@@ -133,6 +133,6 @@ it('a history of a million looks is read and thinned in parts, and stays exact',
   expect(await history.tidy(50)).toBe(true)
   expect(await history.tidy(50)).toBe(false)
   expect(uptimeOf(await history.since(7, new Date(start)))).toEqual(before)
-  expect(await rows('select count(*) as n from looks')).toBeLessThanOrEqual(nodes * 48 * 12)
-  expect(await rows("select count(*) as n from look_totals where span = 'day'")).toBe(nodes * days)
+  expect(await rows('select count(*) as n from probes')).toBeLessThanOrEqual(nodes * 48 * 12)
+  expect(await rows("select count(*) as n from probe_totals where span = 'day'")).toBe(nodes * days)
 }, 120_000)
