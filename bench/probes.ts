@@ -12,7 +12,7 @@ import { number, text } from '../src/store/database.ts'
 import { insertNode } from '../src/store/node-rows.ts'
 import { openSqlite } from '../src/store/sqlite.ts'
 import { quarterCpu } from './footprint.ts'
-import { memoryMb, type Served, serve } from './process.ts'
+import { memoryMb, type Served, serve, shippedFlags } from './process.ts'
 import { type Figures, type Limit, median, rounded } from './promises.ts'
 
 /** The prober of the shipped service, with its storage: 10,000 nodes at 300 s, and 1,000 at 60 s. */
@@ -37,6 +37,7 @@ const cpuSeconds = 180
 export async function measure(isShort = false): Promise<Figures> {
   const many = await watched(10_000, 300, isShort ? shortSeconds : longSeconds, [])
   const often = await watched(1000, 60, cpuSeconds, [])
+  const bare = await bareCpuSeconds(1000 / 60, cpuSeconds)
   const quarter = quarterCpu()
   const slow = quarter ? await watched(10_000, 300, shortSeconds, quarter.wrap) : undefined
   quarter?.remove()
@@ -47,10 +48,39 @@ export async function measure(isShort = false): Promise<Figures> {
     busiestSecond: rounded(many.busiestSecond, 2),
     missedTurns: many.missedTurns,
     cpuSecondsPer1000: rounded(often.cpuSecondsPer1000, 2),
+    bareCpuSecondsPer1000: rounded(bare, 2),
+    cpuToBare: rounded(often.cpuSecondsPer1000 / bare, 2),
     cpuSecondsPer1000Many: rounded(many.cpuSecondsPer1000, 2),
     quarterCpuRssMb: slow ? rounded(Math.max(...slow.rss)) : null,
     quarterCpuP99LatenessMs: slow ? rounded(slow.p99LatenessMs, 0) : null,
   }
+}
+
+/** What the requests alone take, at the same rate, of a process with the same flags. */
+async function bareCpuSeconds(perSecond: number, seconds: number): Promise<number> {
+  const { target, url } = await startTarget()
+  try {
+    const script = fileURLToPath(new URL('probe-bare.ts', import.meta.url))
+    const child = spawn(
+      process.execPath,
+      [...shippedFlags, script, url, String(perSecond), String(seconds)],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const [printed] = (await once(child.stdout, 'data')) as [Buffer] // what it prints at its end
+    return Number(String(printed))
+  } finally {
+    target.kill()
+  }
+}
+
+async function startTarget() {
+  const target = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('probe-target.ts', import.meta.url))],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const [port] = (await once(target.stdout, 'data')) as [Buffer] // what it prints first
+  return { target, url: `http://127.0.0.1:${String(port).trim()}/health` }
 }
 
 async function watched(
@@ -61,15 +91,10 @@ async function watched(
 ) {
   const place = mkdtempSync(join(tmpdir(), 'rodizio-bench-'))
   const data = join(place, 'data')
-  const target = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('probe-target.ts', import.meta.url))],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  const { target, url } = await startTarget()
   try {
-    const [port] = (await once(target.stdout, 'data')) as [Buffer] // what it prints first
     await (await serve(data)).stop()
-    await plant(data, nodes, intervalSeconds, `http://127.0.0.1:${String(port).trim()}/health`)
+    await plant(data, nodes, intervalSeconds, url)
     const served = await serve(data, wrap, { RODIZIO_ALLOW_PRIVATE: '127.0.0.1' })
     await delay(warmSeconds * 1000)
     const from = systemClock.now().getTime()
