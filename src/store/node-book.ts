@@ -35,11 +35,7 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
     db.transaction(async (tx) => {
       const before = await mustRead(tx, node.id)
       await updateGiven(tx, node)
-      await keepBudget(tx, before.tunnelAccount)
-      await keepBudget(tx, node.tunnelAccount)
-      if (node.tunnelAccount === null) {
-        await tx.run('update nodes set turn_seconds = interval_seconds where id = $1', node.id)
-      }
+      await keepTurns(tx, before, node)
       return mustRead(tx, node.id)
     }),
   remove: (node) => db.transaction((tx) => removeNode(tx, node, now())),
@@ -57,11 +53,20 @@ export async function removeNode(tx: Queries, node: Node, at: Date): Promise<Inc
   return closed
 }
 
-/** Looks at the nodes of a tunnel account stay within its requests: their turns come as often as those bear. */
+/** After a node has another tunnel account, or has come or gone from its own: turns are those that the accounts bear then. */
+export async function keepTurns(tx: Queries, before: Node | null, after: Node): Promise<void> {
+  if (before !== null) await keepBudget(tx, before.tunnelAccount)
+  await keepBudget(tx, after.tunnelAccount)
+  if (after.tunnelAccount === null) {
+    await tx.run('update nodes set turn_seconds = interval_seconds where id = $1', after.id)
+  }
+}
+
+/** Probes of the nodes of a tunnel account stay within its requests: their turns come as often as those bear. */
 async function keepBudget(tx: Queries, account: string | null): Promise<void> {
   if (account === null) return
   const rows = await tx.all(
-    'select id, interval_seconds from nodes where tunnel_account = $1 and removed_at is null',
+    "select id, interval_seconds from nodes where tunnel_account = $1 and removed_at is null and state <> 'idle'",
     account,
   )
   for (const row of rows) {

@@ -12,7 +12,7 @@ import { isBeatMissed, type Session } from '../rotation/session.ts'
 import { withdrawAlerts } from './alert-rows.ts'
 import { type Database, type Queries, text, textOrNull } from './database.ts'
 import { addStep, newestIncident, putIncident } from './incident-rows.ts'
-import { removeNode } from './node-book.ts'
+import { keepTurns, removeNode } from './node-book.ts'
 import { insertNode, toNode, updateGiven } from './node-rows.ts'
 import { follow } from './probe-book.ts'
 import { readOpenRuns } from './run-rows.ts'
@@ -71,10 +71,15 @@ async function syncPolicy(
       return
     case 'insert':
       await insertNode(tx, step.node)
+      await keepTurns(tx, null, step.node)
       return
     case 'give':
       if (step.node.state === 'idle') await rest(tx, step.node, at)
-      else await updateGiven(tx, step.node)
+      else {
+        await updateGiven(tx, step.node)
+        const isMoved = node?.tunnelAccount !== step.node.tunnelAccount
+        if (node && (isMoved || node.state === 'idle')) await keepTurns(tx, node, step.node)
+      }
       return
     case 'gone': {
       const watch = brokenDown(step.node, step.cause, at)
@@ -88,6 +93,7 @@ async function syncPolicy(
 /** Nothing is wanted of it any more: no looks, no incident, nobody told. */
 async function rest(tx: Queries, node: Kept, at: Date): Promise<void> {
   await updateGiven(tx, { ...node, url: null, sessionId: null, state: 'idle' })
+  await keepTurns(tx, node, node)
   const newest = await newestIncident(tx, node.id)
   if (!newest || newest.closedAt !== null) return
   await putIncident(tx, { ...newest, closedAt: at })

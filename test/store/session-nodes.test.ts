@@ -1,21 +1,27 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { nodeDesk } from '../../src/control/nodes.ts'
+import type { Seen } from '../../src/health/probe.ts'
+import { prober } from '../../src/health/prober.ts'
 import { addressGuard } from '../../src/providers/probe/address-guard.ts'
 import { type Database, text } from '../../src/store/database.ts'
 import { nodeBook } from '../../src/store/node-book.ts'
 import { policyBook } from '../../src/store/policy-book.ts'
+import { probeBook } from '../../src/store/probe-book.ts'
 import { syncSessionNodes } from '../../src/store/session-node-rows.ts'
 import { insertFinished } from '../http/finished-run.ts'
+import { settableClock } from '../settable-clock.ts'
 import { accountOf, freshDatabase, seed, start } from './fixture.ts'
 import { policyOf } from './policy-fixture.ts'
 
 let fresh: Awaited<ReturnType<typeof freshDatabase>>
 let db: Database
 let adapter: string
-const now = () => new Date(start)
+let clock: ReturnType<typeof settableClock>
+const now = () => clock.now()
 const url = 'https://a-b.trycloudflare.com'
 
 beforeEach(async () => {
+  clock = settableClock(start)
   fresh = await freshDatabase()
   db = fresh.db
   await seed(db, [accountOf('ana', { serves: true })], [])
@@ -146,4 +152,54 @@ it('what a policy puts up is neither moved nor removed by hand', async () => {
     code: 'node_of_session',
   })
   expect((await desk().change('house', { isPublic: true })).isPublic).toBe(true)
+})
+
+it('behind a tunnel account that bears a probe a quarter of an hour, an outage is known within 330 s by its beats', async () => {
+  await policies().insert(policy('house'))
+  await serving('ses_1', 'house')
+  await db.run("update sessions set node_url = 'https://a.ngrok-free.app'")
+  for (const name of ['n1', 'n2']) await desk().add({ name, url: `https://${name}.ngrok-free.app` })
+  let seen: Seen = {
+    kind: 'answered',
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: '{"status":"ok"}',
+    isCut: false,
+    ms: 9,
+    certificateEndsAt: null,
+  }
+  await db.run("update sessions set node_adapter = 'none'") // of no run here: any is right
+  const probing = prober({
+    book: probeBook(db),
+    look: async () => seen,
+    isHeard: async () => false,
+    canaries: async () => [{ address: 'a', isReached: true }],
+    clock,
+    failed: (error) => {
+      throw error
+    },
+  })
+  /** Every five seconds, as the service does it; beats come once a minute while the session lives. */
+  const pass = async (seconds: number, beats: boolean) => {
+    for (let passed = 0; passed < seconds; passed += 5) {
+      if (beats && passed % 60 === 0) {
+        await db.run('update sessions set heard_at = $1', now().toISOString())
+      }
+      await sync()
+      await probing.sweep()
+      clock.advance(5)
+    }
+  }
+  await pass(1800, true)
+  const [node] = await db.all("select state, turn_seconds from nodes where name = 'house'")
+  expect(node).toEqual({ state: 'up', turn_seconds: 900 })
+  const died = now().getTime()
+  seen = { ...seen, status: 404, headers: { 'ngrok-error-code': 'ERR_NGROK_3200' }, body: '' }
+  await pass(330, false)
+  const alert = await db.first("select at from alerts where kind = 'node-down' and about = 'house'")
+  expect((Date.parse(text(alert ?? {}, 'at')) - died) / 1000).toBeLessThanOrEqual(330)
+  const [incident] = await db.all(
+    'select consequence, session_id from incidents where session_id is not null',
+  )
+  expect(incident).toEqual({ consequence: 'replace', session_id: 'ses_1' })
 })
