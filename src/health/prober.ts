@@ -1,4 +1,5 @@
 import { addSeconds, type Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
 import { isOwnMachine, isWatched, type Node } from './node.ts'
 import { hostOf } from './noted.ts'
 import { type CanaryLook, isOwnNetworkDown } from './own-network.ts'
@@ -34,7 +35,7 @@ export interface ProberPorts {
   /** Asks addresses that have nothing to do with any node. */
   readonly canaries: () => Promise<readonly CanaryLook[]>
   readonly clock: Clock
-  /** A failure of the book: told, and tried again. */
+  /** A failure of the book: told, once until it changes or passes, and tried again. */
   readonly failed: (error: unknown) => void
 }
 
@@ -68,6 +69,12 @@ export function prober(ports: ProberPorts) {
     return Math.min(longestMs, Math.max(pollMs, next - clock.now().getTime()))
   }
   let canary: { readonly at: number; readonly isDown: Promise<boolean> } | undefined
+
+  let told: string | undefined
+  const failed = (error: unknown): void => {
+    if (messageOf(error) !== told) ports.failed(error)
+    told = messageOf(error)
+  }
 
   const askCanaries = (): Promise<boolean> => {
     const now = clock.monotonicMs()
@@ -125,9 +132,10 @@ export function prober(ports: ProberPorts) {
         await book.ownNetwork(isOwnDown, looks[0]?.at ?? clock.now())
       }
       await book.save(looks)
+      told = undefined
     } catch (error) {
-      // Kept out of the record, and looked at again: their turns stand as they were.
-      ports.failed(error)
+      // Kept out of the record, and probed again: their turns stand as they were.
+      failed(error)
     }
   }
 
@@ -153,7 +161,7 @@ export function prober(ports: ProberPorts) {
             }
             waitMs = underWay.size + seen.length > 0 ? pollMs : await untilNext()
           } catch (error) {
-            ports.failed(error)
+            failed(error)
           }
           await clock.sleep(waitMs, stop.signal)
         }

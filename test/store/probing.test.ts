@@ -3,7 +3,7 @@ import { incidentDesk } from '../../src/control/incidents.ts'
 import { nodeDesk, type WantedNode } from '../../src/control/nodes.ts'
 import type { FailedAt, Seen } from '../../src/health/probe.ts'
 import { prober } from '../../src/health/prober.ts'
-import { addSeconds, secondsBetween } from '../../src/lib/clock.ts'
+import { addSeconds, secondsBetween, systemClock } from '../../src/lib/clock.ts'
 import { addressGuard } from '../../src/providers/probe/address-guard.ts'
 import { toAlert } from '../../src/store/alert-rows.ts'
 import { type Database, text } from '../../src/store/database.ts'
@@ -187,6 +187,33 @@ it.each([5.5, 6, 7])(
     expect(await stateOf('house')).toBe('up')
   },
 )
+
+describe('a book that takes nothing', () => {
+  it('is told of once, loses no node, and goes on when it takes again', async () => {
+    await add('house')
+    const trouble: string[] = []
+    let isFull = true
+    const book = probeBook(db)
+    const probing = prober({
+      book: {
+        ...book,
+        save: (all) => (isFull ? Promise.reject(new Error('the disk is full')) : book.save(all)),
+      },
+      look: async () => well,
+      isHeard: async () => false,
+      canaries: async () => [],
+      clock: systemClock,
+      failed: (error) => trouble.push(String(error)),
+    })
+    const stop = probing.start()
+    await expect.poll(() => trouble.length, { timeout: 5000 }).toBe(1)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    isFull = false
+    await expect.poll(() => stateOf('house'), { timeout: 5000 }).toBe('up')
+    await stop()
+    expect(trouble).toEqual(['Error: the disk is full'])
+  })
+})
 
 describe('the own network', () => {
   it('that is down makes nodes unknown, harms no uptime, and is told once when it is back', async () => {
