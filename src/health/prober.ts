@@ -44,7 +44,7 @@ const mostAtOnce = 512
 /** What has been seen is written together, once in so long: half the work of writing each look by itself. */
 const writeMs = 1000
 /** Turns that come within so long are begun together; no look is later than that by it. */
-const pollMs = 500
+const pollMs = 800
 const longestMs = 1000
 /** So often all that stands as due is gone through, also what came in late; in between only what has become due since. */
 const wholeMs = 5000
