@@ -1,3 +1,4 @@
+import { wallMs } from '../lib/zone.ts'
 import { instantOf } from '../rotation/week.ts'
 import type { AlertKind } from './alert.ts'
 
@@ -15,28 +16,8 @@ export interface QuietHours {
 const dayMs = 86_400_000
 
 /** Midnight at the beginning of the zone's day that holds `at`, as wall time in epoch milliseconds. */
-export function dayWallMs(zone: string, at: Date): number {
-  if (zone === 'UTC') return Math.floor(at.getTime() / dayMs) * dayMs
-  const parts = dateFormat(zone).formatToParts(at)
-  const part = (name: Intl.DateTimeFormatPartTypes) =>
-    Number(parts.find(({ type }) => type === name)?.value ?? 0)
-  return Date.UTC(part('year'), part('month') - 1, part('day'))
-}
-
-const formats = new Map<string, Intl.DateTimeFormat>()
-
-function dateFormat(zone: string): Intl.DateTimeFormat {
-  const known = formats.get(zone)
-  if (known) return known
-  const made = new Intl.DateTimeFormat('en-US', {
-    timeZone: zone,
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-  })
-  formats.set(zone, made)
-  return made
-}
+export const dayWallMs = (zone: string, at: Date): number =>
+  Math.floor(wallMs(zone, at) / dayMs) * dayMs
 
 /** The end of the quiet hours in which `at` lies for a kind of alert; null outside them. */
 export function quietUntil(quiet: QuietHours | null, kind: AlertKind, at: Date): Date | null {

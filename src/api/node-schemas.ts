@@ -144,14 +144,3 @@ export const Silence = z.object({
   by: z.string(),
 })
 export type Silence = z.infer<typeof Silence>
-
-export const PublicStatus = z.object({
-  nodes: z.array(
-    z.object({
-      name: z.string(),
-      state: z.string(),
-      since: Time,
-      uptimePercent: z.number().nullable().describe('of the last 30 days'),
-    }),
-  ),
-})

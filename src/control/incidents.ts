@@ -3,6 +3,7 @@ import type { Node } from '../health/node.ts'
 import type { Silence } from '../health/silence.ts'
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
+import { restartSeconds } from '../rotation/session.ts'
 import { isZone, zoneExamples } from '../rotation/zone.ts'
 
 /** What stands in the record of an incident, in order. */
@@ -162,7 +163,7 @@ export interface FollowUpPorts {
  */
 export async function followUp({ rows, restart, replace, now }: FollowUpPorts): Promise<void> {
   for (const incident of await rows.unfinished()) {
-    const due = dueFor(incident, now())
+    const due = dueFor(incident, now(), restartSeconds)
     if (due === null || incident.sessionId === null) continue
     const why = incident.cause?.words ?? 'its node is down'
     if (due === 'restart') {

@@ -1,5 +1,4 @@
 import type { Verdict } from '../health/cause.ts'
-import type { Incident } from '../health/incident.ts'
 import { isWatched, type Node, nodeName, usualTunnelAccount } from '../health/node.ts'
 import { verdictFor } from '../health/noted.ts'
 import type { Seen } from '../health/probe.ts'
@@ -38,7 +37,7 @@ export interface NodeRows {
   /** What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on. */
   give(node: Node): Promise<Node>
   /** It is looked at no longer; an open incident of it is closed. What is on record stays. */
-  remove(node: Node): Promise<Incident | null>
+  remove(node: Node): Promise<void>
 }
 
 export interface NodePorts {

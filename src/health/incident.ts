@@ -53,9 +53,6 @@ export const settleSeconds = 600
 /** While it goes on, people are told again so often. */
 export const remindSeconds = 6 * 3600
 
-/** A server that was ordered to start again has so long to answer; then its session is replaced. */
-export const restartSeconds = 600
-
 /**
  * What a look's news does to the node's incidents. A node has at most one open: one that is down and begins to flip has its outage
  * closed and an unstable one opened in the same thread, one that steadies as down an outage again. Pure.
@@ -182,8 +179,11 @@ export const durationSeconds = ({ startedAt, closedAt }: Incident, now: Date): n
 /** What is due for an open incident whose node a policy keeps up. */
 export type Due = 'replace' | 'restart' | null
 
-/** What has to be done next, and has not been. Pure; done twice it is asked for again until it is written down. */
-export function dueFor(incident: Incident, now: Date): Due {
+/**
+ * What has to be done next, and has not been. Pure; done twice it is asked for again until it is written down.
+ * @param restartSeconds how long a server that was ordered to start again has to answer; then its session is replaced
+ */
+export function dueFor(incident: Incident, now: Date, restartSeconds: number): Due {
   if (incident.closedAt !== null || incident.sessionId === null) return null
   if (incident.replacedAt !== null || incident.consequence === 'none') return null
   if (incident.consequence === 'replace') return 'replace'

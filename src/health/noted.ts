@@ -107,7 +107,7 @@ export function following(
 }
 
 /** The identity of the incident that a look may open. */
-export const incidentIdentity = (node: Node, at: Date) => ({
+const incidentIdentity = (node: Node, at: Date) => ({
   node: node.id,
   id: `inc_${sha256Hex(`${node.id} ${at.toISOString()}`).slice(0, 20)}`,
   sessionId: node.sessionId,

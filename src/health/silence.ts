@@ -1,3 +1,5 @@
+import { wallMs } from '../lib/zone.ts'
+
 /** For what it covers nobody is told anything; all of it stays on record. */
 export interface Silence {
   readonly id: string
@@ -28,41 +30,9 @@ export function covers(silence: Silence, node: string, at: Date): boolean {
   if (!silence.isWeekly) return at < silence.endsAt
   const lengthMs = silence.endsAt.getTime() - silence.startsAt.getTime()
   // By local time: where clocks are moved between two weeks, it begins by the new ones.
-  const passed = localMs(at, silence.zone) - localMs(silence.startsAt, silence.zone)
+  const passed = wallMs(silence.zone, at) - wallMs(silence.zone, silence.startsAt)
   return passed % (7 * dayMs) < lengthMs
 }
 
 export const isSilenced = (silences: readonly Silence[], node: string, at: Date): boolean =>
   silences.some((silence) => covers(silence, node, at))
-
-const formats = new Map<string, Intl.DateTimeFormat>()
-
-/** The wall clock of a zone, as if it were UTC. */
-function localMs(at: Date, zone: string): number {
-  if (zone === 'UTC') return at.getTime()
-  let format = formats.get(zone)
-  if (!format) {
-    format = new Intl.DateTimeFormat('en-GB', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: '2-digit',
-      day: '2-digit',
-      hour: '2-digit',
-      minute: '2-digit',
-      second: '2-digit',
-    })
-    formats.set(zone, format)
-  }
-  const parts = Object.fromEntries(
-    format.formatToParts(at).map(({ type, value }) => [type, Number(value)]),
-  )
-  return Date.UTC(
-    parts.year ?? 0,
-    (parts.month ?? 1) - 1,
-    parts.day ?? 1,
-    parts.hour ?? 0,
-    parts.minute ?? 0,
-    parts.second ?? 0,
-  )
-}

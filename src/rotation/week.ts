@@ -1,3 +1,5 @@
+import { zoneOffsetMs } from '../lib/zone.ts'
+
 /** When an account's week begins: weekday 0 is Sunday, hour and weekday in the zone's own wall time. */
 export interface WeekReset {
   readonly weekday: number
@@ -11,37 +13,6 @@ export interface Week {
 }
 
 const dayMs = 86_400_000
-const formats = new Map<string, Intl.DateTimeFormat>()
-
-/** Milliseconds by which the zone's wall time is ahead of UTC at that instant. */
-function zoneOffsetMs(zone: string, at: Date): number {
-  if (zone === 'UTC') return 0
-  let format = formats.get(zone)
-  if (!format) {
-    format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    })
-    formats.set(zone, format)
-  }
-  const part = new Map(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]))
-  const get = (name: Intl.DateTimeFormatPartTypes): number => part.get(name) ?? 0
-  const wall = Date.UTC(
-    get('year'),
-    get('month') - 1,
-    get('day'),
-    get('hour'),
-    get('minute'),
-    get('second'),
-  )
-  return wall - Math.floor(at.getTime() / 1000) * 1000
-}
 
 /** The first instant at which the zone's clocks show that wall time; in a gap, as much later as the gap is long. */
 export function instantOf(zone: string, wallMs: number): Date {

@@ -68,10 +68,9 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
   tellCertificates: () => db.transaction((tx) => tellCertificates(tx, now())),
   silences: async () => {
     const names = new Map(
-      (await db.all('select id, name from nodes')).map((row) => [
-        text(row, 'id'),
-        text(row, 'name'),
-      ]),
+      (await db.all('select id, name from nodes where id in (select node_id from silences)')).map(
+        (row) => [text(row, 'id'), text(row, 'name')],
+      ),
     )
     const silences = await readSilences(db, now())
     return silences.map((one) => ({

@@ -1,6 +1,7 @@
 import type { IncidentStep } from '../control/incidents.ts'
 import type { Cause } from '../health/cause.ts'
 import type { Incident } from '../health/incident.ts'
+import { withdrawAlerts } from './alert-rows.ts'
 import { date, dateOrNull, type Queries, type Row, text, textOrNull } from './database.ts'
 
 export function toIncident(row: Row): Incident {
@@ -91,6 +92,21 @@ export async function addStep(
     kind,
     words,
   )
+}
+
+/** Ends the open incident of a node that is wanted no longer, where there is one: what nobody was told of it yet is not told any more. */
+export async function dropIncident(
+  tx: Queries,
+  nodeId: string,
+  by: IncidentStep['kind'],
+  words: string,
+  at: Date,
+): Promise<void> {
+  const newest = await newestIncident(tx, nodeId)
+  if (!newest || newest.closedAt !== null) return
+  await putIncident(tx, { ...newest, closedAt: at })
+  await addStep(tx, newest.id, by, words, at)
+  await withdrawAlerts(tx, newest.thread, 'node-down')
 }
 
 export const readSteps = async (db: Queries, incident: string): Promise<IncidentStep[]> =>

@@ -1,11 +1,9 @@
 import type { NodeRows } from '../control/nodes.ts'
-import type { Incident } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
 import { freeTunnelRequests, intervalWithin } from '../health/probe-budget.ts'
 import { AppError } from '../lib/errors.ts'
-import { withdrawAlerts } from './alert-rows.ts'
 import { type Database, number, type Queries, text } from './database.ts'
-import { addStep, newestIncident, putIncident } from './incident-rows.ts'
+import { dropIncident } from './incident-rows.ts'
 import {
   insertNode,
   nameTaken,
@@ -41,16 +39,10 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
   remove: (node) => db.transaction((tx) => removeNode(tx, node, now())),
 })
 
-export async function removeNode(tx: Queries, node: Node, at: Date): Promise<Incident | null> {
+export async function removeNode(tx: Queries, node: Node, at: Date): Promise<void> {
   await tx.run('update nodes set removed_at = $1 where id = $2', at.toISOString(), node.id)
   await keepBudget(tx, node.tunnelAccount)
-  const newest = await newestIncident(tx, node.id)
-  if (!newest || newest.closedAt !== null) return null
-  const closed = { ...newest, closedAt: at }
-  await putIncident(tx, closed)
-  await addStep(tx, closed.id, 'person', 'the node was removed', at)
-  await withdrawAlerts(tx, closed.thread, 'node-down')
-  return closed
+  await dropIncident(tx, node.id, 'person', 'the node was removed', at)
 }
 
 /** After a node has another tunnel account, or has come or gone from its own: turns are those that the accounts bear then. */

@@ -9,14 +9,13 @@ import { addSeconds } from '../lib/clock.ts'
 import { newId } from '../lib/random.ts'
 import type { Run } from '../rotation/run.ts'
 import { isBeatMissed, type Session } from '../rotation/session.ts'
-import { withdrawAlerts } from './alert-rows.ts'
 import { type Database, type Queries, text, textOrNull } from './database.ts'
-import { addStep, newestIncident, putIncident } from './incident-rows.ts'
+import { dropIncident } from './incident-rows.ts'
 import { keepTurns, removeNode } from './node-book.ts'
 import { insertNode, toNode, updateGiven } from './node-rows.ts'
 import { follow } from './probe-book.ts'
 import { readOpenRuns } from './run-rows.ts'
-import { toSession } from './session-rows.ts'
+import { readOpenSessionsOf, readSession } from './session-rows.ts'
 
 /**
  * Brings the nodes of serving policies to what their sessions have said: one transaction, and nothing in it where nothing has
@@ -94,11 +93,7 @@ async function syncPolicy(
 async function rest(tx: Queries, node: Kept, at: Date): Promise<void> {
   await updateGiven(tx, { ...node, url: null, sessionId: null, state: 'idle' })
   await keepTurns(tx, node, node)
-  const newest = await newestIncident(tx, node.id)
-  if (!newest || newest.closedAt !== null) return
-  await putIncident(tx, { ...newest, closedAt: at })
-  await addStep(tx, newest.id, 'done', 'nothing is wanted of the node any more', at)
-  await withdrawAlerts(tx, newest.thread, 'node-down')
+  await dropIncident(tx, node.id, 'done', 'nothing is wanted of the node any more', at)
 }
 
 async function servingOf(
@@ -107,16 +102,12 @@ async function servingOf(
   sessionId: string | null,
   now: Date,
 ): Promise<ServingPolicyOf> {
-  const live = (
-    await tx.all('select * from sessions where run_id = $1 and ended_at is null', policy.id)
-  ).map(toSession)
   const sessions: ServingSession[] = []
-  for (const session of live) sessions.push(await toServing(tx, session, now))
-  const row =
-    sessionId === null
-      ? undefined
-      : await tx.first('select * from sessions where id = $1 and ended_at is not null', sessionId)
-  const ended = row && toSession(row)
+  for (const session of await readOpenSessionsOf(tx, policy.id)) {
+    sessions.push(await toServing(tx, session, now))
+  }
+  const own = sessionId === null ? undefined : await readSession(tx, sessionId)
+  const ended = own?.endedAt ? own : null
   return {
     id: policy.id,
     name: policy.name,

@@ -131,7 +131,7 @@ it.each<[string, Partial<Incident>, number, string | null]>([
   ['a node of nobody’s session', { consequence: 'replace', sessionId: null }, 0, null],
   ['what is over', { consequence: 'replace', closedAt: now }, 0, null],
 ])('%s: due is %#', (_what, more, seconds, due) => {
-  expect(dueFor(incident('down', more), addSeconds(now, seconds))).toBe(due)
+  expect(dueFor(incident('down', more), addSeconds(now, seconds), 600)).toBe(due)
 })
 
 it.each([

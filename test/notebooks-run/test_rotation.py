@@ -5,7 +5,7 @@ import time
 import unittest
 from pathlib import Path
 
-from rotation import PROGRAM, Rotation
+from rotation import PROGRAM, Rotation, call
 from training import MISSING, ROOT, STACKS, environment, python_of
 
 LONGEST = 330  # seconds; on two free cores it takes two minutes
@@ -66,7 +66,13 @@ class WholeRotation(unittest.TestCase):
         self.assertIn('rodizio accounts accept', waiting)
         self.assertIsNotNone(rotation.ask('accounts', 'accept', 'ana', '--serving', '--yes'))
         node = self.until(lambda: self.node(rotation), 200)
-        self.assertEqual((node['adapter'], node['url']), (sha256, None), rotation.told())
+        self.assertEqual(node['adapter'], sha256, rotation.told())
+        self.assertTrue(node['url'].endswith('/v1/nodes/house/openai/v1'), node['url'])
+        said = call(node['url'] + '/chat/completions',
+                    {'authorization': 'Bearer ' + added['key']},
+                    {'model': 'house', 'max_tokens': 4,
+                     'messages': [{'role': 'user', 'content': 'Bom dia'}]})
+        self.assertEqual(said['choices'][0]['message']['role'], 'assistant')
         self.assertEqual(self.policy(rotation)['recent'][0]['account'], 'ana')
         self.assertIsNotNone(rotation.ask('serve', 'stop', 'house'))
         ended = self.until(lambda: self.policy(rotation)['recent'][0]['outcome'], 120)

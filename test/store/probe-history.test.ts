@@ -2,32 +2,26 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { uptimeOf } from '../../src/health/history.ts'
 import { newWatch } from '../../src/health/watch.ts'
 import { type Database, number } from '../../src/store/database.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { insertNode } from '../../src/store/node-rows.ts'
 import { probeHistory } from '../../src/store/probe-history.ts'
-import { openSqlite } from '../../src/store/sqlite.ts'
 import { settableClock } from '../settable-clock.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { freshDatabase } from './fixture.ts'
 
 const start = Date.parse('2026-03-10T00:00:00Z')
 const hour = 3_600_000
-let folder: ReturnType<typeof temporaryFolder>
+let opened: Awaited<ReturnType<typeof freshDatabase>>
 let db: Database
 let clock: ReturnType<typeof settableClock>
 let history: ReturnType<typeof probeHistory>
 
 beforeEach(async () => {
-  folder = temporaryFolder()
+  opened = await freshDatabase()
+  db = opened.db
   clock = settableClock('2026-03-10T00:00:00Z')
-  db = openSqlite(`${folder.path}/rodizio.db`)
-  await migrate(db, new URL('../../migrations/', import.meta.url), clock.now())
   history = probeHistory(db, () => clock.now())
 })
 
-afterEach(async () => {
-  await db.close()
-  folder[Symbol.dispose]()
-})
+afterEach(() => opened[Symbol.asyncDispose]())
 
 async function plant(nodes: number): Promise<void> {
   await db.transaction(async (tx) => {

@@ -8,12 +8,10 @@ import { addressGuard } from '../../src/providers/probe/address-guard.ts'
 import { toAlert } from '../../src/store/alert-rows.ts'
 import { type Database, text } from '../../src/store/database.ts'
 import { incidentBook } from '../../src/store/incident-book.ts'
-import { migrate } from '../../src/store/migrate.ts'
 import { nodeBook } from '../../src/store/node-book.ts'
 import { probeBook } from '../../src/store/probe-book.ts'
-import { openSqlite } from '../../src/store/sqlite.ts'
 import { settableClock } from '../settable-clock.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { freshDatabase } from './fixture.ts'
 
 const well: Seen = {
   kind: 'answered',
@@ -34,6 +32,7 @@ const ngrok = (code: string, status = 404): Seen => ({
 
 const start = '2026-03-10T12:00:00.000Z'
 let clock: ReturnType<typeof settableClock>
+let opened: Awaited<ReturnType<typeof freshDatabase>>
 let db: Database
 /** What each host answers; what is not named is well. */
 let answers: Record<string, Seen | ((at: Date) => Seen)>
@@ -51,12 +50,12 @@ beforeEach(async () => {
   asked = {}
   canariesReached = [true, true]
   heard = false
-  db = openSqlite(`${temporaryFolder().path}/rodizio.db`)
-  await migrate(db, new URL('../../migrations/', import.meta.url), clock.now())
+  opened = await freshDatabase()
+  db = opened.db
   open()
 })
 
-afterEach(() => db.close())
+afterEach(() => opened[Symbol.asyncDispose]())
 
 /** The prober's own state is nothing that may not be lost. */
 function open(): void {

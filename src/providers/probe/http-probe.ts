@@ -1,5 +1,5 @@
 import http from 'node:http'
-import type https from 'node:https'
+import https from 'node:https'
 import { TLSSocket } from 'node:tls'
 import type { FailedAt, Seen } from '../../health/probe.ts'
 import { toldHeaders } from '../../health/probe.ts'
@@ -19,17 +19,11 @@ export interface ProbeOptions {
   readonly resolve?: Resolve
 }
 
-/** Every look has a connection of its own; one agent for all of them, since making one costs as much as a request. */
-const plainAgent = new http.Agent({ keepAlive: false })
-/** Loaded with the first look that wants it: TLS takes a megabyte that who looks at plain nodes does without. */
-let secure: { readonly request: typeof https.request; readonly agent: https.Agent } | undefined
-
-function secureClient() {
-  if (!secure) {
-    const { request, Agent } = process.getBuiltinModule('node:https')
-    secure = { request, agent: new Agent({ keepAlive: false, maxCachedSessions: 0 }) }
-  }
-  return secure
+/** Every probe has a connection of its own; one agent for all of them, since making one costs as much as a request. */
+const plain = { send: http.request, agent: new http.Agent({ keepAlive: false }) }
+const secure = {
+  send: https.request,
+  agent: new https.Agent({ keepAlive: false, maxCachedSessions: 0 }),
 }
 
 /** No health answer is longer. */
@@ -104,13 +98,13 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
       request.destroy()
     }
     const fail = (stage: FailedAt, why: string) => done({ kind: 'failed', at: stage, why })
-    const client = isSecure ? secureClient() : { request: http.request, agent: plainAgent }
-    // Part by part: from a URL they would be gathered anew, at a tenth of what a look costs.
-    const request = client.request({
+    const { send, agent } = isSecure ? secure : plain
+    // Part by part: from a URL they would be gathered anew for each probe.
+    const request = send({
       host,
       port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
       path: url.pathname + url.search,
-      agent: client.agent,
+      agent,
       lookup: guardedLookup(host, guard, resolve),
       headers: { host: url.host, ...ownHeaders },
       maxHeaderSize: 16 * 1024,
