@@ -68,9 +68,10 @@ class WholeRotation(unittest.TestCase):
         node = self.until(lambda: self.node(rotation), 200)
         self.assertEqual(node['adapter'], sha256, rotation.told())
         self.assertTrue(node['url'].endswith('/v1/nodes/house/openai/v1'), node['url'])
-        said = call(node['url'] + '/chat/completions',
-                    {'authorization': 'Bearer ' + added['key']},
-                    {'model': 'house', 'max_tokens': 4,
+        key = {'authorization': 'Bearer ' + added['key']}
+        model = call(node['url'] + '/models', key)['data'][0]['id']
+        said = call(node['url'] + '/chat/completions', key,
+                    {'model': model, 'max_tokens': 4,
                      'messages': [{'role': 'user', 'content': 'Bom dia'}]})
         self.assertEqual(said['choices'][0]['message']['role'], 'assistant')
         self.assertEqual(self.policy(rotation)['recent'][0]['account'], 'ana')

@@ -1,6 +1,7 @@
 import http from 'node:http'
 import https from 'node:https'
-import { TLSSocket } from 'node:tls'
+import { connect as connectPlain, isIP } from 'node:net'
+import { connect as connectSecure, TLSSocket } from 'node:tls'
 import type { FailedAt, Seen } from '../../health/probe.ts'
 import { toldHeaders } from '../../health/probe.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -17,13 +18,6 @@ export interface ProbeOptions {
   readonly ca?: string
   /** In place of the system's resolver. */
   readonly resolve?: Resolve
-}
-
-/** Every probe has a connection of its own; one agent for all of them, since making one costs as much as a request. */
-const plain = { send: http.request, agent: new http.Agent({ keepAlive: false }) }
-const secure = {
-  send: https.request,
-  agent: new https.Agent({ keepAlive: false, maxCachedSessions: 0 }),
 }
 
 /** No health answer is longer. */
@@ -90,39 +84,48 @@ function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<
   const isSecure = url.protocol === 'https:'
   const host = hostOf(url)
   return new Promise((settle) => {
-    let at: Stage = 'dns'
-    let timer: NodeJS.Timeout | undefined
+    let at: Stage = isIP(host) > 0 ? 'connect' : 'dns'
     const done = (answer: Answer) => {
       clearTimeout(timer)
       settle(answer)
       request.destroy()
     }
     const fail = (stage: FailedAt, why: string) => done({ kind: 'failed', at: stage, why })
-    const { send, agent } = isSecure ? secure : plain
-    // Part by part: from a URL they would be gathered anew for each probe.
-    const request = send({
+    // Every probe has a connection of its own, so that no agent is needed to find one.
+    const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port)
+    const lookup = guardedLookup(host, guard, resolve)
+    const socket = isSecure
+      ? connectSecure({
+          ...{ host, port, lookup, ALPNProtocols: ['http/1.1'] },
+          servername: isIP(host) > 0 ? '' : host,
+          ...(ca === undefined ? {} : { ca }),
+        })
+      : connectPlain({ host, port, lookup })
+    const request = (isSecure ? https : http).request({
       host,
-      port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
+      port,
       path: url.pathname + url.search,
-      agent,
-      lookup: guardedLookup(host, guard, resolve),
+      createConnection: () => socket,
       headers: { host: url.host, ...ownHeaders },
       maxHeaderSize: 16 * 1024,
-      ...(ca === undefined ? {} : { ca }),
     })
-    timer = setTimeout(() => fail('timeout', `no whole answer within ${timeoutMs} ms`), leftMs)
-    request.on('socket', (socket) => {
-      socket.once('lookup', () => {
-        at = 'connect'
+    const timer = setTimeout(
+      () => fail('timeout', `no whole answer within ${timeoutMs} ms`),
+      leftMs,
+    )
+    if (at === 'dns') {
+      socket.once('lookup', (error: Error | null) => {
+        if (!error) at = 'connect'
       })
-      if (socket.connecting && /^[\d.]+$|:/.test(host)) at = 'connect' // nothing to look up
-      socket.once('connect', () => {
-        at = isSecure ? 'tls' : 'cut'
-      })
+    }
+    socket.once('connect', () => {
+      at = isSecure ? 'tls' : 'cut'
+    })
+    if (isSecure) {
       socket.once('secureConnect', () => {
         at = 'cut'
       })
-    })
+    }
     request.on('error', (error) => {
       if (error instanceof AppError) fail('refused', error.message)
       else fail(at, wordsFor(at, host, systemCode(error) ?? messageOf(error)))
