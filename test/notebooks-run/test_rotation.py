@@ -78,7 +78,7 @@ class WholeRotation(unittest.TestCase):
         self.assertIsNotNone(rotation.ask('serve', 'stop', 'house'))
         ended = self.until(lambda: self.policy(rotation)['recent'][0]['outcome'], 120)
         self.assertEqual(ended, 'cancelled', rotation.told())
-        self.assertEqual(self.policy(rotation)['state'], 'stopped')
+        self.until(lambda: self.policy(rotation)['state'] == 'stopped', 30)
 
     def policy(self, rotation):
         return rotation.ask('serve', 'show', 'house')
