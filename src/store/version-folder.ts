@@ -117,10 +117,11 @@ export function versionFolder(root: string) {
     async open(version: string, name: string, bytes: number): Promise<FetchedFile> {
       const folder = at(fetching, version)
       const path = join(folder, name)
-      const isThere = await stat(path).then(
-        () => true,
-        () => false,
+      const size = await stat(path).then(
+        (found) => found.size,
+        () => -1,
       )
+      const isThere = size >= 0 && size <= bytes // a longer one was another file
       // The record of what is there counts only beside the bytes that it speaks of.
       const held = isThere ? await heldIn(join(folder, heldName(name)), bytes) : []
       if (!isThere) await rm(join(folder, heldName(name)), { force: true })
