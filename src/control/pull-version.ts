@@ -15,7 +15,7 @@ export interface Offer {
   /** Its manifest.json. Throws AppError. */
   readonly manifest: () => Promise<string>
   /** Fetches what is missing of a file. Throws AppError; what has come stays. */
-  readonly fetch: (
+  readonly bring: (
     file: FileEntry,
     into: FileOnItsWay,
     signal: AbortSignal,
@@ -202,7 +202,7 @@ async function fetchWhole(
     const into = await folder.open(version, file.name, file.bytes)
     const hadSome = into.held.length > 0
     try {
-      await offer.fetch(file, into, signal, came)
+      await offer.bring(file, into, signal, came)
     } finally {
       await into.close()
     }

@@ -13,6 +13,7 @@ import {
   statfs,
   symlink,
   utimes,
+  writeFile,
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { ByteRange } from '../artifacts/artifact-store.ts'
@@ -30,6 +31,15 @@ export interface FetchedFile {
 
 const versionName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const heldName = (name: string) => `.${name}.held`
+const toldName = '.told.json'
+const textOr = (value: unknown): string | null => (typeof value === 'string' ? value : null)
+
+/** Which version whoever serves has taken last, and which it would not take. */
+export interface Told {
+  readonly serving: string | null
+  readonly refused: string | null
+}
+
 /** Room that is left for whatever else writes on that disk. */
 const spareBytes = 16 << 20
 
@@ -64,6 +74,24 @@ export function versionFolder(root: string) {
         throw error
       })
       return target === null ? null : basename(target)
+    },
+    /** What was told to whom serves; null when nothing was, or nobody knows. */
+    async told(): Promise<Told | null> {
+      const text = await readFile(join(root, toldName), 'utf8').catch((error: unknown) => {
+        if (systemCode(error) === 'ENOENT') return 'null'
+        throw error
+      })
+      try {
+        const { serving, refused } = JSON.parse(text) as Partial<Told>
+        return { serving: textOr(serving), refused: textOr(refused) }
+      } catch {
+        return null // none, or torn by a crash: it is told again
+      }
+    },
+    async note(told: Told): Promise<void> {
+      const fresh = join(root, `.current-${randomBytes(6).toString('hex')}`)
+      await writeFile(fresh, `${JSON.stringify(told)}\n`)
+      await rename(fresh, join(root, toldName))
     },
     /** Versions that are there, the newest first. */
     async list(): Promise<readonly string[]> {

@@ -31,7 +31,7 @@ function source(
   const fetched: string[] = []
   const fetch = async (
     { name, bytes }: FileEntry,
-    into: Parameters<Offer['fetch']>[1],
+    into: Parameters<Offer['bring']>[1],
     _signal: AbortSignal,
     came: (bytes: number) => void,
   ) => {
@@ -47,7 +47,10 @@ function source(
     }
   }
   const { version, manifestSha256, manifest } = adapter
-  return { fetched, offer: { version, manifestSha256, manifest: async () => manifest, fetch } }
+  return {
+    fetched,
+    offer: { version, manifestSha256, manifest: async () => manifest, bring: fetch },
+  }
 }
 
 const pull = (offer: Offer, into: Versions = folder) =>
