@@ -45,6 +45,8 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
   'run.completed',
   'run.failed',
   'checkpoint.damaged',
+  'adapter.promoted',
+  'adapter.rejected',
   'google.signed_out',
   'hub.signed_out',
 ])
@@ -137,6 +139,18 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
     }
     case 'checkpoint.damaged':
       return make({ kind: 'checkpoint-damaged', facts: { step: figure(data.step) } })
+    case 'adapter.promoted':
+    case 'adapter.rejected': {
+      if (data.by !== 'policy') return nothing // who did it knows
+      const facts = { words: `${text(data.version)}: ${text(data.why)}` }
+      const isPromoted = kind === 'adapter.promoted'
+      return make({
+        kind: isPromoted ? 'adapter-promoted' : 'adapter-rejected',
+        about: text(data.line) ?? name,
+        thread: runId,
+        facts,
+      })
+    }
     case 'google.signed_out':
     case 'hub.signed_out': {
       if (data.asked === true) return nothing

@@ -31,6 +31,9 @@ const from = (data: Data): string =>
       ? 'from the beginning'
       : `from step ${count(data, 'fromStep')}`
 
+/** Who decided on an adapter, where it was not the judge. */
+const byWhom = (data: Data): string => (data.by === 'policy' ? '' : ` by ${word(data, 'by')}`)
+
 /** What is not known is not told: a simulated checkpoint has neither size nor loss. */
 const lossOf = (data: Data): string =>
   typeof data.loss === 'number' ? `, loss ${decimals(data.loss, 3)}` : ''
@@ -106,6 +109,12 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
   'checkpoint.pruned': (d) => `checkpoint at step ${word(d, 'step')} let go: newer ones stand`,
   'checkpoint.damaged': (d) =>
     `checkpoint at step ${word(d, 'step')} is damaged and skipped: the one before is used`,
+  'adapter.promoted': (d) =>
+    `adapter ${word(d, 'version')} of ${word(d, 'line')} is promoted${byWhom(d)}: ${word(d, 'why')}`,
+  'adapter.rejected': (d) =>
+    `adapter ${word(d, 'version')} of ${word(d, 'line')} is not promoted${byWhom(d)}: ${word(d, 'why')}`,
+  'adapter.rolled_back': (d) =>
+    `${word(d, 'line')} serves ${word(d, 'version')} again in place of ${word(d, 'instead')}${byWhom(d)}: ${word(d, 'why')}`,
   'artifact.committed': (d) =>
     `artifact "${word(d, 'label')}" at step ${word(d, 'step')} is in the store${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ''}`,
   'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,

@@ -3,7 +3,9 @@ import type { RotationState } from '../rotation/engine/state.ts'
 import type { Run } from '../rotation/run.ts'
 import type { Session } from '../rotation/session.ts'
 import { writeHold } from './account-rows.ts'
+import { insertCandidate } from './adapter-rows.ts'
 import type { Queries } from './database.ts'
+import { decideCandidate } from './decide-adapter.ts'
 import { insertEvent } from './event-rows.ts'
 import { insertEntries, writeQuota } from './ledger-rows.ts'
 
@@ -163,6 +165,8 @@ async function saveKept(
       JSON.stringify(kept.metrics),
       at,
     )
+    const candidate = await insertCandidate(tx, kept, at)
+    if (candidate !== null) await decideCandidate(tx, candidate, new Date(at))
   }
   for (const measured of metrics) {
     await tx.run(
