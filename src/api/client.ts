@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
+import * as adapter from './adapter-schemas.ts'
 import * as alerts from './alert-schemas.ts'
 import * as node from './node-schemas.ts'
 import * as wire from './schemas.ts'
@@ -118,6 +119,18 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     token,
     health: () => read('/health', wire.Health),
     datasets: () => all('/v1/datasets', wire.Dataset),
+    adapters: (line: string | undefined) =>
+      all(`/v1/adapters${line === undefined ? '' : `?line=${at(line)}`}`, adapter.Adapter),
+    adapter: (version: string) => read(`/v1/adapters/${at(version)}`, adapter.Adapter),
+    promoteAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>
+      post(`/v1/adapters/${at(version)}/promotion`, said, adapter.Adapter),
+    rejectAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>
+      post(`/v1/adapters/${at(version)}/rejection`, said, adapter.Adapter),
+    adapterLine: (line: string) => read(`/v1/adapter-lines/${at(line)}`, adapter.AdapterLine),
+    changeAdapterLine: (line: string, change: z.input<typeof adapter.LineChange>) =>
+      patch(`/v1/adapter-lines/${at(line)}`, change, adapter.AdapterLine),
+    rollBackAdapter: (line: string, said: z.input<typeof adapter.Rollback>) =>
+      post(`/v1/adapter-lines/${at(line)}/rollbacks`, said, adapter.RolledBack),
     dataset: (name: string) => read(`/v1/datasets/${at(name)}`, wire.Dataset),
     removeDataset: (name: string, dryRun: boolean) =>
       remove(`/v1/datasets/${at(name)}?dryRun=${dryRun}`, wire.DatasetRemoval),

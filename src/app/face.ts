@@ -2,6 +2,7 @@ import { artifactPrefix } from '../artifacts/checkpoint.ts'
 import { setServing } from '../control/accept-serving.ts'
 import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
+import { adapterDesk } from '../control/adapters.ts'
 import { adjustBudget } from '../control/adjust-budget.ts'
 import type { PlanDesk } from '../control/plan-desk.ts'
 import { removeAccount } from '../control/remove-account.ts'
@@ -151,6 +152,7 @@ export function openFace(
     absences: storage.absences,
     nodes: nodes.desk,
     incidents: nodes.incidents,
+    adapterDesk: adapterDesk(storage.adapters),
     history: nodes.history,
     nodesUp: storage.nodesUp,
     alertReads: storage.alertReads,

@@ -6,6 +6,7 @@ import { importDataset } from '../datasets/import.ts'
 import { AppError } from '../lib/errors.ts'
 import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
+import { adapterRows } from '../store/adapter-book.ts'
 import { adjustmentRows } from '../store/adjustment-rows.ts'
 import { alertReads } from '../store/alert-reads.ts'
 import { insertAlert } from '../store/alert-rows.ts'
@@ -86,6 +87,7 @@ export async function openStorage(
         (await look.runs(1, undefined)).items.length > 0 ||
         (await look.policies(1, undefined)).items.length > 0 ||
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
+      adapters: adapterRows(db, now),
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
       serving: servingRows(db, now),

@@ -15,6 +15,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['incidents'], async () => (await import('./incidents.ts')).incidentCommands],
   [['plan'], async () => (await import('./plan.ts')).planCommand],
   [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
+  [['adapters'], async () => (await import('./adapters.ts')).adapterCommands],
   [['budget'], async () => (await import('./budget.ts')).budgetCommands],
   [['sessions'], async () => (await import('./sessions.ts')).sessionsCommand],
   [['alerts'], async () => (await import('./alerts.ts')).alertCommands],

@@ -9,6 +9,7 @@ import { AppError } from '../lib/errors.ts'
 import { type AbsencePorts, absenceRoutes } from './absences.ts'
 import { type AccountServingPorts, accountServingRoutes } from './account-serving.ts'
 import { type AccountPorts, accountRoutes } from './accounts.ts'
+import { type AdapterPorts, adapterRoutes } from './adapters.ts'
 import { type AlertPorts, alertRoutes } from './alerts.ts'
 import { requireAdmin } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
@@ -38,6 +39,7 @@ export interface HttpPorts
     HubLoginPorts,
     StorePorts,
     AbsencePorts,
+    AdapterPorts,
     AlertPorts,
     PlanPorts,
     RunChangePorts,
@@ -96,6 +98,8 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
     '/v1/serving/*',
     '/v1/accounts/*',
     '/v1/absences/*',
+    '/v1/adapters/*',
+    '/v1/adapter-lines/*',
     '/v1/alerts/*',
     '/v1/alert-channels/*',
     '/v1/alert-deliveries/*',
@@ -120,6 +124,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', nodeRoutes(ports))
   app.route('/', incidentRoutes(ports))
   app.route('/', alertRoutes(ports))
+  app.route('/', adapterRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type AdapterDesk, adapterDesk } from '../../src/control/adapters.ts'
 import { adapterRows } from '../../src/store/adapter-book.ts'
-import { insertCandidate } from '../../src/store/adapter-rows.ts'
 import { type Database, text } from '../../src/store/database.ts'
-import { decideCandidate } from '../../src/store/decide-adapter.ts'
-import { insertRun } from '../../src/store/run-rows.ts'
-import { freshDatabase, runOf } from './fixture.ts'
+import { freshDatabase } from './fixture.ts'
+import { insertDatasetVersion, type Left, leaveAdapter } from './left-adapter.ts'
 
 let opened: Awaited<ReturnType<typeof freshDatabase>>
 let db: Database
@@ -21,53 +19,10 @@ beforeEach(async () => {
 })
 afterEach(() => opened[Symbol.asyncDispose]())
 
-const dataset = (version: string, split: string) =>
-  db.run(
-    `insert into dataset_versions (version, train_rows, train_bytes, train_sha256, validation_rows, validation_bytes,
-       validation_sha256, created_at) values ($1, 100, '1', 'x', 60, '1', $2, $3)`,
-    version,
-    split,
-    now.toISOString(),
-  )
-
-const hashOf = (name: string) => Buffer.from(name).toString('hex').padEnd(64, '0')
-
-interface Left {
-  readonly loss?: number
-  readonly rows?: number
-  readonly data?: string
-  readonly from?: string
-  readonly fromLoss?: number
-  readonly label?: string
-}
-
-/** A run that has ended, with the artifact that it has left, in one transaction as a commit does it. */
-async function left(name: string, found: Left = {}): Promise<void> {
-  const { loss, rows = 60, data = 'ds_one', from, fromLoss, label = 'candidate' } = found
+const dataset = (version: string, split: string) => insertDatasetVersion(db, version, split, now)
+const left = (name: string, found: Left = {}) => {
   now = new Date(now.getTime() + 60_000)
-  const plan = {
-    base: 'tiny',
-    ...(from === undefined ? {} : { fromAdapter: hashOf(from) }),
-  }
-  await db.transaction(async (tx) => {
-    await insertRun(tx, runOf(name, { engine: 'trl', datasetVersion: data, plan }))
-    const evaluation = {
-      candidate: { loss, perplexity: 1 },
-      base: { loss: 9, perplexity: 1 },
-      current: fromLoss === undefined ? null : { loss: fromLoss, perplexity: 1 },
-    }
-    const artifact = {
-      runId: `run_${name}`,
-      label,
-      step: 10,
-      generation: 1,
-      manifestSha256: hashOf(name),
-      bytes: 1000,
-      metrics: loss === undefined ? {} : { loss: 1, heldOutRows: rows, evaluation },
-    }
-    const candidate = await insertCandidate(tx, artifact, now.toISOString())
-    if (candidate !== null) await decideCandidate(tx, candidate, now)
-  })
+  return leaveAdapter(db, name, now, found)
 }
 
 const states = async () =>
@@ -128,20 +83,7 @@ describe('what runs leave', () => {
 
   it('is written down once, however often its commit is', async () => {
     await left('one', { loss: 2 })
-    await db.transaction(async (tx) => {
-      const again = {
-        runId: 'run_one',
-        label: 'candidate',
-        step: 10,
-        generation: 1,
-        manifestSha256: hashOf('one'),
-        bytes: 1000,
-        metrics: {},
-      }
-      const candidate = await insertCandidate(tx, again, now.toISOString())
-      expect(candidate).toBe(1)
-      await decideCandidate(tx, candidate ?? 0, now)
-    })
+    await left('one', { loss: 2 })
     expect(await states()).toEqual(['v1 one promoted served'])
     expect(await alerts()).toHaveLength(1)
   })
