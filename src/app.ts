@@ -131,6 +131,7 @@ export async function startService(options: ServiceOptions) {
         ready: () => ready,
         unexpected: (error) => log.error({ event: 'unexpected', ...described(error) }),
         now,
+        clock,
         relay,
         ownAddress: address.shown,
       },

@@ -121,6 +121,21 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     datasets: () => all('/v1/datasets', wire.Dataset),
     adapters: (line: string | undefined) =>
       all(`/v1/adapters${line === undefined ? '' : `?line=${at(line)}`}`, adapter.Adapter),
+    /** What a box is to serve; null when it is still `after` at the end of the wait. */
+    servedAdapter: async (asked: {
+      run: string | undefined
+      version: string | undefined
+      after: string | undefined
+      waitSeconds: number
+    }) => {
+      const query = new URLSearchParams({ waitSeconds: String(asked.waitSeconds) })
+      for (const name of ['run', 'version', 'after'] as const) {
+        if (asked[name] !== undefined) query.set(name, asked[name])
+      }
+      const patienceMs = timeoutMs + asked.waitSeconds * 1000
+      const response = await send(`/v1/served-adapter?${query}`, {}, patienceMs)
+      return response.status === 204 ? null : parse(adapter.Resolution, await response.json())
+    },
     adapter: (version: string) => read(`/v1/adapters/${at(version)}`, adapter.Adapter),
     promoteAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>
       post(`/v1/adapters/${at(version)}/promotion`, said, adapter.Adapter),

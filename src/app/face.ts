@@ -7,12 +7,14 @@ import { adjustBudget } from '../control/adjust-budget.ts'
 import type { PlanDesk } from '../control/plan-desk.ts'
 import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
+import { servedVersions } from '../control/served-version.ts'
 import { addPolicy, changePolicy } from '../control/serving-policies.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { standingDesk } from '../control/standing-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
 import { httpApp } from '../http/app.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Plan } from '../notebooks/plan.ts'
 import { ServePlan } from '../notebooks/serve-plan.ts'
 import type { Relay } from '../serving/relay.ts'
@@ -30,6 +32,7 @@ export interface FaceOptions {
   readonly ready: () => boolean
   readonly unexpected: (error: unknown) => void
   readonly now: () => Date
+  readonly clock: Clock
   readonly relay: Relay
   /** Where this service is reached: from elsewhere where it can be, else from its own machine. */
   readonly ownAddress: () => string
@@ -101,6 +104,7 @@ export function openFace(
     change: storage.policies.change,
     now,
   }
+  const promoted = adapterDesk(storage.adapters)
   const app = httpApp({
     adminToken: storage.admin.token,
     version: options.version,
@@ -152,7 +156,14 @@ export function openFace(
     absences: storage.absences,
     nodes: nodes.desk,
     incidents: nodes.incidents,
-    adapterDesk: adapterDesk(storage.adapters),
+    adapterDesk: promoted,
+    servedVersions: servedVersions({
+      desk: promoted,
+      book: adapters,
+      artifacts,
+      clock: options.clock,
+      direct: kept.direct && ((keys) => ways.downloads('', keys.map(storedAt))),
+    }),
     history: nodes.history,
     nodesUp: storage.nodesUp,
     alertReads: storage.alertReads,
@@ -167,3 +178,6 @@ export function openFace(
   })
   return { app, begin, standing }
 }
+
+/** A file of the store, of which only the place matters. */
+const storedAt = (key: string) => ({ path: `store/${key}`, name: '', bytes: 0, sha256: '' })

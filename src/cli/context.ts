@@ -24,6 +24,8 @@ export interface Context {
   /** Whether colours may be used: at a terminal, unless NO_COLOR is set (https://no-color.org, read 2026-11). */
   readonly hasColours: boolean
   readonly isJson: () => boolean
+  /** For programs that are started. */
+  readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 /** The flags that every command takes. */
@@ -56,6 +58,7 @@ export function contextFor(place: { root: URL; entry: string }, flags: () => Com
     hasColours:
       process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
     isJson: () => flags().json === true,
+    environment: process.env,
   }
 }
 

@@ -15,6 +15,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['incidents'], async () => (await import('./incidents.ts')).incidentCommands],
   [['plan'], async () => (await import('./plan.ts')).planCommand],
   [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
+  [['pull'], async () => (await import('./pull.ts')).pullCommand],
   [['adapters'], async () => (await import('./adapters.ts')).adapterCommands],
   [['budget'], async () => (await import('./budget.ts')).budgetCommands],
   [['sessions'], async () => (await import('./sessions.ts')).sessionsCommand],
@@ -69,6 +70,7 @@ export async function main(
     .description('Keeps a fine-tuned 7B model trained, served and watched on free GPUs')
     .version(context.version)
     .helpCommand(false)
+    .enablePositionalOptions() // pull has a --version of its own
     .showHelpAfterError(false)
   for (const add of await commandsFor(argv[0])) add(program, context)
   finish(program)

@@ -24,6 +24,7 @@ import { publicStatus } from './public-status.ts'
 import { type RelayPorts, relayCallers, relayProtocol } from './relay.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
+import { type ServedAdapterPorts, servedAdapterRoutes } from './served-adapter.ts'
 import { type ServingPorts, servingRoutes } from './serving.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { type StandingRunPorts, standingRunRoutes } from './standing-runs.ts'
@@ -40,6 +41,7 @@ export interface HttpPorts
     StorePorts,
     AbsencePorts,
     AdapterPorts,
+    ServedAdapterPorts,
     AlertPorts,
     PlanPorts,
     RunChangePorts,
@@ -125,6 +127,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', incidentRoutes(ports))
   app.route('/', alertRoutes(ports))
   app.route('/', adapterRoutes(ports))
+  app.route('/', servedAdapterRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -42,10 +42,10 @@ export function rangeOf(
   return from < to ? { from, to } : 'unsatisfiable'
 }
 
-/** The URL is spent only when the reader has taken the last byte. */
-function streamOf(
+/** As fast as it is read. @param done told only when the reader has taken the last byte */
+export function streamOf(
   source: AsyncIterable<Uint8Array>,
-  done: (() => Promise<void>) | undefined,
+  done?: (() => Promise<void>) | undefined,
 ): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]()
   return new ReadableStream<Uint8Array>({
