@@ -4,8 +4,9 @@ import { decideCandidate } from '../../src/store/decide-adapter.ts'
 import { insertRun } from '../../src/store/run-rows.ts'
 import { runOf } from './fixture.ts'
 
+/** The one that is named, or one made from a run's name. */
 export const manifestHashOf = (name: string): string =>
-  Buffer.from(name).toString('hex').padEnd(64, '0')
+  /^[0-9a-f]{64}$/.test(name) ? name : Buffer.from(name).toString('hex').padEnd(64, '0')
 
 export interface Left {
   readonly loss?: number
@@ -14,6 +15,8 @@ export interface Left {
   readonly from?: string
   readonly fromLoss?: number
   readonly label?: string
+  /** Of a manifest that is really there. */
+  readonly manifestSha256?: string
 }
 
 export const insertDatasetVersion = (db: Database, version: string, split: string, at: Date) =>
@@ -30,7 +33,7 @@ export async function leaveAdapter(
   db: Database,
   name: string,
   at: Date,
-  { loss, rows = 60, data = 'ds_one', from, fromLoss, label = 'candidate' }: Left = {},
+  { loss, rows = 60, data = 'ds_one', from, fromLoss, label = 'candidate', ...given }: Left = {},
 ): Promise<void> {
   const plan = {
     base: 'tiny',
@@ -46,7 +49,7 @@ export async function leaveAdapter(
     label,
     step: 10,
     generation: 1,
-    manifestSha256: manifestHashOf(name),
+    manifestSha256: given.manifestSha256 ?? manifestHashOf(name),
     bytes: 1000,
     metrics: loss === undefined ? {} : { loss: 1, heldOutRows: rows, evaluation },
   }
@@ -55,6 +58,14 @@ export async function leaveAdapter(
     if (number(known ?? {}, 'n') === 0) {
       await insertRun(tx, runOf(name, { engine: 'trl', datasetVersion: data, plan }))
     }
+    await tx.run(
+      `insert into artifacts (run_id, label, step, generation, manifest_sha256, bytes, metrics, committed_at)
+       values ($1, $2, 10, 1, $3, '1000', '{}', $4) on conflict do nothing`,
+      artifact.runId,
+      label,
+      artifact.manifestSha256,
+      at.toISOString(),
+    )
     const candidate = await insertCandidate(tx, artifact, at.toISOString())
     if (candidate !== null) await decideCandidate(tx, candidate, at)
   })
