@@ -46,6 +46,8 @@ export interface Versions {
     isFetched: boolean,
     range?: ByteRange,
   ): AsyncIterable<Uint8Array>
+  /** SHA-256 in hex. */
+  hash(version: string, name: string, isFetched: boolean): Promise<string>
   drop(version: string, name: string): Promise<void>
   place(version: string, now: Date): Promise<void>
 }
@@ -140,7 +142,7 @@ export async function wholeThere(
   if (sizes.size !== files.length + 1) return null
   for (const { name, bytes, sha256 } of files) {
     if (sizes.get(name) !== bytes) return null
-    if ((await hashOf(folder.read(version, name, false))) !== sha256) return null
+    if ((await folder.hash(version, name, false)) !== sha256) return null
   }
   return Manifest.parse(JSON.parse(text))
 }
@@ -206,18 +208,12 @@ async function fetchWhole(
     } finally {
       await into.close()
     }
-    if ((await hashOf(folder.read(version, file.name, true))) === file.sha256) return
+    if ((await folder.hash(version, file.name, true)) === file.sha256) return
     await folder.drop(version, file.name)
     // What was left of an earlier pull may be what is wrong; what came whole just now is the source's own.
     if (isSecond || !hadSome) throw wrongHash(offer, file)
     came(-file.bytes)
   }
-}
-
-async function hashOf(bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of bytes) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 async function weightsOf(

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import {
   lstat,
@@ -31,6 +31,7 @@ export interface FetchedFile {
 
 const versionName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const heldName = (name: string) => `.${name}.held`
+const hashBytes = 1 << 20
 const toldName = '.told.json'
 const textOr = (value: unknown): string | null => (typeof value === 'string' ? value : null)
 
@@ -192,6 +193,22 @@ export function versionFolder(root: string) {
         highWaterMark: 1 << 18,
         ...(range ? { start: range.from, end: range.to - 1 } : {}),
       }) as AsyncIterable<Uint8Array>
+    },
+    /** SHA-256 of a file, in hex; read through one buffer, whatever its size. */
+    async hash(version: string, name: string, isFetched: boolean): Promise<string> {
+      const path = join(at(isFetched ? fetching : versions, version), name)
+      const file = await open(path, 'r')
+      try {
+        const hash = createHash('sha256')
+        const buffer = Buffer.allocUnsafe(hashBytes)
+        for (;;) {
+          const { bytesRead } = await file.read(buffer, 0, hashBytes, null)
+          if (bytesRead === 0) return hash.digest('hex')
+          hash.update(buffer.subarray(0, bytesRead))
+        }
+      } finally {
+        await file.close()
+      }
     },
     /** A file on its way is not what was wanted: it begins anew. */
     async drop(version: string, name: string): Promise<void> {
