@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { loraTensors, safetensors, tinyAdapter } from '../artifacts/tiny-lora.ts'
+import { runningService } from '../http/service.ts'
+import { insertDatasetVersion, leaveAdapter } from '../store/left-adapter.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
+import { program, shippedFlags } from './service.ts'
+
+const kills = 50
+
+/** Small repeatable randomness: the seed is printed, so that a failure can be looked at again. */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32
+    return state / 2 ** 32
+  }
+}
+
+it('a pull that is killed at fifty random moments leaves current on a whole version', async () => {
+  const seed = Date.now() % 1_000_000
+  const random = randomFrom(seed)
+  await using service = await runningService()
+  using box = temporaryFolder()
+  const db = openSqlite(join(service.folder, 'rodizio.db'))
+  const at = new Date()
+  await insertDatasetVersion(db, 'ds_one', 'split', at)
+  const made = [1, 2].map((mark) => {
+    const weights = safetensors(loraTensors(16, 2048, 32), mark) // 16 MB
+    const config = { peft_type: 'LORA', r: 16, target_modules: ['q_proj', 'v_proj'] }
+    return tinyAdapter(`v${mark}`, {
+      mark,
+      files: {
+        'adapter_model.safetensors': weights,
+        'adapter_config.json': Buffer.from(JSON.stringify(config)),
+      },
+    })
+  })
+  for (const [index, adapter] of made.entries()) {
+    const folder = join(service.folder, 'store', `runs/run_r${index}/artifacts/candidate-g1`)
+    mkdirSync(folder, { recursive: true })
+    for (const [name, bytes] of adapter.files) writeFileSync(join(folder, name), bytes)
+    writeFileSync(join(folder, 'manifest.json'), adapter.manifest)
+    const found = { manifestSha256: adapter.manifestSha256, loss: 2 - index / 10 }
+    const before = made[0]?.manifestSha256 ?? ''
+    const from = index === 0 ? {} : { from: before, fromLoss: 2 }
+    await leaveAdapter(db, `r${index}`, new Date(at.getTime() + index * 1000), {
+      ...found,
+      ...from,
+    })
+  }
+  await db.close()
+  const to = join(box.path, 'adapter')
+  const env = {
+    PATH: process.env.PATH ?? '',
+    RODIZIO_URL: service.url,
+    RODIZIO_TOKEN: service.adminToken,
+    RODIZIO_DATA_DIR: service.folder,
+  }
+  const begin = () =>
+    spawn(process.execPath, [...shippedFlags, program, 'pull', '--to', to, '--quiet'], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  const toTheEnd = async () => {
+    const child = begin()
+    let said = ''
+    child.stderr.on('data', (part) => {
+      said += part
+    })
+    const [status] = await once(child, 'close')
+    expect([status, said], `seed ${seed}`).toEqual([0, ''])
+  }
+  const wholeVersion = () => {
+    const version = readlinkSync(join(to, 'current')).replace('versions/', '')
+    const adapter = made.find((one) => one.version === version)
+    const names = readdirSync(join(to, 'current')).toSorted()
+    expect(names, `seed ${seed}`).toEqual(
+      [...(adapter?.files.keys() ?? []), 'manifest.json'].toSorted(),
+    )
+    for (const [name, bytes] of adapter?.files ?? []) {
+      expect(readFileSync(join(to, 'current', name)).equals(bytes), `${name}, seed ${seed}`).toBe(
+        true,
+      )
+    }
+    return version
+  }
+  const promote = (version: string) =>
+    service.call(`/v1/adapters/${version}/promotion`, { json: { by: 'test' } })
+
+  const began = performance.now()
+  await promote('v1')
+  await toTheEnd()
+  const wholeMs = performance.now() - began
+  const seen = new Set<string>()
+  let died = 0
+  for (let round = 0; round < kills; round += 1) {
+    // Half of them anew, half of them going on where the last one died.
+    if (round % 2 === 0) {
+      const next = wholeVersion() === 'v1' ? 'v2' : 'v1'
+      await promote(next)
+      await import('node:fs/promises').then(({ rm }) =>
+        rm(join(to, 'versions', next), { recursive: true, force: true }),
+      )
+    }
+    const child = begin()
+    const ended = once(child, 'exit')
+    await delay(random() * wholeMs * 1.1)
+    if (child.exitCode === null) {
+      child.kill('SIGKILL')
+      died += 1
+    }
+    await ended
+    seen.add(wholeVersion())
+  }
+  expect(died).toBeGreaterThan(kills / 2)
+  expect([...seen].toSorted()).toEqual(['v1', 'v2'])
+  await toTheEnd()
+  const { version } = (await service.get('/v1/served-adapter')) as { version: string }
+  expect(wholeVersion()).toBe(version)
+  // Nothing of all that died lies about.
+  await toTheEnd()
+  expect(readdirSync(to).filter((name) => name.startsWith('.current-'))).toEqual([])
+}, 180_000)
