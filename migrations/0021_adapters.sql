@@ -37,3 +37,13 @@ create table adapter_lines (
   line   text primary key,
   policy text not null check (policy in ('auto', 'manual'))
 );
+
+-- What runs have left before: nobody has judged it, so that a person promotes the first of each line.
+insert into adapters (number, line, run_id, run_name, label, generation, step, manifest_sha256, bytes, base, state, why, created_at)
+select row_number() over (order by a.committed_at, a.run_id), coalesce(s.name, r.name), a.run_id, r.name, a.label, a.generation, a.step,
+  a.manifest_sha256, a.bytes, '', 'candidate', 'it was left before anything was judged', a.committed_at
+from artifacts a
+join runs r on r.id = a.run_id
+left join standing_openings o on o.run_id = a.run_id
+left join standing_runs s on s.id = o.standing_id
+where a.label <> 'dry';

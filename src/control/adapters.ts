@@ -30,7 +30,10 @@ export interface AdapterRows {
   setPolicy(line: string, policy: PromotionPolicy): Promise<void>
   /** Its line serves it from now on. Done twice it is once. */
   promote(which: number, by: string, why: string): Promise<void>
-  /** @throws AppError `conflict` (`adapter_served`) for the one that its line serves */
+  /**
+   * The last one that a line serves may go, so that it serves nothing.
+   * @throws AppError `conflict` (`adapter_served`) for the one that its line serves while there is another to go back to
+   */
   reject(which: number, by: string, why: string): Promise<void>
   /**
    * The line serves `to`, or what it served before, again.

@@ -7,13 +7,15 @@ export type NextAdapter = (
 ) => string | undefined
 
 /**
- * The newest adapter that a completed run of the same standing run has left; where there is none, what the request says. No
- * adapter is promoted yet: once one can be, a promoted one takes this place.
+ * What its line serves; where nothing is promoted yet, the newest adapter that a completed run of it has left and nobody has rejected;
+ * where there is none, what the request says.
  * @param runs the oldest first
  */
 export const nextAdapter: NextAdapter = ({ request }, runs) => {
+  const served = runs.find(({ adapter }) => adapter === 'served')
   const left = runs.findLast(
-    ({ run, label }) => run.state === 'completed' && label !== null && label !== 'dry',
+    ({ run, label, adapter }) =>
+      run.state === 'completed' && label !== null && label !== 'dry' && adapter !== 'rejected',
   )
-  return left?.run.id ?? request.fromAdapter
+  return (served ?? left)?.run.id ?? request.fromAdapter
 }

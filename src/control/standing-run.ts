@@ -40,6 +40,8 @@ export interface OpenedRun {
   readonly openedAt: Date
   /** Of what it has left, null while there is nothing. */
   readonly label: string | null
+  /** Of the adapter among it: what its line serves, one that was not promoted, or neither; null while there is none. */
+  readonly adapter: 'served' | 'rejected' | 'other' | null
 }
 
 /** An opening that has been decided on. */

@@ -48,13 +48,14 @@ export function adapterRows(db: Database, now: () => Date): AdapterRows {
       db.transaction(async (tx) => {
         const adapter = await mustRead(tx, which)
         const head = await readHead(tx, adapter.line)
-        if (head?.number === which) {
+        const other = head?.number === which && (await before(tx, adapter.line, which))
+        if (other) {
           throw new AppError(
             'conflict',
             `${versionOf(adapter)} is what the line ${adapter.line} serves`,
             {
               code: 'adapter_served',
-              next: `Go back to the one before: rodizio adapters rollback ${adapter.line}`,
+              next: `Go back to v${other} instead: rodizio adapters rollback ${adapter.line}`,
             },
           )
         }

@@ -142,10 +142,10 @@ export const readPromoted = async (db: Queries, line: string): Promise<Adapter[]
     )
   ).map(toAdapter)
 
-/** The version of a line that is served now; undefined where none is. */
+/** The version of a line that is served now: the one of its newest move that is still promoted; undefined where none is. */
 export async function readHead(db: Queries, line: string): Promise<Adapter | undefined> {
   const row = await db.first(
-    `select a.* from adapter_moves m join adapters a on a.number = m.number where m.line = $1
+    `select a.* from adapter_moves m join adapters a on a.number = m.number where m.line = $1 and a.state = 'promoted'
      order by m.id desc limit 1`,
     line,
   )
@@ -157,7 +157,8 @@ export const readHeads = async (db: Queries): Promise<Adapter[]> =>
   (
     await db.all(
       `select a.* from adapter_moves m join adapters a on a.number = m.number
-       where m.id in (select max(id) from adapter_moves group by line) order by m.id desc`,
+       where m.id in (select max(o.id) from adapter_moves o join adapters b on b.number = o.number
+         where b.state = 'promoted' group by o.line) order by m.id desc`,
     )
   ).map(toAdapter)
 

@@ -1,3 +1,4 @@
+import { versionOf } from '../artifacts/adapter.ts'
 import type {
   DataContents,
   Removal,
@@ -9,6 +10,7 @@ import { asPolicy, asTraining } from '../control/run-or-policy.ts'
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
 import { isOpen, type Run } from '../rotation/run.ts'
+import { readHeads } from './adapter-rows.ts'
 import { type Database, number, type Queries, type Row, text } from './database.ts'
 import { insertEvent } from './event-rows.ts'
 import { readRun } from './run-rows.ts'
@@ -154,6 +156,7 @@ async function removableRun(
     )
   }
   await refuseWantedAdapter(db, run)
+  await refuseServedAdapter(db, run)
   const [policy] = await servedBy(db, run.id)
   if (policy !== undefined) {
     throw new AppError(
@@ -188,6 +191,20 @@ async function heirsOf(db: Queries, runId: string): Promise<string[]> {
     }
   }
   return heirs
+}
+
+/** @throws AppError `conflict` (`adapter_in_use`) while a line serves the run's adapter: boxes pull it */
+async function refuseServedAdapter(db: Queries, run: Run): Promise<void> {
+  const served = (await readHeads(db)).find(({ runId }) => runId === run.id)
+  if (!served) return
+  throw new AppError(
+    'conflict',
+    `the adapter of ${run.name} is ${versionOf(served)}, which the line ${served.line} serves`,
+    {
+      code: 'adapter_in_use',
+      next: `Promote another one first, or go back (rodizio adapters rollback ${served.line}); where there is no other: rodizio adapters reject ${versionOf(served)}`,
+    },
+  )
 }
 
 /** Names of the open policies that serve an adapter of the run. */
@@ -364,6 +381,10 @@ async function forgetRun(tx: Queries, { subject, name }: Removal, at: string): P
         : 'session_id in (select id from sessions where run_id = $1)'
     await tx.run(`delete from ${table} where ${which}`, subject)
   }
+  await tx.run(
+    "update adapters set state = 'rejected', why = 'its run was removed' where run_id = $1",
+    subject,
+  )
   await tx.run('delete from sessions where run_id = $1', subject)
   await tx.run('delete from runs where id = $1', subject)
 }

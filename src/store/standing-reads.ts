@@ -41,6 +41,7 @@ const toOpened = (row: Row): OpenedRun => ({
   rows: number(row, 'dataset_rows'),
   openedAt: date(row, 'opened_at'),
   label: textOrNull(row, 'label'),
+  adapter: textOrNull(row, 'adapter') as OpenedRun['adapter'], // by the query
 })
 
 /** By id or by name. */
@@ -63,7 +64,11 @@ export const readOpenedRuns = async (db: Queries, standingId: string): Promise<O
   (
     await db.all(
       `select r.*, o.number, o.because, o.dataset_rows, o.opened_at,
-         (select a.label from artifacts a where a.run_id = r.id order by a.committed_at limit 1) as label
+         (select a.label from artifacts a where a.run_id = r.id order by a.committed_at limit 1) as label,
+         (select case when a.number = (select m.number from adapter_moves m join adapters b on b.number = m.number
+            where m.line = a.line and b.state = 'promoted' order by m.id desc limit 1) then 'served'
+            when a.state = 'rejected' then 'rejected' else 'other' end
+          from adapters a where a.run_id = r.id order by a.number limit 1) as adapter
        from standing_openings o join runs r on r.id = o.run_id where o.standing_id = $1 order by o.number`,
       standingId,
     )

@@ -133,14 +133,18 @@ describe('a person', () => {
     expect((await desk.must('v4')).score).toBe(1) // level with the best
   })
 
-  it('rejects what is not served, and not what is', async () => {
+  it('rejects what is served only where there is nothing to go back to', async () => {
     await left('one', { loss: 1 })
-    await expect(desk.reject('v1', 'ana', undefined)).rejects.toMatchObject({
-      code: 'adapter_served',
-    })
+    await left('one-2', { loss: 0.9, from: 'one', fromLoss: 1 })
+    const refused = desk.reject('v2', 'ana', undefined)
+    await expect(refused).rejects.toMatchObject({ code: 'adapter_served' })
+    await expect(refused).rejects.toMatchObject({ next: expect.stringContaining('back to v1') })
+    await desk.rollBack('one', undefined, 'ana', undefined)
+    await desk.reject('v1', 'ana', 'no more of it')
+    await expect(desk.served('one')).rejects.toMatchObject({ code: 'none_promoted' })
     await left('few', { loss: 1, rows: 3 })
-    await desk.reject('v2', 'ana', 'too little data')
-    expect((await desk.must('v2')).state).toBe('rejected')
+    await desk.reject('v3', 'ana', 'too little data')
+    expect((await desk.must('v3')).state).toBe('rejected')
   })
 
   it('has to name a line where there are several', async () => {
