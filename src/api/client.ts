@@ -6,6 +6,7 @@ import * as node from './node-schemas.ts'
 import * as wire from './schemas.ts'
 import * as served from './serving-schemas.ts'
 import * as standing from './standing-schemas.ts'
+import * as access from './token-schemas.ts'
 
 /** How the kinds of error travel as HTTP statuses, both ways. */
 export const statusOf: Readonly<Record<ErrorKind, number>> = {
@@ -141,6 +142,10 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       post(`/v1/adapters/${at(version)}/promotion`, said, adapter.Adapter),
     rejectAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>
       post(`/v1/adapters/${at(version)}/rejection`, said, adapter.Adapter),
+    tokens: () => all('/v1/tokens', access.Token),
+    createToken: (wanted: z.input<typeof access.NewToken>) =>
+      post('/v1/tokens', wanted, access.TokenMade),
+    revokeToken: (name: string) => remove(`/v1/tokens/${at(name)}`, access.Token),
     adapterLine: (line: string) => read(`/v1/adapter-lines/${at(line)}`, adapter.AdapterLine),
     changeAdapterLine: (line: string, change: z.input<typeof adapter.LineChange>) =>
       patch(`/v1/adapter-lines/${at(line)}`, change, adapter.AdapterLine),

@@ -12,6 +12,7 @@ import { addPolicy, changePolicy } from '../control/serving-policies.ts'
 import { sessionDesk } from '../control/session-desk.ts'
 import { standingDesk } from '../control/standing-desk.ts'
 import { startRun, type WantedRun } from '../control/start-run.ts'
+import { tokenDesk } from '../control/tokens.ts'
 import { uploadDesk } from '../control/upload-desk.ts'
 import { httpApp } from '../http/app.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -157,6 +158,7 @@ export function openFace(
     nodes: nodes.desk,
     incidents: nodes.incidents,
     adapterDesk: promoted,
+    tokens: tokenDesk(storage.tokens, options.now),
     servedVersions: servedVersions({
       desk: promoted,
       book: adapters,

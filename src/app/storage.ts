@@ -44,6 +44,7 @@ import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import { standingRows } from '../store/standing-rows.ts'
+import { tokenRows } from '../store/token-rows.ts'
 
 /**
  * Everything that is remembered, in one data folder taken for this process: the database brought to its newest form, the
@@ -88,6 +89,7 @@ export async function openStorage(
         (await look.policies(1, undefined)).items.length > 0 ||
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adapters: adapterRows(db, now),
+      tokens: tokenRows(db, now),
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
       serving: servingRows(db, now),

@@ -11,7 +11,7 @@ import { type AccountServingPorts, accountServingRoutes } from './account-servin
 import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { type AdapterPorts, adapterRoutes } from './adapters.ts'
 import { type AlertPorts, alertRoutes } from './alerts.ts'
-import { requireAdmin } from './auth.ts'
+import { requireScope } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
 import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
@@ -29,6 +29,7 @@ import { type ServingPorts, servingRoutes } from './serving.ts'
 import { sessionProtocol } from './session-protocol.ts'
 import { type StandingRunPorts, standingRunRoutes } from './standing-runs.ts'
 import { type StorePorts, storeRoutes } from './store.ts'
+import { type TokenPorts, tokenRoutes } from './tokens.ts'
 import { transferRoutes } from './transfers.ts'
 
 export interface HttpPorts
@@ -42,6 +43,7 @@ export interface HttpPorts
     AbsencePorts,
     AdapterPorts,
     ServedAdapterPorts,
+    TokenPorts,
     AlertPorts,
     PlanPorts,
     RunChangePorts,
@@ -63,7 +65,7 @@ export interface HttpPorts
   readonly unexpected: (error: unknown) => void
 }
 
-/** The whole HTTP face: `/health`, `/openapi.json`, `/v1/…` behind the admin token, and the session protocol. */
+/** The whole HTTP face: `/health`, `/openapi.json`, `/v1/…` behind tokens with their scopes, and the session protocol. */
 export function httpApp(ports: HttpPorts): OpenAPIHono {
   const app = new OpenAPIHono()
   app.onError((error, c) => problem(c, error, ports.unexpected))
@@ -92,7 +94,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', relayProtocol(ports))
   // The key to a policy's nodes opens them, and the admin token does not.
   app.route('/', relayCallers(ports))
-  app.use('/v1/*', requireAdmin(ports.adminToken))
+  app.use('/v1/*', requireScope(ports.adminToken, ports.tokens.scopesOf))
   // All but data sets, which are streamed.
   for (const path of [
     '/v1/runs/*',
@@ -109,6 +111,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
     '/v1/nodes/*',
     '/v1/incidents/*',
     '/v1/silences/*',
+    '/v1/tokens/*',
   ])
     app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
@@ -128,6 +131,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', alertRoutes(ports))
   app.route('/', adapterRoutes(ports))
   app.route('/', servedAdapterRoutes(ports))
+  app.route('/', tokenRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

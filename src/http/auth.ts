@@ -1,14 +1,21 @@
 import type { MiddlewareHandler } from 'hono'
 import { AppError } from '../lib/errors.ts'
 import { sameSecret } from '../lib/random.ts'
+import { allowedFor, authorize, type Scope } from '../safekeeping/scopes.ts'
 
 /** The secret of an `Authorization: Bearer …` header, empty when there is none. */
 export const bearer = (header: string | undefined): string =>
   header?.match(/^Bearer +(\S+)$/i)?.[1] ?? ''
 
-/** Lets requests with the admin token pass. @throws AppError `unauthorized` (`token_missing`, `token_wrong`) */
-export const requireAdmin =
-  (adminToken: string): MiddlewareHandler =>
+/**
+ * Lets requests pass whose token has a scope for them; the admin token has all. What no scope is for is the admin's.
+ * @throws AppError `unauthorized` (`token_missing`, `token_wrong`), `not-allowed` (`scope_missing`)
+ */
+export const requireScope =
+  (
+    adminToken: string,
+    scopesOf: (secret: string) => Promise<readonly Scope[] | null>,
+  ): MiddlewareHandler =>
   async (c, next) => {
     const given = bearer(c.req.header('authorization'))
     if (given === '') {
@@ -18,10 +25,22 @@ export const requireAdmin =
       })
     }
     if (!sameSecret(given, adminToken)) {
-      throw new AppError('unauthorized', 'this token is not valid here', {
-        code: 'token_wrong',
-        next: "Use the token in the file `token` of the service's data folder",
-      })
+      const granted = await scopesOf(given)
+      if (granted === null) {
+        throw new AppError('unauthorized', 'this token is not valid here', {
+          code: 'token_wrong',
+          next: "Use the token in the file `token` of the service's data folder, or one of rodizio token create",
+        })
+      }
+      const { method, path } = c.req
+      if (!authorize(granted, method, path)) {
+        const wanted = [...allowedFor(method, path), 'admin'].join(' or ')
+        throw new AppError(
+          'not-allowed',
+          `this token may ${granted.join(', ')}, and not ${method} ${path}`,
+          { code: 'scope_missing', next: `Use a token with the scope ${wanted}` },
+        )
+      }
     }
     await next()
   }

@@ -13,6 +13,8 @@ export interface ServedAdapterPorts {
 /** A proxy in between may give up a call that lasts a minute. */
 const longestWaitSeconds = 50
 
+const WaitSeconds = z.coerce.number().int().min(0).max(longestWaitSeconds)
+
 const resolve = createRoute({
   method: 'get',
   path: '/v1/served-adapter',
@@ -23,7 +25,7 @@ const resolve = createRoute({
       run: z.string().max(80).optional().describe('a line, or a run of it'),
       version: z.string().max(80).optional(),
       after: z.string().max(80).optional().describe('what the box has'),
-      waitSeconds: z.coerce.number().int().min(0).max(longestWaitSeconds).default(0),
+      waitSeconds: WaitSeconds.default(0).openapi({ type: 'integer' }),
     }),
   },
   responses: {

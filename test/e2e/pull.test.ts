@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import { loraTensors, safetensors, tinyAdapter } from '../artifacts/tiny-lora.ts'
+import { loraTensors, safetensors, type TinyAdapter, tinyAdapter } from '../artifacts/tiny-lora.ts'
 import { runningService } from '../http/service.ts'
 import { insertDatasetVersion, leaveAdapter } from '../store/left-adapter.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -22,12 +22,9 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-it('a pull that is killed at fifty random moments leaves current on a whole version', async () => {
-  const seed = Date.now() % 1_000_000
-  const random = randomFrom(seed)
-  await using service = await runningService()
-  using box = temporaryFolder()
-  const db = openSqlite(join(service.folder, 'rodizio.db'))
+/** Two promoted versions of one line, 16 MB each, in the store of that service; the second is served. */
+async function twoVersions(data: string): Promise<readonly TinyAdapter[]> {
+  const db = openSqlite(join(data, 'rodizio.db'))
   const at = new Date()
   await insertDatasetVersion(db, 'ds_one', 'split', at)
   const made = [1, 2].map((mark) => {
@@ -42,7 +39,7 @@ it('a pull that is killed at fifty random moments leaves current on a whole vers
     })
   })
   for (const [index, adapter] of made.entries()) {
-    const folder = join(service.folder, 'store', `runs/run_r${index}/artifacts/candidate-g1`)
+    const folder = join(data, 'store', `runs/run_r${index}/artifacts/candidate-g1`)
     mkdirSync(folder, { recursive: true })
     for (const [name, bytes] of adapter.files) writeFileSync(join(folder, name), bytes)
     writeFileSync(join(folder, 'manifest.json'), adapter.manifest)
@@ -55,6 +52,15 @@ it('a pull that is killed at fifty random moments leaves current on a whole vers
     })
   }
   await db.close()
+  return made
+}
+
+it('a pull that is killed at fifty random moments leaves current on a whole version', async () => {
+  const seed = Date.now() % 1_000_000
+  const random = randomFrom(seed)
+  await using service = await runningService()
+  using box = temporaryFolder()
+  const made = await twoVersions(service.folder)
   const to = join(box.path, 'adapter')
   const env = {
     PATH: process.env.PATH ?? '',
@@ -127,3 +133,50 @@ it('a pull that is killed at fifty random moments leaves current on a whole vers
   await toTheEnd()
   expect(readdirSync(to).filter((name) => name.startsWith('.current-'))).toEqual([])
 }, 180_000)
+
+it('a pull that watches has what is promoted served within seconds, by a token for that alone', async () => {
+  await using service = await runningService()
+  using box = temporaryFolder()
+  await twoVersions(service.folder)
+  const made = await service.call('/v1/tokens', { json: { name: 'box', scopes: ['pull'] } })
+  const { token } = (await made.json()) as { token: string }
+  const to = join(box.path, 'adapter')
+  const log = join(box.path, 'log')
+  writeFileSync(log, '')
+  const env = {
+    PATH: process.env.PATH ?? '',
+    RODIZIO_URL: service.url,
+    RODIZIO_TOKEN: token,
+    RODIZIO_DATA_DIR: box.path,
+  }
+  const exec = `echo "$RODIZIO_VERSION" >> ${log}`
+  const child = spawn(
+    process.execPath,
+    [...shippedFlags, program, 'pull', '--to', to, '--watch', '--exec', exec, '--json'],
+    { env, stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  try {
+    const taken = () => readFileSync(log, 'utf8').trim().split('\n')
+    const waitFor = async (version: string) => {
+      const began = performance.now()
+      while (taken().at(-1) !== version) {
+        expect(performance.now() - began, `${version} is not served`).toBeLessThan(20_000)
+        await delay(20)
+      }
+      return performance.now() - began
+    }
+    await waitFor('v2')
+    // Told at once, by the call that waits: within five seconds, the reload included.
+    await service.call('/v1/adapter-lines/r0/rollbacks', { json: { by: 'test' } })
+    expect(await waitFor('v1')).toBeLessThan(5000)
+    await service.call('/v1/adapters/v2/promotion', { json: { by: 'test' } })
+    expect(await waitFor('v2')).toBeLessThan(5000)
+    expect(taken()).toEqual(['v2', 'v1', 'v2'])
+    child.kill('SIGTERM')
+    const [status] = await once(child, 'exit')
+    expect(status).toBe(0)
+    expect(readdirSync(to)).not.toContain('.lock')
+  } finally {
+    child.kill('SIGKILL')
+  }
+}, 60_000)
