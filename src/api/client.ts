@@ -51,7 +51,8 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     patienceMs = timeoutMs,
   ): Promise<Response> {
     const headers = { authorization: `Bearer ${token}`, ...init.headers }
-    const signal = AbortSignal.timeout(patienceMs)
+    const late = AbortSignal.timeout(patienceMs)
+    const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
     const response = await fetch(base + path, { ...init, headers, signal }).catch(
       (cause: unknown) => {
         throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
@@ -128,13 +129,15 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       version: string | undefined
       after: string | undefined
       waitSeconds: number
+      signal?: AbortSignal
     }) => {
       const query = new URLSearchParams({ waitSeconds: String(asked.waitSeconds) })
       for (const name of ['run', 'version', 'after'] as const) {
         if (asked[name] !== undefined) query.set(name, asked[name])
       }
       const patienceMs = timeoutMs + asked.waitSeconds * 1000
-      const response = await send(`/v1/served-adapter?${query}`, {}, patienceMs)
+      const stop = asked.signal ? { signal: asked.signal } : {}
+      const response = await send(`/v1/served-adapter?${query}`, stop, patienceMs)
       return response.status === 204 ? null : parse(adapter.Resolution, await response.json())
     },
     adapter: (version: string) => read(`/v1/adapters/${at(version)}`, adapter.Adapter),

@@ -31,6 +31,7 @@ export interface ControlPlane {
     version: string | undefined
     after: string | undefined
     waitSeconds: number
+    signal?: AbortSignal
   }): Promise<Served | null>
 }
 
@@ -63,8 +64,13 @@ export function openPull(options: PullOptions) {
   const { client, run, clock, reloadBy } = options
   const folder = versionFolder(resolvePath(options.to))
 
-  async function once(after: string | undefined, waitSeconds: number): Promise<PullResult | null> {
-    const asked = { run, version: options.version }
+  /** @param signal ends the wait, not what has begun to come */
+  async function once(
+    after: string | undefined,
+    waitSeconds: number,
+    signal?: AbortSignal,
+  ): Promise<PullResult | null> {
+    const asked = { run, version: options.version, ...(signal ? { signal } : {}) }
     const found = await client.servedAdapter({ ...asked, after, waitSeconds })
     if (!found) return null
     const offer = offerOf(found, options)

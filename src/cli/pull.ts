@@ -114,7 +114,11 @@ const refusedPauseMs = 300_000
 
 /** Goes on until the process is told to end. Trouble is said once until it changes, and outlasted. */
 async function watch(
-  once: (after: string | undefined, waitSeconds: number) => Promise<PullResult | null>,
+  once: (
+    after: string | undefined,
+    waitSeconds: number,
+    signal: AbortSignal,
+  ) => Promise<PullResult | null>,
   tell: (result: PullResult) => void,
 ): Promise<void> {
   const stop = new AbortController()
@@ -124,12 +128,13 @@ async function watch(
   let pauseMs = firstPauseMs
   while (!stop.signal.aborted) {
     try {
-      const result = await once(has, has === undefined ? 0 : waitSeconds)
+      const result = await once(has, has === undefined ? 0 : waitSeconds, stop.signal)
       if (result) tell(result)
       has = result?.version ?? has
       said = ''
       pauseMs = firstPauseMs
     } catch (error) {
+      if (stop.signal.aborted) return
       if (!(error instanceof AppError) || error.kind === 'invalid') throw error
       if (messageOf(error) !== said) process.stderr.write(`rodizio: ${messageOf(error)}\n`)
       said = messageOf(error)

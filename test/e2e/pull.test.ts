@@ -172,9 +172,12 @@ it('a pull that watches has what is promoted served within seconds, by a token f
     await service.call('/v1/adapters/v2/promotion', { json: { by: 'test' } })
     expect(await waitFor('v2')).toBeLessThan(5000)
     expect(taken()).toEqual(['v2', 'v1', 'v2'])
+    await delay(3000) // it waits at the service now
+    const asked = performance.now()
     child.kill('SIGTERM')
     const [status] = await once(child, 'exit')
     expect(status).toBe(0)
+    expect(performance.now() - asked).toBeLessThan(3000)
     expect(readdirSync(to)).not.toContain('.lock')
   } finally {
     child.kill('SIGKILL')
