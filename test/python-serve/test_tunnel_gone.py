@@ -69,12 +69,15 @@ class TunnelGoneTest(unittest.TestCase):
 
     def test_1_it_is_reached_and_looked_at_through_its_tunnel(self):
         said = self.session['node']
-        self.assertEqual((said['reach'], self.session['provider']), ('url', 'kaggle'))
+        self.assertEqual((said['reach'], said['tunnel']), ('url', 'up'))
+        self.assertEqual(self.session['provider'], 'kaggle')
         self.assertTrue(said['url'].startswith(self.world.edge + '/quick-'), said)
         node = self.up(30, self.session)
         self.assertEqual((node['kind'], node['reach']), ('session', 'url'))
         self.assertEqual(node['url'], said['url'] + '/health')
         self.assertEqual(node['model'], 'rodizio')
+        self.assertEqual((node['heard']['isReady'], node['heard']['tunnel']), (True, 'up'))
+        self.assertIsNone(node['heard']['badBeatAt'])
         probed = self.world.ask('nodes', 'probe', 'nights')
         self.assertTrue(probed['isUp'], probed)
         looks = [request for request in self.world.order('requests')['items']
@@ -92,6 +95,7 @@ class TunnelGoneTest(unittest.TestCase):
         [agent] = self.world.agents()
         os.kill(agent, signal.SIGKILL)
         began = time.monotonic()
+        self.world.until(lambda: self.of(1)['badBeatAt'], 20)
         after = self.world.until(
             lambda: (self.of(1)['node'] or before['node'])['url'] != before['node']['url']
             and self.of(1), 30)
@@ -151,6 +155,9 @@ class TunnelGoneTest(unittest.TestCase):
         second = self.world.ready(2)
         self.world.order('cut', name=self.tunnel(second))
         began = time.monotonic()
+        heard = self.world.until(
+            lambda: self.node()['heard']['tunnel'] == 'down' and self.node()['heard'], 15)
+        self.assertIsNotNone(heard['badBeatAt'])
         [found, _first] = self.world.until(
             lambda: len(self.incidents()) == 2 and self.incidents(), 60)
         known = time.monotonic() - began
