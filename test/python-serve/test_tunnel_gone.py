@@ -46,10 +46,6 @@ class TunnelGoneTest(unittest.TestCase):
         return next(session for session in self.world.policy()['recent']
                     if session['generation'] == generation)
 
-    def mails(self):
-        return [mail for mail in self.world.ask('alerts', 'inbox')['items']
-                if 'nights' in mail['subject']]
-
     def answer(self, address, key=KEY):
         """What the model says to who comes by that address."""
         with self.openai.OpenAI(base_url=address + '/v1', api_key=key, max_retries=0) as client:
@@ -140,16 +136,7 @@ class TunnelGoneTest(unittest.TestCase):
         self.assertIsNotNone(incident['replacedAt'])
         self.assertIsNone(incident['restartAt'])
 
-    def test_4_people_are_told_of_it_twice_in_one_thread(self):
-        recovered, down = self.world.until(
-            lambda: len(self.mails()) == 2 and self.mails(), 30)
-        kinds = [alert['kind'] for alert in self.world.ask('alerts', 'list')['items']
-                 if alert['about'] == 'nights']
-        self.assertEqual(kinds, ['node-recovered', 'node-down'])
-        self.assertEqual(recovered['inReplyTo'], down['messageId'])
-        self.assertIn('its tunnel is gone', down['text'])
-
-    def test_5_an_agent_that_the_edge_sends_away_is_known_by_the_next_heartbeat(self):
+    def test_4_an_agent_that_the_edge_sends_away_is_known_by_the_next_heartbeat(self):
         # The heartbeat says it: what is usual between two looks is long.
         self.assertIsNotNone(self.world.ask('nodes', 'change', 'nights', '--every', '300s'))
         second = self.world.ready(2)
@@ -168,6 +155,22 @@ class TunnelGoneTest(unittest.TestCase):
         self.assertEqual(found['cause']['kind'], 'tunnel-gone')
         self.assertNotEqual(third['account'], second['account'])
         self.assertEqual(len(self.answer(third['node']['url']).split()), 12)
+
+    def test_5_people_are_told_of_the_first_twice_in_one_thread(self):
+        def told():
+            alerts = [alert for alert in self.world.ask('alerts', 'list')['items']
+                      if alert['about'] == 'nights'][::-1]  # the oldest first
+            of_it = [alert for alert in alerts if alert['thread'] == alerts[0]['thread']]
+            ids = [one['messageId'] for alert in of_it for one in alert['deliveries']]
+            mails = {mail['messageId']: mail
+                     for mail in self.world.ask('alerts', 'inbox')['items']}
+            sent = len(of_it) == len(ids) and all(one in mails for one in ids)
+            return (of_it, [mails[one] for one in ids]) if sent and len(ids) > 1 else None
+        alerts, (down, recovered) = self.world.until(told, 60)
+        self.assertEqual([alert['kind'] for alert in alerts], ['node-down', 'node-recovered'])
+        self.assertEqual((down['inReplyTo'], recovered['inReplyTo']), (None, down['messageId']))
+        self.assertTrue(down['subject'].startswith('nights'), down['subject'])
+        self.assertIn('its tunnel is gone', down['text'])
 
 
 if __name__ == '__main__':

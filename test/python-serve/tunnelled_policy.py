@@ -1,4 +1,4 @@
-"""A serving policy whose sessions at the emulated Kaggle open quick tunnels at the emulated edge."""
+"""A serving policy at the emulated Kaggle whose sessions open quick tunnels at an emulated edge."""
 import contextlib
 import json
 import subprocess
