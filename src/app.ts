@@ -315,18 +315,19 @@ type ServeOptions = Parameters<typeof import('./emulators/serve.ts').serveEmulat
  * Python that has the library versions of the provider, where there is one.
  */
 export async function runEmulators(
-  options: Omit<ServeOptions, 'clock' | 'runnerPath'>,
+  options: Omit<ServeOptions, 'clock' | 'runnerPath' | 'agentPath'>,
   config: Config,
   root: URL,
 ): Promise<void> {
   const { serveEmulators } = await import('./emulators/serve.ts')
-  const runnerPath = fileURLToPath(new URL('templates/run_notebook.py', root))
+  const program = (name: string) => fileURLToPath(new URL(`templates/${name}.py`, root))
   const trl = trlPythons(config, root)
   await serveEmulators({
     ...options,
     kaggle: { ...options.kaggle, pythonFor: (notebook) => trl.of('kaggle', notebook) },
     colab: { ...options.colab, pythonFor: (notebook) => trl.of('colab', notebook) },
     clock: systemClock,
-    runnerPath,
+    runnerPath: program('run_notebook'),
+    agentPath: program('emulated_cloudflared'),
   })
 }

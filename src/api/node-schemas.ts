@@ -95,7 +95,22 @@ export const Incident = IncidentSummary.extend({
 })
 export type Incident = z.infer<typeof Incident>
 
+const Heard = z.object({
+  at: Time.nullable().describe('its newest heartbeat'),
+  isReady: z.boolean(),
+  tunnel: z
+    .enum(['up', 'down'])
+    .nullable()
+    .describe('what the program of its tunnel says; null where none is used, or nothing answers'),
+  badBeatAt: Time.nullable().describe(
+    'when a heartbeat last said that its server does not answer or its tunnel is down',
+  ),
+})
+
 export const NodeDetails = NodeSummary.extend({
+  heard: Heard.nullable().describe(
+    'what the session in which it runs says of itself; null for one that a person has added',
+  ),
   uptime: z.array(Uptime),
   probes: z
     .array(z.object({ at: Time, ms: z.number().nullable(), found: z.string() }))

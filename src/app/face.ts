@@ -152,6 +152,7 @@ export function openFace(
     nodes: nodes.desk,
     incidents: nodes.incidents,
     history: nodes.history,
+    nodeSession: storage.session,
     nodesUp: storage.nodesUp,
     alertReads: storage.alertReads,
     alertOutbox: storage.outbox,

@@ -70,11 +70,24 @@ export function describeNodeDetails(node: NodeDetails, zone: string): string {
     .map(({ at, ms: took, found }) => [momentOf(new Date(at), zone), found, ms(took)])
   return [
     ...describeNode(node, zone),
+    ...heardLine(node, zone),
     '',
     table(['SPAN', 'UP', 'PROBES', 'P50', 'P95'], uptime),
     ...(probes.length > 0 ? ['', table(['PROBE', 'FOUND', 'IN'], probes)] : []),
     ...(node.incidents.length > 0 ? ['', describeIncidents(node.incidents, zone)] : []),
   ].join('\n')
+}
+
+/** What the node's own session says of it. */
+function heardLine({ heard }: NodeDetails, zone: string): string[] {
+  if (heard === null || heard.at === null) return []
+  const at = (time: string) => momentOf(new Date(time), zone)
+  const says = [
+    heard.isReady ? 'answers' : 'does not answer',
+    ...(heard.tunnel === null ? [] : [`its tunnel is ${heard.tunnel}`]),
+  ]
+  const bad = heard.badBeatAt === null ? '' : `; it last said of trouble ${at(heard.badBeatAt)}`
+  return [`  by its session's own word ${at(heard.at)}: it ${says.join(', ')}${bad}`]
 }
 
 /** What `nodes probe` answers. */

@@ -6,6 +6,7 @@ import { consequenceOf } from '../health/cause.ts'
 import { durationSeconds } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
 import type { Silence } from '../health/silence.ts'
+import type { Session } from '../rotation/session.ts'
 
 const time = (at: Date | null): string | null => at?.toISOString() ?? null
 
@@ -33,6 +34,14 @@ export const toNode = (node: Node): wire.NodeSummary => ({
   adapter: node.health?.adapterVersion ?? null,
   freeVramBytes: node.health?.freeVramBytes ?? null,
   createdAt: node.createdAt.toISOString(),
+})
+
+/** What the session of a node says of itself. */
+export const toHeard = (session: Session): wire.NodeDetails['heard'] => ({
+  at: time(session.heardAt),
+  isReady: session.node !== null && session.endedAt === null,
+  tunnel: session.node?.tunnel ?? null,
+  badBeatAt: time(session.badBeatAt),
 })
 
 export const toIncident = ({ incident, node }: NamedIncident, now: Date): wire.IncidentSummary => ({

@@ -3,13 +3,16 @@ import { NewNode, NodeChange, NodeDetails, NodeSummary, Probed } from '../api/no
 import type { IncidentDesk } from '../control/incidents.ts'
 import type { NodeHistory } from '../control/node-history.ts'
 import type { NodeDesk } from '../control/nodes.ts'
-import { toIncident, toNode, toProbed } from './node-views.ts'
+import type { Session } from '../rotation/session.ts'
+import { toHeard, toIncident, toNode, toProbed } from './node-views.ts'
 import { answers, answersPage, body, NameParam, routes } from './routes.ts'
 
 export interface NodePorts {
   readonly nodes: NodeDesk
   readonly incidents: IncidentDesk
   readonly history: NodeHistory
+  /** A session by its id. */
+  readonly nodeSession: (id: string) => Promise<Session | undefined>
   readonly now: () => Date
 }
 
@@ -57,7 +60,7 @@ const remove = createRoute({
 })
 
 /** Nodes: what is probed, and what was seen. */
-export const nodeRoutes = ({ nodes, incidents, history, now }: NodePorts) =>
+export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: NodePorts) =>
   routes()
     .openapi(list, async (c) => {
       const items = (await nodes.list()).map(toNode)
@@ -66,13 +69,15 @@ export const nodeRoutes = ({ nodes, incidents, history, now }: NodePorts) =>
     .openapi(add, async (c) => c.json(toNode(await nodes.add(c.req.valid('json'))), 200))
     .openapi(show, async (c) => {
       const node = await nodes.must(c.req.valid('param').name)
-      const [{ items }, told] = await Promise.all([
+      const [{ items }, told, session] = await Promise.all([
         incidents.list({ isOpen: false, node: node.id }, 10, undefined),
         history.of(node),
+        node.sessionId === null ? undefined : nodeSession(node.sessionId),
       ])
       const answer = {
         ...toNode(node),
         ...told,
+        heard: session ? toHeard(session) : null,
         incidents: items.map((one) => toIncident(one, now())),
       }
       return c.json(answer, 200)

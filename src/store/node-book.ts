@@ -1,6 +1,7 @@
 import type { NodeRows } from '../control/nodes.ts'
 import type { Node } from '../health/node.ts'
 import { freeTunnelRequests, intervalWithin } from '../health/probe-budget.ts'
+import { nextTurn } from '../health/turn.ts'
 import { AppError } from '../lib/errors.ts'
 import { type Database, number, type Queries, text } from './database.ts'
 import { dropIncident } from './incident-rows.ts'
@@ -34,7 +35,8 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
       const before = await mustRead(tx, node.id)
       await updateGiven(tx, node)
       await keepTurns(tx, before, node)
-      return mustRead(tx, node.id)
+      const after = await mustRead(tx, node.id)
+      return isOftener(before, after) ? comeSooner(tx, after, now()) : after
     }),
   remove: (node) => db.transaction((tx) => removeNode(tx, node, now())),
 })
@@ -52,6 +54,24 @@ export async function keepTurns(tx: Queries, before: Node | null, after: Node): 
   if (after.tunnelAccount === null) {
     await tx.run('update nodes set turn_seconds = interval_seconds where id = $1', after.id)
   }
+}
+
+const isOftener = (before: Node, after: Node): boolean =>
+  after.turnSeconds < before.turnSeconds && after.state !== 'idle'
+
+/**
+ * Its next turn is that of its new interval, not the one that the old interval, which may be a day, had still to come. What is left
+ * alone until a tunnel account's limit is over stays so.
+ */
+async function comeSooner(tx: Queries, node: Node, at: Date): Promise<Node> {
+  await tx.run(
+    `update nodes set next_probe_ms = $1 where id = $2 and next_probe_ms > $1 and not exists
+       (select 1 from nodes other where other.state = 'limited' and other.removed_at is null
+          and (other.id = nodes.id or other.tunnel_account = nodes.tunnel_account))`,
+    nextTurn(node.id, node.turnSeconds, at.getTime()),
+    node.id,
+  )
+  return mustRead(tx, node.id)
 }
 
 /** Probes of the nodes of a tunnel account stay within its requests: their turns come as often as those bear. */

@@ -59,7 +59,7 @@ async function saveProbe(
   silences: Silences,
   settles: number,
 ): Promise<void> {
-  const read = node.watch.nextProbeAt
+  const read = node.watch
   if (seen === 'own-network') {
     const watch = { ...node.watch, nextProbeAt: afterUnknown(node, at) }
     const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, read)

@@ -414,6 +414,35 @@ describe('a node of a person', () => {
     expect((await add('house')).state).toBe('unknown')
   })
 
+  it('is looked at by its new interval from the change on, where that is shorter', async () => {
+    await add('house', { intervalSeconds: 86_400 })
+    await pass(1)
+    asked = {}
+    await desk.change('house', { isPublic: true })
+    await pass(600)
+    expect(asked).toEqual({})
+    await desk.change('house', { intervalSeconds: 60 })
+    await pass(60)
+    expect(asked).toEqual({ 'house.example': 1 })
+    await desk.change('house', { intervalSeconds: 3600 })
+    await pass(3599)
+    expect(asked['house.example']).toBeLessThanOrEqual(3)
+  })
+
+  it('behind a tunnel account at its limit is left alone all the same', async () => {
+    for (const name of ['n0', 'n1']) await desk.add({ name, url: `https://${name}.ngrok.app` })
+    await pass(1200)
+    for (const name of ['n0', 'n1']) answers[`${name}.ngrok.app`] = ngrok('ERR_NGROK_727', 403)
+    await pass(900)
+    asked = {}
+    for (const name of ['n0', 'n1']) {
+      await desk.change(name, { intervalSeconds: 1200 })
+      await desk.change(name, { intervalSeconds: 60 })
+    }
+    await pass(900)
+    expect(asked).toEqual({})
+  })
+
   it('takes its open incident with it', async () => {
     await add('house')
     await pass(3600)

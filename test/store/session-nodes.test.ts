@@ -101,6 +101,16 @@ describe('a session that ends', () => {
     expect(text(alerts[0] ?? {}, 'facts')).toContain('its session has ended: silent for 180 s')
   })
 
+  it('while a look is under way stays down: the look was at what was there before', async () => {
+    const node = await desk().must('house')
+    clock.advance(5)
+    await end('ses_1', 'lost', 'silent for 180 s')
+    await sync()
+    const seen = { kind: 'failed', at: 'timeout', why: 'no answer', ms: 5000 } as const
+    await probeBook(db).save([{ node, at: now(), seen }])
+    expect(await nodes()).toEqual([{ name: 'house', state: 'down', sessionId: 'ses_1' }])
+  })
+
   it('by plan leaves the node idle, and tells nobody', async () => {
     await end('ses_1', 'limit', 'its time is over')
     await sync()
