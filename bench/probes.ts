@@ -128,6 +128,7 @@ async function plant(data: string, nodes: number, intervalSeconds: number, url: 
         url,
         reach: 'url',
         tunnelAccount: null,
+        dependsOn: [],
         policyId: null,
         sessionId: null,
         expectedRun: null,

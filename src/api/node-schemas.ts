@@ -23,6 +23,11 @@ export const NewNode = z.strictObject({
   intervalSeconds: Interval.optional(),
   tunnelAccount: TunnelAccount.optional(),
   isPublic: z.boolean().optional().describe('on the status page, with a badge, for everybody'),
+  dependsOn: z
+    .array(z.string().min(1).max(80))
+    .max(20)
+    .optional()
+    .describe('nodes without which it is not reached: while one is down, nobody is told of it'),
 })
 export type NewNode = z.input<typeof NewNode>
 
@@ -44,6 +49,7 @@ export const NodeSummary = z.object({
   url: z.string().nullable(),
   reach: z.enum(['url', 'relay', 'local']),
   tunnelAccount: z.string().nullable(),
+  dependsOn: z.array(z.string()).describe('names of nodes without which it is not reached'),
   session: z.string().nullable().describe('the session in which it runs'),
   intervalSeconds: z.number(),
   turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
@@ -81,6 +87,10 @@ export const IncidentSummary = z.object({
   replacedAt: Time.nullable(),
   acknowledgedAt: Time.nullable(),
   acknowledgedBy: z.string().nullable(),
+  heldBy: z
+    .string()
+    .nullable()
+    .describe('the node that is down and that its own depends on: nobody is told of it'),
 })
 export type IncidentSummary = z.infer<typeof IncidentSummary>
 

@@ -104,7 +104,7 @@ export async function openStorage(
       tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
       nodes: nodeBook(db, now),
-      probes: (settles: number) => probeBook(db, settles),
+      probes: (settles: number) => probeBook(db, settles, now),
       incidents: incidentBook(db, now),
       probeHistory: probeHistory(db, now),
       nodesUp: () => countUp(db),

@@ -20,6 +20,8 @@ export interface WantedNode {
   /** Whose requests looks take; by its host where nobody says. */
   readonly tunnelAccount?: string | null | undefined
   readonly isPublic?: boolean | undefined
+  /** Names of the nodes without which it is not reached; all of them, in place of those before. */
+  readonly dependsOn?: readonly string[] | undefined
 }
 
 export type NodeChange = {
@@ -32,11 +34,20 @@ export interface NodeRows {
   publicNodes(): Promise<readonly Node[]>
   /** By id or name. */
   node(idOrName: string): Promise<Node | undefined>
-  /** @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has */
+  /**
+   * @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has, (`dependency_circle`) for one that would
+   * depend on itself
+   */
   insert(node: Node): Promise<Node>
-  /** What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on. */
+  /**
+   * What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on.
+   * @throws AppError `conflict` (`dependency_circle`)
+   */
   give(node: Node): Promise<Node>
-  /** It is looked at no longer; an open incident of it is closed. What is on record stays. */
+  /**
+   * It is looked at no longer; an open incident of it is closed. What is on record stays.
+   * @throws AppError `conflict` (`node_needed`) while others depend on it
+   */
   remove(node: Node): Promise<void>
 }
 
@@ -71,11 +82,27 @@ export function nodeDesk(ports: NodePorts) {
     return { url: healthAddress(admitted), tunnelAccount: account }
   }
 
+  /** The ids of nodes that are named. @throws AppError `not-found` (`node_unknown`) */
+  const idsOf = async (names: readonly string[]): Promise<string[]> => {
+    const ids: string[] = []
+    for (const name of names) ids.push((await must(name)).id)
+    return [...new Set(ids)]
+  }
+
   return {
     must,
+    /** The names of what nodes depend on, by id. */
+    async namesOf(nodes: readonly Node[]): Promise<ReadonlyMap<string, string>> {
+      const names = new Map<string, string>()
+      for (const id of new Set(nodes.flatMap(({ dependsOn }) => dependsOn))) {
+        const node = await rows.node(id)
+        if (node) names.set(id, node.name)
+      }
+      return names
+    },
     list: () => rows.nodes(),
     shown: () => rows.publicNodes(),
-    /** @throws AppError `invalid` for a name, an address or an interval that cannot be */
+    /** @throws AppError `invalid` for a name, an address or an interval that cannot be, `not-found` for what it is to depend on */
     async add(wanted: WantedNode): Promise<Node> {
       const at = now()
       const id = newId('nod')
@@ -90,6 +117,7 @@ export function nodeDesk(ports: NodePorts) {
         kind: 'static',
         ...given(wanted.url, wanted),
         reach: 'url',
+        dependsOn: await idsOf(wanted.dependsOn ?? []),
         policyId: null,
         sessionId: null,
         expectedRun: null,
@@ -126,10 +154,11 @@ export function nodeDesk(ports: NodePorts) {
         ...moved,
         intervalSeconds: checkedInterval(change.intervalSeconds ?? node.intervalSeconds),
         isPublic: change.isPublic ?? node.isPublic,
+        dependsOn: change.dependsOn === undefined ? node.dependsOn : await idsOf(change.dependsOn),
         watch: isMoved ? { ...node.watch, nextProbeAt: now() } : node.watch,
       })
     },
-    /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up */
+    /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up, (`node_needed`) while others depend on it */
     async remove(name: string): Promise<Node> {
       const node = await must(name)
       if (node.kind === 'session') {

@@ -99,6 +99,7 @@ function putUp(
         id,
         number: 0,
         kind: 'session',
+        dependsOn: [],
         policyId: policy.id,
         ...there,
         intervalSeconds,

@@ -34,6 +34,7 @@ async function plant(nodes: number): Promise<void> {
         url: 'https://node.example/health',
         reach: 'url',
         tunnelAccount: null,
+        dependsOn: [],
         policyId: null,
         sessionId: null,
         expectedRun: null,
