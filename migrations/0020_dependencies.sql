@@ -8,3 +8,5 @@ alter table incidents add column held_by text; -- the node that is down and that
 create index incidents_held on incidents (opened_at) where held_at is not null and closed_at is null;
 
 create index envelopes_sent on envelopes (ended_at, id) where state = 'sent';
+create index incidents_thread on incidents (thread);
+create index blips_ended on blips (ended_at);
