@@ -129,6 +129,7 @@ async function plant(data: string, nodes: number, intervalSeconds: number, url: 
         reach: 'url',
         tunnelAccount: null,
         dependsOn: [],
+        anyAnswer: false,
         policyId: null,
         sessionId: null,
         expectedRun: null,

@@ -1,5 +1,7 @@
 -- 0020: nodes that are reached through others, outages that nobody is told of meanwhile, and what the thinning of alerts looks for.
 alter table nodes add column depends_on text; -- JSON: the ids of the nodes without which it is not reached; null for none
+-- 1: whatever answers there is up, such as a router's page or a provider's status page; 0: it says what a node says at /health
+alter table nodes add column any_answer integer not null default 0;
 create index nodes_dependent on nodes (id) where depends_on is not null and removed_at is null;
 create index nodes_tunnel_account on nodes (tunnel_account) where tunnel_account is not null and removed_at is null;
 

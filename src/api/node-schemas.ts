@@ -13,6 +13,10 @@ const TunnelAccount = z
   .max(60)
   .describe('nodes behind one tunnel account share its requests; by the host when left out')
 
+const AnyAnswer = z
+  .boolean()
+  .describe('whatever answers at the address is up: a router, a status page; no served model')
+
 export const NewNode = z.strictObject({
   name: z.string().min(1).max(63).describe('stays, wherever the node is reached'),
   url: z
@@ -23,6 +27,7 @@ export const NewNode = z.strictObject({
   intervalSeconds: Interval.optional(),
   tunnelAccount: TunnelAccount.optional(),
   isPublic: z.boolean().optional().describe('on the status page, with a badge, for everybody'),
+  anyAnswer: AnyAnswer.optional(),
   dependsOn: z
     .array(z.string().min(1).max(80))
     .max(20)
@@ -54,6 +59,7 @@ export const NodeSummary = z.object({
   intervalSeconds: z.number(),
   turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
   isPublic: z.boolean(),
+  anyAnswer: AnyAnswer,
   latencyMs: z.number().nullable(),
   probedAt: Time.nullable(),
   nextProbeAt: Time.nullable(),

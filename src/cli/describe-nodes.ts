@@ -50,6 +50,7 @@ export function describeNode(node: NodeSummary, zone: string): string[] {
     `${node.name}: ${node.state} since ${at(node.since)}${node.cause ? ` (${node.cause.words})` : ''}`,
     `  ${node.url ?? (node.reach === 'relay' ? 'reached by relay' : 'nothing of it is up now')}`,
     `  probed every ${seconds(node.turnSeconds)}${budget}; last ${at(node.probedAt)}, next ${at(node.nextProbeAt)}`,
+    ...(node.anyAnswer ? ['  up when anything answers there'] : []),
     ...(node.dependsOn.length > 0 ? [`  depends on ${node.dependsOn.join(', ')}`] : []),
     ...serves,
     ...certificate,

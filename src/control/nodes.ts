@@ -22,6 +22,8 @@ export interface WantedNode {
   readonly isPublic?: boolean | undefined
   /** Names of the nodes without which it is not reached; all of them, in place of those before. */
   readonly dependsOn?: readonly string[] | undefined
+  /** Whatever answers there is up; at the address as it stands. */
+  readonly anyAnswer?: boolean | undefined
 }
 
 export type NodeChange = {
@@ -79,7 +81,8 @@ export function nodeDesk(ports: NodePorts) {
       wanted.tunnelAccount === undefined
         ? usualTunnelAccount(admitted.hostname)
         : wanted.tunnelAccount
-    return { url: healthAddress(admitted), tunnelAccount: account }
+    const address = wanted.anyAnswer ? plainAddress(admitted) : healthAddress(admitted)
+    return { url: address, tunnelAccount: account }
   }
 
   /** The ids of nodes that are named. @throws AppError `not-found` (`node_unknown`) */
@@ -118,6 +121,7 @@ export function nodeDesk(ports: NodePorts) {
         ...given(wanted.url, wanted),
         reach: 'url',
         dependsOn: await idsOf(wanted.dependsOn ?? []),
+        anyAnswer: wanted.anyAnswer ?? false,
         policyId: null,
         sessionId: null,
         expectedRun: null,
@@ -148,13 +152,15 @@ export function nodeDesk(ports: NodePorts) {
         )
       }
       const url = change.url ?? node.url
-      const moved = isMoved && url !== null ? given(url, change) : {}
+      const anyAnswer = change.anyAnswer ?? node.anyAnswer
+      const moved = isMoved && url !== null ? given(url, { ...change, anyAnswer }) : {}
       return rows.give({
         ...node,
         ...moved,
         intervalSeconds: checkedInterval(change.intervalSeconds ?? node.intervalSeconds),
         isPublic: change.isPublic ?? node.isPublic,
         dependsOn: change.dependsOn === undefined ? node.dependsOn : await idsOf(change.dependsOn),
+        anyAnswer,
         watch: isMoved ? { ...node.watch, nextProbeAt: now() } : node.watch,
       })
     },
@@ -194,10 +200,15 @@ export interface Probed {
   readonly at: Date
 }
 
-/** Where a node says how it is: the address as given where it names a path, else `/health` there. */
-function healthAddress(url: URL): string {
+function plainAddress(url: URL): string {
   const address = new URL(url)
   address.hash = ''
+  return address.href
+}
+
+/** Where a node says how it is: the address as given where it names a path, else `/health` there. */
+function healthAddress(url: URL): string {
+  const address = new URL(plainAddress(url))
   if (address.pathname === '/' && address.search === '') address.pathname = '/health'
   return address.href
 }

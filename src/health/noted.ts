@@ -26,7 +26,7 @@ export interface Following {
 
 /** What a look means for the node as it was. */
 export const verdictFor = (node: Node, seen: Seen): Verdict =>
-  verdictOf(seen, { run: node.expectedRun }, hostOf(node))
+  verdictOf(seen, { run: node.expectedRun, anyAnswer: node.anyAnswer }, hostOf(node))
 
 /** The host that is asked; empty for a node that is reached by relay. Its address is kept as `URL` writes it. */
 export function hostOf({ url }: Node): string {

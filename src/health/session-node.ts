@@ -100,6 +100,7 @@ function putUp(
         number: 0,
         kind: 'session',
         dependsOn: [],
+        anyAnswer: false,
         policyId: policy.id,
         ...there,
         intervalSeconds,

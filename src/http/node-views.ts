@@ -27,6 +27,7 @@ export const toNode = (node: Node, names: ReadonlyMap<string, string>): wire.Nod
   intervalSeconds: node.intervalSeconds,
   turnSeconds: node.turnSeconds,
   isPublic: node.isPublic,
+  anyAnswer: node.anyAnswer,
   latencyMs: node.latencyMs,
   probedAt: time(node.probedAt),
   nextProbeAt: node.state === 'idle' ? null : node.watch.nextProbeAt.toISOString(),

@@ -70,6 +70,7 @@ export function toNode(row: Row): Node {
     reach: text(row, 'reach') as Reach,
     tunnelAccount: textOrNull(row, 'tunnel_account'),
     dependsOn: idsOf(textOrNull(row, 'depends_on')),
+    anyAnswer: number(row, 'any_answer') === 1,
     policyId: textOrNull(row, 'policy_id'),
     sessionId: textOrNull(row, 'session_id'),
     expectedRun: textOrNull(row, 'expected_run'),
@@ -137,9 +138,9 @@ export const readPublicNodes = async (db: Queries): Promise<Node[]> =>
 export async function insertNode(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `insert into nodes (id, number, name, kind, url, reach, tunnel_account, policy_id, session_id, expected_run,
-       interval_seconds, turn_seconds, is_public, state, since, watch, next_probe_ms, created_at, depends_on)
+       interval_seconds, turn_seconds, is_public, state, since, watch, next_probe_ms, created_at, depends_on, any_answer)
      values ($1, (select coalesce(max(number), 0) + 1 from nodes), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-       $15, $16, $17, $18)`,
+       $15, $16, $17, $18, $19)`,
     node.id,
     node.name,
     node.kind,
@@ -158,6 +159,7 @@ export async function insertNode(tx: Queries, node: Node): Promise<void> {
     node.watch.nextProbeAt.getTime(),
     node.createdAt.toISOString(),
     keptIds(node.dependsOn),
+    node.anyAnswer ? 1 : 0,
   )
 }
 
@@ -166,8 +168,8 @@ export async function updateGiven(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `update nodes set name = $1, url = $2, reach = $3, tunnel_account = $4, session_id = $5, expected_run = $6,
        interval_seconds = $7, turn_seconds = $8, is_public = $9, state = $10, since = $11, watch = $12, next_probe_ms = $13,
-       depends_on = $14
-     where id = $15`,
+       depends_on = $14, any_answer = $15
+     where id = $16`,
     node.name,
     node.url,
     node.reach,
@@ -182,6 +184,7 @@ export async function updateGiven(tx: Queries, node: Node): Promise<void> {
     keptWatch(node.watch),
     node.watch.nextProbeAt.getTime(),
     keptIds(node.dependsOn),
+    node.anyAnswer ? 1 : 0,
     node.id,
   )
 }

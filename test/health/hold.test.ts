@@ -22,6 +22,7 @@ const node = (id: string, { watch, ...more }: More = {}): Node => {
     reach: 'url',
     tunnelAccount: null,
     dependsOn: [],
+    anyAnswer: false,
     policyId: null,
     sessionId: null,
     expectedRun: null,

@@ -329,6 +329,21 @@ describe('what a node may depend on', () => {
   })
 })
 
+it('a router is asked at its own address, and is up with any answer', async () => {
+  const router = await desk.add({
+    name: 'router',
+    url: 'http://router.example',
+    anyAnswer: true,
+  })
+  expect(router.url).toBe('http://router.example/')
+  answers.router = () => ({ ...well, status: 401, body: '<html>' })
+  await pass(10)
+  expect(await stateOf('router')).toBe('up')
+  await desk.change('router', { anyAnswer: false })
+  await pass(3600)
+  expect(await stateOf('router')).toBe('down')
+})
+
 describe('nodes of one tunnel account', () => {
   const names = ['n0', 'n1', 'n2']
   beforeEach(async () => {

@@ -35,6 +35,7 @@ async function plant(nodes: number): Promise<void> {
         reach: 'url',
         tunnelAccount: null,
         dependsOn: [],
+        anyAnswer: false,
         policyId: null,
         sessionId: null,
         expectedRun: null,
