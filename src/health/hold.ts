@@ -155,6 +155,16 @@ export function askedBy(node: Node, { above, beside }: Around): string[] {
   )
 }
 
+/**
+ * Who is to be probed at once when a node whose tunnel was at fault answers again for the first time: those of its account that fell
+ * with it, so that their return is told together too. Pure.
+ */
+export const askedByReturn = (node: Node, beside: readonly Node[]): string[] =>
+  beside
+    .filter((one) => isFallen(one) && isOfTunnel(one.watch.cause) && one.watch.hopes === 0)
+    .filter(({ state }) => state !== 'limited' && isOfTunnel(node.watch.cause))
+    .map(({ id }) => id)
+
 /** Whether what follows for a node's session waits: while it is held by what it depends on, another session would fare no better. */
 export const waitsForAbove = (
   incident: Pick<Incident, 'kind' | 'startedAt' | 'openedAt' | 'cause'>,

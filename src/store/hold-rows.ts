@@ -2,6 +2,7 @@ import { aboveOf, belowOf, type Dependencies } from '../health/dependency.ts'
 import {
   type Around,
   askedBy,
+  askedByReturn,
   isOfTunnel,
   type Word,
   waitsForAbove,
@@ -84,6 +85,12 @@ export async function askAround(
 ): Promise<void> {
   const stands = await around(tx, node, isOfTunnel(node.watch.cause), telling)
   for (const id of askedBy(node, stands)) await probeSoon(tx, id, now)
+}
+
+/** The node was down, and has answered once: those that its return concerns are probed now. */
+export async function askOnReturn(tx: Queries, node: Node, now: Date): Promise<void> {
+  if (!isOfTunnel(node.watch.cause)) return
+  for (const id of askedByReturn(node, await readBeside(tx, node))) await probeSoon(tx, id, now)
 }
 
 /** Whether people are told of an outage now; who has to be asked before is. */

@@ -10,6 +10,7 @@ import { insertAlert, withdrawAlerts } from './alert-rows.ts'
 import { type Database, date, number, numberOrNull, type Queries, text } from './database.ts'
 import {
   askAround,
+  askOnReturn,
   askWord,
   countBelow,
   hold,
@@ -85,6 +86,8 @@ async function saveProbe(
   await insertProbe(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
   const isDoubted = node.watch.doubts === 0 && after.node.watch.doubts === 1
   if (isDoubted) await askAround(tx, after.node, soon, telling)
+  const isHoped = node.watch.hopes === 0 && after.node.watch.hopes === 1
+  if (isHoped) await askOnReturn(tx, after.node, soon)
   if (after.happened.length === 0) return false
   await follow(tx, after.node, after.happened, at, settles, telling)
   return true

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { envelopesOf } from '../../src/alerts/envelope.ts'
 import { incidentDesk } from '../../src/control/incidents.ts'
 import { nodeDesk, type WantedNode } from '../../src/control/nodes.ts'
 import type { Seen } from '../../src/health/probe.ts'
@@ -359,6 +360,14 @@ describe('nodes of one tunnel account', () => {
     expect(new Set(all.map(({ at }) => at.getTime())).size).toBe(1)
     for (const { facts } of all) expect(facts).toMatchObject({ account: 'ngrok', accountNodes: 3 })
     expect(await db.all('select * from incidents where closed_at is null')).toHaveLength(3)
+    const messages = (some: Awaited<ReturnType<typeof alerts>>) =>
+      envelopesOf(some, 'mail', addSeconds(now(), 3600), () => 'id')
+    expect(messages(all)).toHaveLength(1)
+    for (const name of names) delete answers[name]
+    await pass(900 + 60)
+    const returns = (await alerts()).filter(({ kind }) => kind === 'node-recovered')
+    expect(returns).toHaveLength(3)
+    expect(messages(returns)).toHaveLength(1)
   })
 
   it('of which one falls is told alone, at once, without its account', async () => {
