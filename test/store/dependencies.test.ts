@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { envelopesOf } from '../../src/alerts/envelope.ts'
 import { incidentDesk } from '../../src/control/incidents.ts'
 import { nodeDesk, type WantedNode } from '../../src/control/nodes.ts'
@@ -45,6 +45,8 @@ let book: ReturnType<typeof incidentBook>
 let ran: string[]
 
 const now = () => clock.now()
+// Hours go by in steps of five seconds.
+vi.setConfig({ testTimeout: 60_000 })
 
 beforeEach(async () => {
   clock = settableClock(start)
