@@ -59,7 +59,12 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
       await putIncident(tx, { ...incident, [what === 'restart' ? 'restartAt' : 'replacedAt']: at })
       await addStep(tx, id, 'done', words, at)
     }),
-  settleHeld: () => db.transaction((tx) => settleHeld(tx, now())),
+  async settleHeld() {
+    const held = await db.first(
+      'select 1 as one from incidents where held_at is not null and closed_at is null limit 1',
+    )
+    return held ? db.transaction((tx) => settleHeld(tx, now())) : 0
+  },
   remind: () => db.transaction((tx) => remind(tx, now())),
   tellCertificates: () => db.transaction((tx) => tellCertificates(tx, now())),
   silences: async () => {
