@@ -214,6 +214,13 @@ export async function startService(options: ServiceOptions) {
       await Promise.race([desk.settled(), systemClock.sleep(5000)])
     })
     undo.unshift(startBeat({ everySeconds: 300, work: watch.look, failed }, clock))
+    let isStart = true
+    const prune = async () => {
+      // A start has enough to do.
+      if (!isStart) await storage.pruneOld()
+      isStart = false
+    }
+    undo.unshift(startBeat({ everySeconds: 3600, work: prune, failed }, clock))
     if (heartbeat) undo.unshift(startBeat({ everySeconds: 300, work: heartbeat, failed }, clock))
     if (emulators) {
       const claim = async () => {

@@ -13,6 +13,10 @@ const TunnelAccount = z
   .max(60)
   .describe('nodes behind one tunnel account share its requests; by the host when left out')
 
+const AnyAnswer = z
+  .boolean()
+  .describe('whatever answers at the address is up: a router, a status page; no served model')
+
 export const NewNode = z.strictObject({
   name: z.string().min(1).max(63).describe('stays, wherever the node is reached'),
   url: z
@@ -23,6 +27,12 @@ export const NewNode = z.strictObject({
   intervalSeconds: Interval.optional(),
   tunnelAccount: TunnelAccount.optional(),
   isPublic: z.boolean().optional().describe('on the status page, with a badge, for everybody'),
+  anyAnswer: AnyAnswer.optional(),
+  dependsOn: z
+    .array(z.string().min(1).max(80))
+    .max(20)
+    .optional()
+    .describe('nodes without which it is not reached: while one is down, nobody is told of it'),
 })
 export type NewNode = z.input<typeof NewNode>
 
@@ -44,10 +54,12 @@ export const NodeSummary = z.object({
   url: z.string().nullable(),
   reach: z.enum(['url', 'relay', 'local']),
   tunnelAccount: z.string().nullable(),
+  dependsOn: z.array(z.string()).describe('names of nodes without which it is not reached'),
   session: z.string().nullable().describe('the session in which it runs'),
   intervalSeconds: z.number(),
   turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
   isPublic: z.boolean(),
+  anyAnswer: AnyAnswer,
   latencyMs: z.number().nullable(),
   probedAt: Time.nullable(),
   nextProbeAt: Time.nullable(),
@@ -81,6 +93,10 @@ export const IncidentSummary = z.object({
   replacedAt: Time.nullable(),
   acknowledgedAt: Time.nullable(),
   acknowledgedBy: z.string().nullable(),
+  heldBy: z
+    .string()
+    .nullable()
+    .describe('the node that is down and that its own depends on: nobody is told of it'),
 })
 export type IncidentSummary = z.infer<typeof IncidentSummary>
 

@@ -80,6 +80,14 @@ export function openNodes(storage: Storage, options: NodeOptions) {
         startBeat({ everySeconds: 3600, work: certificates, failed }, clock),
         probing.start(),
         startBeat(
+          {
+            everySeconds: 5,
+            work: async () => void (await storage.incidents.settleHeld()),
+            failed,
+          },
+          clock,
+        ),
+        startBeat(
           { everySeconds: 60, work: async () => void (await storage.incidents.remind()), failed },
           clock,
         ),

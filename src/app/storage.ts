@@ -7,6 +7,7 @@ import { AppError } from '../lib/errors.ts'
 import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
 import { adjustmentRows } from '../store/adjustment-rows.ts'
+import { pruneOld } from '../store/alert-pruning.ts'
 import { alertReads } from '../store/alert-reads.ts'
 import { insertAlert } from '../store/alert-rows.ts'
 import { channelRows } from '../store/channel-rows.ts'
@@ -100,11 +101,12 @@ export async function openStorage(
       hubTokens: hubTokenRows(db, key, now),
       channelRows: channelRows(db, key, now),
       outbox: outboxRows(db),
+      pruneOld: () => pruneOld(db, now()),
       alertReads: alertReads(db),
       tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
       nodes: nodeBook(db, now),
-      probes: (settles: number) => probeBook(db, settles),
+      probes: (settles: number) => probeBook(db, settles, now),
       incidents: incidentBook(db, now),
       probeHistory: probeHistory(db, now),
       nodesUp: () => countUp(db),

@@ -50,6 +50,8 @@ export function describeNode(node: NodeSummary, zone: string): string[] {
     `${node.name}: ${node.state} since ${at(node.since)}${node.cause ? ` (${node.cause.words})` : ''}`,
     `  ${node.url ?? (node.reach === 'relay' ? 'reached by relay' : 'nothing of it is up now')}`,
     `  probed every ${seconds(node.turnSeconds)}${budget}; last ${at(node.probedAt)}, next ${at(node.nextProbeAt)}`,
+    ...(node.anyAnswer ? ['  up when anything answers there'] : []),
+    ...(node.dependsOn.length > 0 ? [`  depends on ${node.dependsOn.join(', ')}`] : []),
     ...serves,
     ...certificate,
     ...(node.isPublic ? ['  on the public status page'] : []),
@@ -121,10 +123,16 @@ export const describeIncidents = (incidents: readonly IncidentSummary[], zone: s
           one.kind,
           momentOf(new Date(one.startedAt), zone),
           seconds(Math.round(one.durationSeconds)),
-          one.closedAt !== null ? 'over' : one.acknowledgedBy ? 'acknowledged' : 'open',
+          stateOf(one),
           one.cause?.words ?? '',
         ]),
       )
+
+function stateOf({ closedAt, acknowledgedBy, heldBy }: IncidentSummary): string {
+  if (closedAt !== null) return 'over'
+  if (acknowledgedBy !== null) return 'acknowledged'
+  return heldBy === null ? 'open' : `open, by ${heldBy}`
+}
 
 /** What `incidents show` answers. */
 export function describeIncident(incident: Incident, zone: string): string {
@@ -132,6 +140,9 @@ export function describeIncident(incident: Incident, zone: string): string {
   return [
     `${incident.node}: ${incident.kind}, ${over} ${seconds(Math.round(incident.durationSeconds))} (${incident.id})`,
     ...(incident.cause ? [`  ${incident.cause.words}`] : []),
+    ...(incident.heldBy !== null && incident.closedAt === null
+      ? [`  depends on ${incident.heldBy}, which is or was down: nobody is told until it is back`]
+      : []),
     '',
     ...incident.steps.map(({ at, words }) => `  ${momentOf(new Date(at), zone)}  ${words}`),
   ].join('\n')

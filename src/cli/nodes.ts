@@ -16,7 +16,19 @@ interface NodeFlags {
   readonly every?: string
   readonly tunnelAccount?: string
   readonly public?: boolean
+  readonly anyAnswer?: boolean
+  readonly dependsOn?: readonly string[] | false
 }
+
+const dependsOn = [
+  '--depends-on <name>',
+  'a node without which it is not reached: while that one is down, nobody is told of this one; repeatable',
+] as const
+
+const gathered = (name: string, before: readonly string[] | false | undefined): string[] => [
+  ...(before || []),
+  name,
+]
 
 /** `rodizio nodes …`: what is probed. */
 export function nodeCommands(program: Command, context: Context): void {
@@ -28,9 +40,11 @@ export function nodeCommands(program: Command, context: Context): void {
     .option('--every <time>', 'between two probes; 5m when left out')
     .option('--tunnel-account <name>', 'whose requests the probes take; by the host when left out')
     .option('--public', 'show it on the status page, with a badge, to everybody')
+    .option('--any-answer', 'it is up when anything answers there: a router, a status page')
+    .option(...dependsOn, gathered)
     .addHelpText(
       'after',
-      '\nNodes of serving policies come and go by themselves. Private addresses are refused unless RODIZIO_ALLOW_PRIVATE names them.\n\nExamples:\n  rodizio nodes add house https://name.ngrok-free.app\n  rodizio nodes add lab http://gpu.lan:8000 --every 1m',
+      '\nNodes of serving policies come and go by themselves. Private addresses are refused unless RODIZIO_ALLOW_PRIVATE names them.\n\nExamples:\n  rodizio nodes add house https://name.ngrok-free.app\n  rodizio nodes add router http://router.lan --any-answer --every 1m\n  rodizio nodes add lab http://gpu.lan:8000 --every 1m --depends-on router',
     )
     .action(async (name: string, url: string, flags: NodeFlags) => {
       const wanted: NewNode = { name, url, ...given(flags) }
@@ -68,9 +82,13 @@ export function nodeCommands(program: Command, context: Context): void {
     .option('--tunnel-account <name>', 'whose requests the probes take')
     .option('--public', 'show it on the status page, with a badge, to everybody')
     .option('--no-public', 'show it there no longer')
+    .option(...dependsOn, gathered)
+    .option('--any-answer', 'it is up when anything answers there')
+    .option('--no-any-answer', 'it is up when it says what a node says at /health')
+    .option('--no-depends-on', 'it depends on nothing any more')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio nodes change house --url https://other.ngrok-free.app\n  rodizio nodes change house --public',
+      '\nExamples:\n  rodizio nodes change house --url https://other.ngrok-free.app\n  rodizio nodes change house --public\n  rodizio nodes change lab --depends-on router --depends-on tunnel',
     )
     .action(async (name: string, flags: NodeFlags) => {
       const change: NodeChange = {
@@ -79,7 +97,7 @@ export function nodeCommands(program: Command, context: Context): void {
       }
       if (Object.keys(change).length === 0) {
         throw new AppError('invalid', 'nodes change: nothing is to be changed', {
-          next: 'Give --url, --every, --tunnel-account or --public',
+          next: 'Give --url, --every, --tunnel-account, --public, --any-answer or --depends-on',
         })
       }
       const node = await context.client().changeNode(name, change)
@@ -115,5 +133,7 @@ function given(flags: NodeFlags): Omit<NodeChange, 'url'> {
     ...(every === undefined ? {} : { intervalSeconds: every }),
     ...(flags.tunnelAccount === undefined ? {} : { tunnelAccount: flags.tunnelAccount }),
     ...(flags.public === undefined ? {} : { isPublic: flags.public }),
+    ...(flags.anyAnswer === undefined ? {} : { anyAnswer: flags.anyAnswer }),
+    ...(flags.dependsOn === undefined ? {} : { dependsOn: [...(flags.dependsOn || [])] }),
   }
 }

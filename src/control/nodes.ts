@@ -20,6 +20,10 @@ export interface WantedNode {
   /** Whose requests looks take; by its host where nobody says. */
   readonly tunnelAccount?: string | null | undefined
   readonly isPublic?: boolean | undefined
+  /** Names of the nodes without which it is not reached; all of them, in place of those before. */
+  readonly dependsOn?: readonly string[] | undefined
+  /** Whatever answers there is up; at the address as it stands. */
+  readonly anyAnswer?: boolean | undefined
 }
 
 export type NodeChange = {
@@ -32,11 +36,20 @@ export interface NodeRows {
   publicNodes(): Promise<readonly Node[]>
   /** By id or name. */
   node(idOrName: string): Promise<Node | undefined>
-  /** @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has */
+  /**
+   * @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has, (`dependency_circle`) for one that would
+   * depend on itself
+   */
   insert(node: Node): Promise<Node>
-  /** What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on. */
+  /**
+   * What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on.
+   * @throws AppError `conflict` (`dependency_circle`)
+   */
   give(node: Node): Promise<Node>
-  /** It is looked at no longer; an open incident of it is closed. What is on record stays. */
+  /**
+   * It is looked at no longer; an open incident of it is closed. What is on record stays.
+   * @throws AppError `conflict` (`node_needed`) while others depend on it
+   */
   remove(node: Node): Promise<void>
 }
 
@@ -68,14 +81,31 @@ export function nodeDesk(ports: NodePorts) {
       wanted.tunnelAccount === undefined
         ? usualTunnelAccount(admitted.hostname)
         : wanted.tunnelAccount
-    return { url: healthAddress(admitted), tunnelAccount: account }
+    const address = wanted.anyAnswer ? plainAddress(admitted) : healthAddress(admitted)
+    return { url: address, tunnelAccount: account }
+  }
+
+  /** The ids of nodes that are named. @throws AppError `not-found` (`node_unknown`) */
+  const idsOf = async (names: readonly string[]): Promise<string[]> => {
+    const ids: string[] = []
+    for (const name of names) ids.push((await must(name)).id)
+    return [...new Set(ids)]
   }
 
   return {
     must,
+    /** The names of what nodes depend on, by id. */
+    async namesOf(nodes: readonly Node[]): Promise<ReadonlyMap<string, string>> {
+      const names = new Map<string, string>()
+      for (const id of new Set(nodes.flatMap(({ dependsOn }) => dependsOn))) {
+        const node = await rows.node(id)
+        if (node) names.set(id, node.name)
+      }
+      return names
+    },
     list: () => rows.nodes(),
     shown: () => rows.publicNodes(),
-    /** @throws AppError `invalid` for a name, an address or an interval that cannot be */
+    /** @throws AppError `invalid` for a name, an address or an interval that cannot be, `not-found` for what it is to depend on */
     async add(wanted: WantedNode): Promise<Node> {
       const at = now()
       const id = newId('nod')
@@ -90,6 +120,8 @@ export function nodeDesk(ports: NodePorts) {
         kind: 'static',
         ...given(wanted.url, wanted),
         reach: 'url',
+        dependsOn: await idsOf(wanted.dependsOn ?? []),
+        anyAnswer: wanted.anyAnswer ?? false,
         policyId: null,
         sessionId: null,
         expectedRun: null,
@@ -120,16 +152,19 @@ export function nodeDesk(ports: NodePorts) {
         )
       }
       const url = change.url ?? node.url
-      const moved = isMoved && url !== null ? given(url, change) : {}
+      const anyAnswer = change.anyAnswer ?? node.anyAnswer
+      const moved = isMoved && url !== null ? given(url, { ...change, anyAnswer }) : {}
       return rows.give({
         ...node,
         ...moved,
         intervalSeconds: checkedInterval(change.intervalSeconds ?? node.intervalSeconds),
         isPublic: change.isPublic ?? node.isPublic,
+        dependsOn: change.dependsOn === undefined ? node.dependsOn : await idsOf(change.dependsOn),
+        anyAnswer,
         watch: isMoved ? { ...node.watch, nextProbeAt: now() } : node.watch,
       })
     },
-    /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up */
+    /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up, (`node_needed`) while others depend on it */
     async remove(name: string): Promise<Node> {
       const node = await must(name)
       if (node.kind === 'session') {
@@ -165,10 +200,15 @@ export interface Probed {
   readonly at: Date
 }
 
-/** Where a node says how it is: the address as given where it names a path, else `/health` there. */
-function healthAddress(url: URL): string {
+function plainAddress(url: URL): string {
   const address = new URL(url)
   address.hash = ''
+  return address.href
+}
+
+/** Where a node says how it is: the address as given where it names a path, else `/health` there. */
+function healthAddress(url: URL): string {
+  const address = new URL(plainAddress(url))
   if (address.pathname === '/' && address.search === '') address.pathname = '/health'
   return address.href
 }

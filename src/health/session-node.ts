@@ -99,6 +99,8 @@ function putUp(
         id,
         number: 0,
         kind: 'session',
+        dependsOn: [],
+        anyAnswer: false,
         policyId: policy.id,
         ...there,
         intervalSeconds,

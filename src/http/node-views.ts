@@ -12,7 +12,8 @@ const time = (at: Date | null): string | null => at?.toISOString() ?? null
 
 const toCause = (cause: Node['watch']['cause']) => cause && { kind: cause.kind, words: cause.words }
 
-export const toNode = (node: Node): wire.NodeSummary => ({
+/** @param names of what it depends on, by id */
+export const toNode = (node: Node, names: ReadonlyMap<string, string>): wire.NodeSummary => ({
   id: node.id,
   name: node.name,
   kind: node.kind,
@@ -22,10 +23,12 @@ export const toNode = (node: Node): wire.NodeSummary => ({
   url: node.url,
   reach: node.reach,
   tunnelAccount: node.tunnelAccount,
+  dependsOn: node.dependsOn.flatMap((id) => names.get(id) ?? []),
   session: node.sessionId,
   intervalSeconds: node.intervalSeconds,
   turnSeconds: node.turnSeconds,
   isPublic: node.isPublic,
+  anyAnswer: node.anyAnswer,
   latencyMs: node.latencyMs,
   probedAt: time(node.probedAt),
   nextProbeAt: node.state === 'idle' ? null : node.watch.nextProbeAt.toISOString(),
@@ -44,7 +47,10 @@ export const toHeard = (session: Session): wire.NodeDetails['heard'] => ({
   badBeatAt: time(session.badBeatAt),
 })
 
-export const toIncident = ({ incident, node }: NamedIncident, now: Date): wire.IncidentSummary => ({
+export const toIncident = (
+  { incident, node, heldBy }: NamedIncident,
+  now: Date,
+): wire.IncidentSummary => ({
   id: incident.id,
   node,
   kind: incident.kind,
@@ -58,6 +64,7 @@ export const toIncident = ({ incident, node }: NamedIncident, now: Date): wire.I
   replacedAt: time(incident.replacedAt),
   acknowledgedAt: time(incident.acknowledgedAt),
   acknowledgedBy: incident.acknowledgedBy,
+  heldBy,
 })
 
 export const toProbed = ({ node, seen, verdict }: Probed): z.infer<typeof wire.Probed> => ({

@@ -3,6 +3,7 @@ import { NewNode, NodeChange, NodeDetails, NodeSummary, Probed } from '../api/no
 import type { IncidentDesk } from '../control/incidents.ts'
 import type { NodeHistory } from '../control/node-history.ts'
 import type { NodeDesk } from '../control/nodes.ts'
+import type { Node } from '../health/node.ts'
 import type { Session } from '../rotation/session.ts'
 import { toHeard, toIncident, toNode, toProbed } from './node-views.ts'
 import { answers, answersPage, body, NameParam, routes } from './routes.ts'
@@ -60,13 +61,15 @@ const remove = createRoute({
 })
 
 /** Nodes: what is probed, and what was seen. */
-export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: NodePorts) =>
-  routes()
+export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: NodePorts) => {
+  const shown = async (node: Node) => toNode(node, await nodes.namesOf([node]))
+  return routes()
     .openapi(list, async (c) => {
-      const items = (await nodes.list()).map(toNode)
-      return c.json({ items, next: null }, 200)
+      const all = await nodes.list()
+      const names = new Map(all.map(({ id, name }) => [id, name]))
+      return c.json({ items: all.map((node) => toNode(node, names)), next: null }, 200)
     })
-    .openapi(add, async (c) => c.json(toNode(await nodes.add(c.req.valid('json'))), 200))
+    .openapi(add, async (c) => c.json(await shown(await nodes.add(c.req.valid('json'))), 200))
     .openapi(show, async (c) => {
       const node = await nodes.must(c.req.valid('param').name)
       const [{ items }, told, session] = await Promise.all([
@@ -75,7 +78,7 @@ export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: Node
         node.sessionId === null ? undefined : nodeSession(node.sessionId),
       ])
       const answer = {
-        ...toNode(node),
+        ...(await shown(node)),
         ...told,
         heard: session ? toHeard(session) : null,
         incidents: items.map((one) => toIncident(one, now())),
@@ -83,11 +86,12 @@ export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: Node
       return c.json(answer, 200)
     })
     .openapi(change, async (c) =>
-      c.json(toNode(await nodes.change(c.req.valid('param').name, c.req.valid('json'))), 200),
+      c.json(await shown(await nodes.change(c.req.valid('param').name, c.req.valid('json'))), 200),
     )
     .openapi(probe, async (c) =>
       c.json(toProbed(await nodes.probe(c.req.valid('param').name)), 200),
     )
     .openapi(remove, async (c) =>
-      c.json(toNode(await nodes.remove(c.req.valid('param').name)), 200),
+      c.json(await shown(await nodes.remove(c.req.valid('param').name)), 200),
     )
+}

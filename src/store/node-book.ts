@@ -1,4 +1,5 @@
 import type { NodeRows } from '../control/nodes.ts'
+import { circleWith, namedBy } from '../health/dependency.ts'
 import type { Node } from '../health/node.ts'
 import { freeTunnelRequests, intervalWithin } from '../health/probe-budget.ts'
 import { nextTurn } from '../health/turn.ts'
@@ -8,11 +9,13 @@ import { dropIncident } from './incident-rows.ts'
 import {
   insertNode,
   nameTaken,
+  readDependencies,
   readNode,
   readNodes,
   readPublicNodes,
   refuseTakenByNode,
   toNode,
+  updateDependsOn,
   updateGiven,
 } from './node-rows.ts'
 
@@ -26,6 +29,7 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
       await refuseTakenByNode(tx, node.name)
       const policy = await tx.first('select 1 as one from runs where name = $1', node.name)
       if (policy) throw nameTaken(node.name, 'a run or a serving policy')
+      await refuseCircle(tx, node)
       await insertNode(tx, node)
       await keepBudget(tx, node.tunnelAccount)
       return mustRead(tx, node.id)
@@ -33,18 +37,55 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
   give: (node) =>
     db.transaction(async (tx) => {
       const before = await mustRead(tx, node.id)
+      await refuseCircle(tx, node)
       await updateGiven(tx, node)
       await keepTurns(tx, before, node)
       const after = await mustRead(tx, node.id)
       return isOftener(before, after) ? comeSooner(tx, after, now()) : after
     }),
-  remove: (node) => db.transaction((tx) => removeNode(tx, node, now())),
+  remove: (node) =>
+    db.transaction(async (tx) => {
+      await refuseNeeded(tx, node)
+      await removeNode(tx, node, now())
+    }),
 })
 
+/** Takes a node out of the books; what depended on it depends on it no longer. */
 export async function removeNode(tx: Queries, node: Node, at: Date): Promise<void> {
   await tx.run('update nodes set removed_at = $1 where id = $2', at.toISOString(), node.id)
   await keepBudget(tx, node.tunnelAccount)
   await dropIncident(tx, node.id, 'person', 'the node was removed', at)
+  const dependencies = await readDependencies(tx)
+  for (const id of namedBy(dependencies, node.id)) {
+    const left = (dependencies.get(id) ?? []).filter((one) => one !== node.id)
+    await updateDependsOn(tx, id, left)
+  }
+}
+
+async function refuseCircle(tx: Queries, node: Node): Promise<void> {
+  if (node.dependsOn.length === 0) return
+  const circle = circleWith(await readDependencies(tx), node.id, node.dependsOn)
+  if (!circle) return
+  const names: string[] = []
+  for (const id of circle) names.push(id === node.id ? node.name : (await mustRead(tx, id)).name)
+  throw new AppError('conflict', `${node.name} would depend on itself: ${names.join(' → ')}`, {
+    code: 'dependency_circle',
+    next: `Leave one of them out: rodizio nodes change ${names.at(-2)} --no-depends-on`,
+  })
+}
+
+async function refuseNeeded(tx: Queries, node: Node): Promise<void> {
+  const names: string[] = []
+  for (const id of namedBy(await readDependencies(tx), node.id)) {
+    names.push((await mustRead(tx, id)).name)
+  }
+  const [first, ...more] = names.toSorted()
+  if (first === undefined) return
+  const listed = [first, ...more].slice(0, 5).join(', ') + (names.length > 5 ? ', …' : '')
+  throw new AppError('conflict', `other nodes depend on ${node.name}: ${listed}`, {
+    code: 'node_needed',
+    next: `Let them depend on it no longer: rodizio nodes change ${first} --no-depends-on`,
+  })
 }
 
 /** After a node has another tunnel account, or has come or gone from its own: turns are those that the accounts bear then. */
