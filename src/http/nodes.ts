@@ -65,14 +65,17 @@ export const nodeRoutes = ({ nodes, incidents, history, now }: NodePorts) =>
     })
     .openapi(add, async (c) => c.json(toNode(await nodes.add(c.req.valid('json'))), 200))
     .openapi(show, async (c) => {
-      const node = await nodes.must(c.req.valid('param').name)
+      const known = await nodes.withDeep(await nodes.must(c.req.valid('param').name))
+      const { node } = known
+      const shown = toNode(known)
       const [{ items }, told] = await Promise.all([
         incidents.list({ isOpen: false, node: node.id }, 10, undefined),
         history.of(node),
       ])
       const answer = {
-        ...toNode(node),
+        ...shown,
         ...told,
+        deep: shown.deep && { ...shown.deep, ...(await history.tokens(node)) },
         incidents: items.map((one) => toIncident(one, now())),
       }
       return c.json(answer, 200)

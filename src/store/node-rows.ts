@@ -176,20 +176,22 @@ export async function updateGiven(tx: Queries, node: Node): Promise<void> {
 }
 
 /**
- * What a look has shown. A node that is another's by now, or at another address, keeps what it has: the look was at what it was.
- * @param read when its next look was due as this one began: one that was asked for meanwhile stands
+ * What a look has shown. A node that is another's by now, at another address, or brought down meanwhile by what another way has shown,
+ * keeps what it has: the look was at what it was.
+ * @param before as this look began: a next one that was asked for meanwhile stands
  * @returns whether it was written
  */
-export async function updateProbed(tx: Queries, node: Node, read: Date): Promise<boolean> {
+export async function updateProbed(tx: Queries, node: Node, before: Node): Promise<boolean> {
   const changed = await tx.run(
     `update nodes set state = $1, since = $2, watch = $3,
        next_probe_ms = case when next_probe_ms = $4 or next_probe_ms > $5 then $5 else next_probe_ms end,
        health = $6, latency_ms = $7, probed_at = $8, certificate_ends_at = $9
-     where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12`,
+     where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12
+       and since = $13`,
     node.state,
     node.watch.since.toISOString(),
     keptWatch(node.watch),
-    read.getTime(),
+    before.watch.nextProbeAt.getTime(),
     node.watch.nextProbeAt.getTime(),
     node.health === null ? null : JSON.stringify(node.health),
     node.latencyMs,
@@ -198,6 +200,18 @@ export async function updateProbed(tx: Queries, node: Node, read: Date): Promise
     node.id,
     node.url ?? '',
     node.sessionId ?? '',
+    before.watch.since.toISOString(),
   )
   return changed > 0
+}
+
+/** What a node's deep probe has changed of it; when it is probed next stays. */
+export async function updateWatched(tx: Queries, node: Node): Promise<void> {
+  await tx.run(
+    'update nodes set state = $1, since = $2, watch = $3 where id = $4',
+    node.state,
+    node.watch.since.toISOString(),
+    keptWatch(node.watch),
+    node.id,
+  )
 }

@@ -59,15 +59,14 @@ async function saveProbe(
   silences: Silences,
   settles: number,
 ): Promise<void> {
-  const read = node.watch.nextProbeAt
   if (seen === 'own-network') {
     const watch = { ...node.watch, nextProbeAt: afterUnknown(node, at) }
-    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, read)
+    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, node)
     if (isKept) await insertProbe(tx, node, at, null, 'unknown')
     return
   }
   const after = afterProbe(node, seen, at)
-  if (!(await updateProbed(tx, after.node, read))) return
+  if (!(await updateProbed(tx, after.node, node))) return
   await insertProbe(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
   if (after.happened.length > 0) {
     await follow(tx, after.node, after.happened, at, settles, silences)
