@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { NodeDetails } from '../../src/api/node-schemas.ts'
 import type { Log } from '../../src/lib/log.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
 import { type RunningService, runningService } from '../http/service.ts'
 import { type TokenServer, tokenServer } from '../providers/probe/token-server.ts'
 import { commandLine } from './command-line.ts'
@@ -122,7 +123,12 @@ it('the key stands in no answer to calls that are wrong, in no output, in no log
   for (const path of ['/v1/nodes', '/v1/nodes/lab', '/v1/events', '/openapi.json', '/status']) {
     said += await (await service.call(path)).text()
   }
-  expect(said).toContain('"event":')
+  // Moved by another hand, it cannot be opened, which is logged.
+  const db = openSqlite(`${service.folder}/rodizio.db`)
+  await db.run("update deep_checks set base_url = 'http://127.0.0.1:8999/v1', next_ms = 0")
+  await db.close()
+  await expect.poll(() => said, { timeout: 20_000 }).toContain('"event":')
+  expect(said).toContain('cannot be opened')
   expect(said).toContain('"hasKey":true')
   expect(said).not.toContain(key)
-})
+}, 30_000)
