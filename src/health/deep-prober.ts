@@ -27,12 +27,15 @@ export interface DeepBook {
 
 export interface DeepPorts {
   readonly book: DeepBook
-  /** Never throws. */
-  readonly ask: (target: {
-    readonly base: string
-    readonly model: string | null
-    readonly key: string | null
-  }) => Promise<DeepSeen>
+  /** Never throws; ends at once when the signal fires. */
+  readonly ask: (
+    target: {
+      readonly base: string
+      readonly model: string | null
+      readonly key: string | null
+    },
+    signal: AbortSignal,
+  ) => Promise<DeepSeen>
   readonly canaries: () => Promise<readonly CanaryLook[]>
   readonly clock: Clock
   /** A failure of the book: told, once until it changes or passes, and tried again. */
@@ -53,6 +56,8 @@ export function deepProber({ book, ask, canaries, clock, failed }: DeepPorts) {
   const underWay = new Map<string, Promise<void>>()
   /** Those that could not be written down are left alone for a while: each costs a token. */
   const resting = new Map<string, number>()
+  /** Whoever stops waits for no token. */
+  const end = new AbortController()
   let hurryUntil = Number.NEGATIVE_INFINITY
   let pause = new AbortController()
   let told: string | undefined
@@ -74,7 +79,8 @@ export function deepProber({ book, ask, canaries, clock, failed }: DeepPorts) {
       return { ...turn, at, verdict: { kind: 'refused', words } }
     }
     const base = deepBase(node.url ?? '', deep.baseUrl)
-    const seen = await ask({ base, model: deep.model ?? node.health?.model ?? null, key })
+    const model = deep.model ?? node.health?.model ?? null
+    const seen = await ask({ base, model, key }, end.signal)
     const needsNone = isOwnMachine(hostOf({ url: base }))
     const isLost = seen.kind === 'failed' && seen.at !== 'refused' && !needsNone
     if (isLost && isOwnNetworkDown(await canaries())) return { ...turn, at, verdict: 'own-network' }
@@ -83,7 +89,10 @@ export function deepProber({ book, ask, canaries, clock, failed }: DeepPorts) {
 
   async function once(turn: DeepTurn): Promise<void> {
     try {
-      await book.save(await look(turn))
+      const one = await look(turn)
+      // What was broken off says nothing of the node.
+      if (end.signal.aborted) return
+      await book.save(one)
       told = undefined
     } catch (error) {
       resting.set(turn.node.id, clock.monotonicMs() + longestMs)
@@ -122,11 +131,10 @@ export function deepProber({ book, ask, canaries, clock, failed }: DeepPorts) {
       hurryUntil = clock.monotonicMs() + hurryForMs
       pause.abort()
     },
-    /** Goes on until told to stop; the returned function resolves when what was under way is written down. */
+    /** Goes on until told to stop; the returned function breaks off what is under way. */
     start(): () => Promise<void> {
-      const stop = new AbortController()
       const done = (async () => {
-        while (!stop.signal.aborted) {
+        while (!end.signal.aborted) {
           let waitMs = longestMs
           try {
             const next = await book.nextDueMs()
@@ -137,13 +145,14 @@ export function deepProber({ book, ask, canaries, clock, failed }: DeepPorts) {
           } catch (error) {
             tell(error)
           }
-          await clock.sleep(waitMs, AbortSignal.any([stop.signal, pause.signal]))
+          await clock.sleep(waitMs, pause.signal)
           pause = new AbortController()
         }
         await Promise.all(underWay.values())
       })()
       return async () => {
-        stop.abort()
+        end.abort()
+        pause.abort()
         await done
       }
     },

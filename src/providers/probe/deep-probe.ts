@@ -37,7 +37,7 @@ const endMs = 2000
  * Redirects are not followed: the key would go where nobody has given it to. Never throws; what it tells holds nothing that was sent.
  */
 export function deepProbe({ guard, clock, timeoutMs, ca, resolve = resolveAll }: DeepOptions) {
-  return function ask({ base, model, key }: DeepTarget): Promise<DeepSeen> {
+  return function ask({ base, model, key }: DeepTarget, signal?: AbortSignal): Promise<DeepSeen> {
     const began = clock.monotonicMs()
     const elapsed = () => Math.round(clock.monotonicMs() - began)
     const failure = (at: FailedAt, why: string): DeepSeen => ({
@@ -77,9 +77,11 @@ export function deepProbe({ guard, clock, timeoutMs, ca, resolve = resolveAll }:
         if (isOver) return
         isOver = true
         clearTimeout(timer)
+        signal?.removeEventListener('abort', stop)
         settle(seen)
         request.destroy()
       }
+      const stop = () => done(failure('cut', 'it was broken off here'))
       /** What is told once the answer has begun. */
       let answered: ((end: 'late' | 'cut') => void) | undefined
       const fail = (at: FailedAt, why: string) => {
@@ -88,6 +90,7 @@ export function deepProbe({ guard, clock, timeoutMs, ca, resolve = resolveAll }:
       }
       const request = guardedRequest(url, { method: 'POST', headers }, { guard, ca, resolve }, fail)
       timer = setTimeout(() => fail('timeout', `no token within ${timeoutMs} ms`), timeoutMs)
+      signal?.addEventListener('abort', stop)
       request.on('response', (response) => {
         const status = response.statusCode ?? 0
         const told = toldBy(response)

@@ -111,6 +111,16 @@ describe('a server', () => {
     expect(tookMs).toBeLessThan(shortMs + 1500)
   })
 
+  it('that hangs is left at once by whoever stops', async () => {
+    await using server = await tokenServer('hangs')
+    const stop = new AbortController()
+    const probe = deepProbe({ guard: home, clock: systemClock, timeoutMs: 60_000 })
+    const asked = probe({ base: `${server.url}/v1`, model: null, key }, stop.signal)
+    await expect.poll(() => server.asked.length).toBe(1)
+    stop.abort()
+    expect(await asked).toMatchObject({ kind: 'failed', at: 'cut' })
+  })
+
   it('of a gigabyte is read as far as the cap, and no further', async () => {
     await using server = await tokenServer('huge')
     await ask(server.url)
