@@ -17,6 +17,7 @@ import { takeDataFolder } from '../store/data-folder.ts'
 import type { Database } from '../store/database.ts'
 import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
+import { deepBook, deepHistory } from '../store/deep-book.ts'
 import { insertEvent } from '../store/event-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
@@ -105,8 +106,10 @@ export async function openStorage(
       alertReads: alertReads(db),
       tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
-      nodes: nodeBook(db, now),
+      nodes: nodeBook(db, now, key),
       probes: (settles: number) => probeBook(db, settles, now),
+      deepProbes: (settles: number) => deepBook(db, key, settles),
+      deepHistory: deepHistory(db),
       incidents: incidentBook(db, now),
       probeHistory: probeHistory(db, now),
       nodesUp: () => countUp(db),

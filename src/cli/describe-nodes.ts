@@ -1,4 +1,5 @@
 import type {
+  DeepSummary,
   Incident,
   IncidentSummary,
   NodeDetails,
@@ -54,7 +55,20 @@ export function describeNode(node: NodeSummary, zone: string): string[] {
     ...(node.dependsOn.length > 0 ? [`  depends on ${node.dependsOn.join(', ')}`] : []),
     ...serves,
     ...certificate,
+    ...(node.deep ? describeDeep(node.deep, at) : []),
     ...(node.isPublic ? ['  on the public status page'] : []),
+  ]
+}
+
+/** How it is asked for tokens, and what came of it. */
+function describeDeep(deep: DeepSummary, at: (time: string | null) => string): string[] {
+  const kept =
+    deep.turnSeconds === deep.everySeconds ? '' : ` (asked for: ${seconds(deep.everySeconds)})`
+  const found =
+    deep.words ?? (deep.tokenMs === null ? 'not asked yet' : `a token in ${ms(deep.tokenMs)}`)
+  return [
+    `  asked for a token every ${seconds(deep.turnSeconds)}${kept} at ${deep.url}${deep.hasKey ? ', with a key' : ''}`,
+    `    ${found}; last ${at(deep.askedAt)}, next ${at(deep.nextAt)}`,
   ]
 }
 
@@ -70,11 +84,21 @@ export function describeNodeDetails(node: NodeDetails, zone: string): string {
   const probes = node.probes
     .slice(0, 10)
     .map(({ at, ms: took, found }) => [momentOf(new Date(at), zone), found, ms(took)])
+  const tokens = (node.deep?.tokens ?? []).map((one) => [
+    one.span,
+    String(one.asked),
+    String(one.good),
+    ms(one.p50Ms),
+    ms(one.p95Ms),
+  ])
   return [
     ...describeNode(node, zone),
     ...heardLine(node, zone),
     '',
     table(['SPAN', 'UP', 'PROBES', 'P50', 'P95'], uptime),
+    ...(node.deep
+      ? ['', table(['SPAN', 'DEEP PROBES', 'TOKENS', 'FIRST P50', 'FIRST P95'], tokens)]
+      : []),
     ...(probes.length > 0 ? ['', table(['PROBE', 'FOUND', 'IN'], probes)] : []),
     ...(node.incidents.length > 0 ? ['', describeIncidents(node.incidents, zone)] : []),
   ].join('\n')

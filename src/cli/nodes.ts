@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { NewNode, NodeChange } from '../api/node-schemas.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Context } from './context.ts'
+import { type DeepFlags, deepFlags, deepOptions } from './deep-flags.ts'
 import {
   describeNode,
   describeNodeDetails,
@@ -11,7 +12,7 @@ import {
 import { durationOf } from './flag-values.ts'
 import { localZone } from './wall-time.ts'
 
-interface NodeFlags {
+interface NodeFlags extends DeepFlags {
   readonly url?: string
   readonly every?: string
   readonly tunnelAccount?: string
@@ -34,7 +35,7 @@ const gathered = (name: string, before: readonly string[] | false | undefined): 
 export function nodeCommands(program: Command, context: Context): void {
   const nodes = program.command('nodes').description('nodes: served models that are probed')
 
-  nodes
+  const add = nodes
     .command('add <name> <url>')
     .description('probe a node of your own; /health is asked for where the address names no path')
     .option('--every <time>', 'between two probes; 5m when left out')
@@ -42,12 +43,19 @@ export function nodeCommands(program: Command, context: Context): void {
     .option('--public', 'show it on the status page, with a badge, to everybody')
     .option('--any-answer', 'it is up when anything answers there: a router, a status page')
     .option(...dependsOn, gathered)
+  deepOptions(add)
     .addHelpText(
       'after',
-      '\nNodes of serving policies come and go by themselves. Private addresses are refused unless RODIZIO_ALLOW_PRIVATE names them.\n\nExamples:\n  rodizio nodes add house https://name.ngrok-free.app\n  rodizio nodes add router http://router.lan --any-answer --every 1m\n  rodizio nodes add lab http://gpu.lan:8000 --every 1m --depends-on router',
+      '\nNodes of serving policies come and go by themselves. Private addresses are refused unless RODIZIO_ALLOW_PRIVATE names them.\n\nExamples:\n  rodizio nodes add house https://name.ngrok-free.app\n  rodizio nodes add router http://router.lan --any-answer --every 1m\n  rodizio nodes add lab http://gpu.lan:8000 --every 1m --depends-on router\n  rodizio nodes add lab http://gpu.lan:8000 --deep --deep-model qwen --deep-key-file key.txt',
     )
     .action(async (name: string, url: string, flags: NodeFlags) => {
-      const wanted: NewNode = { name, url, ...given(flags) }
+      const deep = deepFlags(flags)
+      const wanted: NewNode = {
+        name,
+        url,
+        ...given(flags),
+        ...(deep && deep !== 'none' ? { deep } : {}),
+      }
       const node = await context.client().addNode(wanted)
       context.answer(node, () =>
         [`Node ${node.name} is added, and probed now:`, ...describeNode(node, localZone())].join(
@@ -74,7 +82,7 @@ export function nodeCommands(program: Command, context: Context): void {
       context.answer(node, () => describeNodeDetails(node, localZone()))
     })
 
-  nodes
+  const change = nodes
     .command('change <name>')
     .description('give a node another address or interval, or show it to everybody')
     .option('--url <url>', 'where it is from now on')
@@ -86,18 +94,23 @@ export function nodeCommands(program: Command, context: Context): void {
     .option('--any-answer', 'it is up when anything answers there')
     .option('--no-any-answer', 'it is up when it says what a node says at /health')
     .option('--no-depends-on', 'it depends on nothing any more')
+  deepOptions(change)
+    .option('--no-deep', 'ask it for tokens no longer, and forget its key')
+    .option('--no-deep-key', 'ask it without a key, and forget the one that is stored')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio nodes change house --url https://other.ngrok-free.app\n  rodizio nodes change house --public\n  rodizio nodes change lab --depends-on router --depends-on tunnel',
+      '\nExamples:\n  rodizio nodes change house --url https://other.ngrok-free.app\n  rodizio nodes change house --public\n  rodizio nodes change lab --depends-on router --depends-on tunnel\n  rodizio nodes change house --deep --deep-every 6h\n  rodizio nodes change house --no-deep',
     )
     .action(async (name: string, flags: NodeFlags) => {
+      const deep = deepFlags(flags)
       const change: NodeChange = {
         ...given(flags),
+        ...(deep === undefined ? {} : { deep }),
         ...(flags.url === undefined ? {} : { url: flags.url }),
       }
       if (Object.keys(change).length === 0) {
         throw new AppError('invalid', 'nodes change: nothing is to be changed', {
-          next: 'Give --url, --every, --tunnel-account, --public, --any-answer or --depends-on',
+          next: 'Give --url, --every, --tunnel-account, --public, --any-answer, --depends-on or --deep',
         })
       }
       const node = await context.client().changeNode(name, change)
@@ -127,7 +140,7 @@ export function nodeCommands(program: Command, context: Context): void {
     })
 }
 
-function given(flags: NodeFlags): Omit<NodeChange, 'url'> {
+function given(flags: NodeFlags): Omit<NodeChange, 'url' | 'deep'> {
   const every = durationOf('--every', flags.every)
   return {
     ...(every === undefined ? {} : { intervalSeconds: every }),

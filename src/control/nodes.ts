@@ -1,11 +1,13 @@
 import type { Verdict } from '../health/cause.ts'
+import type { DeepCheck } from '../health/deep-check.ts'
 import { isWatched, type Node, nodeName, usualTunnelAccount } from '../health/node.ts'
 import { verdictFor } from '../health/noted.ts'
 import type { Seen } from '../health/probe.ts'
 import { nextTurn } from '../health/turn.ts'
-import { newWatch } from '../health/watch.ts'
+import { isSilent, newWatch, released } from '../health/watch.ts'
 import { AppError } from '../lib/errors.ts'
 import { newId } from '../lib/random.ts'
+import { type DeepGiven, deepGiven, type WantedDeep } from './deep-given.ts'
 
 /** Intervals that a person may ask for, in seconds. */
 const shortestInterval = 10
@@ -24,10 +26,21 @@ export interface WantedNode {
   readonly dependsOn?: readonly string[] | undefined
   /** Whatever answers there is up; at the address as it stands. */
   readonly anyAnswer?: boolean | undefined
+  /** How it is asked for a token; not at all when left out. */
+  readonly deep?: WantedDeep | undefined
 }
 
 export type NodeChange = {
-  readonly [K in Exclude<keyof WantedNode, 'name'>]?: WantedNode[K] | undefined
+  readonly [K in Exclude<keyof WantedNode, 'name' | 'deep'>]?: WantedNode[K] | undefined
+} & {
+  /** What of it changes; none: it is asked for none any more, and its key is forgotten. */
+  readonly deep?: WantedDeep | 'none' | undefined
+}
+
+/** A node with how it is asked for tokens. */
+export interface NodeWithDeep {
+  readonly node: Node
+  readonly deep: DeepCheck | null
 }
 
 export interface NodeRows {
@@ -36,18 +49,21 @@ export interface NodeRows {
   publicNodes(): Promise<readonly Node[]>
   /** By id or name. */
   node(idOrName: string): Promise<Node | undefined>
+  /** Deep checks by the ids of their nodes: of all, or of one. */
+  deeps(nodeId?: string): Promise<ReadonlyMap<string, DeepCheck>>
   /**
    * @throws AppError `conflict` (`name_taken`) for a name that a node or a serving policy has, (`dependency_circle`) for one that would
    * depend on itself
    */
-  insert(node: Node): Promise<Node>
+  insert(node: Node, deep?: DeepGiven): Promise<Node>
   /**
    * What was given anew; nodes of its tunnel accounts keep their turns by the budget from then on.
+   * @param deep null takes it away with its key; left out, it stays as it is
    * @throws AppError `conflict` (`dependency_circle`)
    */
-  give(node: Node): Promise<Node>
+  give(node: Node, deep?: DeepGiven | null): Promise<Node>
   /**
-   * It is looked at no longer; an open incident of it is closed. What is on record stays.
+   * It is looked at no longer; an open incident of it is closed, a key of it forgotten. What is on record stays.
    * @throws AppError `conflict` (`node_needed`) while others depend on it
    */
   remove(node: Node): Promise<void>
@@ -58,6 +74,8 @@ export interface NodePorts {
   /** The address as it may be asked. @throws AppError `invalid` (`url_refused`) */
   readonly admit: (url: string) => URL
   readonly look: (node: Node) => Promise<Seen>
+  /** A deep check was given; nobody waits for it when left out. */
+  readonly deepGiven?: () => void
   readonly now: () => Date
 }
 
@@ -75,7 +93,7 @@ export function nodeDesk(ports: NodePorts) {
     })
   }
 
-  const given = (url: string, wanted: NodeChange) => {
+  const there = (url: string, wanted: NodeChange) => {
     const admitted = ports.admit(url)
     const account =
       wanted.tunnelAccount === undefined
@@ -92,8 +110,27 @@ export function nodeDesk(ports: NodePorts) {
     return [...new Set(ids)]
   }
 
+  const withDeep = async (node: Node): Promise<NodeWithDeep> => ({
+    node,
+    deep: (await rows.deeps(node.id)).get(node.id) ?? null,
+  })
+
+  /** Undefined where nothing of it changes. */
+  const deepAfter = (
+    wanted: WantedDeep | undefined,
+    deep: DeepCheck | null,
+    before: string | null,
+    after: string | null,
+  ): DeepGiven | undefined => {
+    const isSame = wanted === undefined && (deep === null || before === after)
+    return isSame || after === null
+      ? undefined
+      : deepGiven(wanted ?? {}, deep, { before, after }, ports)
+  }
+
   return {
     must,
+    withDeep,
     /** The names of what nodes depend on, by id. */
     async namesOf(nodes: readonly Node[]): Promise<ReadonlyMap<string, string>> {
       const names = new Map<string, string>()
@@ -103,22 +140,28 @@ export function nodeDesk(ports: NodePorts) {
       }
       return names
     },
-    list: () => rows.nodes(),
+    async list(): Promise<NodeWithDeep[]> {
+      const [nodes, deeps] = [await rows.nodes(), await rows.deeps()]
+      return nodes.map((node) => ({ node, deep: deeps.get(node.id) ?? null }))
+    },
     shown: () => rows.publicNodes(),
     /** @throws AppError `invalid` for a name, an address or an interval that cannot be, `not-found` for what it is to depend on */
-    async add(wanted: WantedNode): Promise<Node> {
+    async add(wanted: WantedNode): Promise<NodeWithDeep> {
       const at = now()
       const id = newId('nod')
       const intervalSeconds = checkedInterval(wanted.intervalSeconds ?? usualInterval)
       const firstProbe = new Date(
         Math.min(at.getTime(), nextTurn(id, intervalSeconds, at.getTime())),
       )
-      return rows.insert({
+      const place = there(wanted.url, wanted)
+      const deep =
+        wanted.deep && deepGiven(wanted.deep, null, { before: null, after: place.url }, ports)
+      const node: Node = {
         id,
         number: 0,
         name: checkedName(wanted.name),
         kind: 'static',
-        ...given(wanted.url, wanted),
+        ...place,
         reach: 'url',
         dependsOn: await idsOf(wanted.dependsOn ?? []),
         anyAnswer: wanted.anyAnswer ?? false,
@@ -135,13 +178,19 @@ export function nodeDesk(ports: NodePorts) {
         probedAt: null,
         certificateEndsAt: null,
         createdAt: at,
-      })
+      }
+      const added = await rows.insert(node, deep)
+      if (deep) ports.deepGiven?.()
+      return withDeep(added)
     },
-    /** @throws AppError `conflict` (`node_of_session`) for another address of a node that a session puts up */
-    async change(name: string, change: NodeChange): Promise<Node> {
-      const node = await must(name)
+    /**
+     * @throws AppError `conflict` (`node_of_session`) for another address of a node that a session puts up, `invalid`
+     * (`deep_key_again`) for another origin without the key that goes there
+     */
+    async change(name: string, change: NodeChange): Promise<NodeWithDeep> {
+      const { node, deep } = await withDeep(await must(name))
       const isMoved = change.url !== undefined || change.tunnelAccount !== undefined
-      if (isMoved && node.kind === 'session') {
+      if ((isMoved || change.deep !== undefined) && node.kind === 'session') {
         throw new AppError(
           'conflict',
           `${node.name} is put up by a session, which says where it is`,
@@ -153,20 +202,28 @@ export function nodeDesk(ports: NodePorts) {
       }
       const url = change.url ?? node.url
       const anyAnswer = change.anyAnswer ?? node.anyAnswer
-      const moved = isMoved && url !== null ? given(url, { ...change, anyAnswer }) : {}
-      return rows.give({
+      const moved = isMoved && url !== null ? there(url, { ...change, anyAnswer }) : { url }
+      const asked =
+        change.deep === 'none' ? null : deepAfter(change.deep, deep, node.url, moved.url)
+      const watch = isMoved ? { ...node.watch, nextProbeAt: now() } : node.watch
+      const after = {
         ...node,
         ...moved,
         intervalSeconds: checkedInterval(change.intervalSeconds ?? node.intervalSeconds),
         isPublic: change.isPublic ?? node.isPublic,
         dependsOn: change.dependsOn === undefined ? node.dependsOn : await idsOf(change.dependsOn),
         anyAnswer,
-        watch: isMoved ? { ...node.watch, nextProbeAt: now() } : node.watch,
-      })
+        // Nobody would ever find that it generates again.
+        watch: asked === null && isSilent(watch) ? released(watch) : watch,
+      }
+      const given = await rows.give(after, asked)
+      if (asked) ports.deepGiven?.()
+      return withDeep(given)
     },
     /** @throws AppError `conflict` (`node_of_session`) while a serving policy keeps it up, (`node_needed`) while others depend on it */
-    async remove(name: string): Promise<Node> {
-      const node = await must(name)
+    async remove(name: string): Promise<NodeWithDeep> {
+      const known = await withDeep(await must(name))
+      const { node } = known
       if (node.kind === 'session') {
         throw new AppError('conflict', `${node.name} belongs to a serving policy`, {
           code: 'node_of_session',
@@ -174,7 +231,7 @@ export function nodeDesk(ports: NodePorts) {
         })
       }
       await rows.remove(node)
-      return node
+      return known
     },
     /** One look, now. The record of looks, incidents and alerts is the prober's alone: this changes none of it. */
     async probe(name: string): Promise<Probed> {

@@ -19,6 +19,7 @@ export type CauseKind =
   | 'no-health'
   | 'failing'
   | 'other-run'
+  | 'no-token'
   | 'session-gone'
 
 export interface Cause {
@@ -124,6 +125,8 @@ export const consequenceOf: Readonly<Record<CauseKind, Consequence>> = {
   'no-health': 'none',
   failing: 'restart',
   'other-run': 'replace',
+  // Found by deep probes alone: it says that it is well, and generates nothing.
+  'no-token': 'restart',
   // The rotation knows, and has replaced it.
   'session-gone': 'none',
 }
@@ -158,6 +161,10 @@ const ngrok: Readonly<Record<string, readonly [CauseKind, string]>> = {
   ERR_NGROK_4027: ['account-limit', "the tunnel account's bandwidth is used up"],
   ERR_NGROK_6024: ['warning-page', 'its tunnel shows the page that warns browsers'],
 }
+
+/** Whether a tunnel says that its account is at a limit. */
+export const isAccountLimit = (headers: Answered['headers']): boolean =>
+  ngrok[headers['ngrok-error-code'] ?? '']?.[0] === 'account-limit'
 
 function ngrokVerdict({ headers, status }: Answered): Verdict | undefined {
   const code = headers['ngrok-error-code']

@@ -11,7 +11,7 @@ import {
 import type { Node } from './node.ts'
 import type { Seen } from './probe.ts'
 import { nextTurn } from './turn.ts'
-import { type Happened, looked, type Rhythm, usualRhythm } from './watch.ts'
+import { type Happened, isSilent, looked, type Rhythm, usualRhythm } from './watch.ts'
 
 /** What follows from the news of a look, beside the node itself. */
 export interface Following {
@@ -29,7 +29,7 @@ export const verdictFor = (node: Node, seen: Seen): Verdict =>
   verdictOf(seen, { run: node.expectedRun, anyAnswer: node.anyAnswer }, hostOf(node))
 
 /** The host that is asked; empty for a node that is reached by relay. Its address is kept as `URL` writes it. */
-export function hostOf({ url }: Node): string {
+export function hostOf({ url }: Pick<Node, 'url'>): string {
   const [, literal, name] = /^https?:\/\/(?:\[([^\]]+)\]|([^/:?#]+))/.exec(url ?? '') ?? []
   return literal ?? name ?? ''
 }
@@ -56,7 +56,7 @@ export function afterProbe(
       probedAt: at,
       certificateEndsAt: answered ? answered.certificateEndsAt : node.certificateEndsAt,
     },
-    found: isUp ? 'up' : verdict.cause.kind,
+    found: !isUp ? verdict.cause.kind : isSilent(watch) ? 'no-token' : 'up',
     happened,
   }
 }

@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 import type * as wire from '../api/node-schemas.ts'
 import type { NamedIncident } from '../control/incidents.ts'
-import type { Probed } from '../control/nodes.ts'
+import type { NodeWithDeep, Probed } from '../control/nodes.ts'
 import { consequenceOf } from '../health/cause.ts'
+import { type DeepCheck, deepBase } from '../health/deep-check.ts'
 import { durationSeconds } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
 import type { Silence } from '../health/silence.ts'
@@ -12,8 +13,26 @@ const time = (at: Date | null): string | null => at?.toISOString() ?? null
 
 const toCause = (cause: Node['watch']['cause']) => cause && { kind: cause.kind, words: cause.words }
 
+const toDeep = (node: Node, deep: DeepCheck): wire.DeepSummary => ({
+  url: deepBase(node.url ?? '', deep.baseUrl),
+  model: deep.model ?? node.health?.model ?? null,
+  hasKey: deep.hasKey,
+  everySeconds: deep.everySeconds,
+  turnSeconds: deep.turnSeconds,
+  state: deep.watch.state,
+  since: deep.watch.since.toISOString(),
+  words: deep.watch.words,
+  askedAt: time(deep.watch.askedAt),
+  nextAt: deep.watch.nextAt.toISOString(),
+  tokenMs: deep.watch.tokenMs,
+  endMs: deep.watch.endMs,
+})
+
 /** @param names of what it depends on, by id */
-export const toNode = (node: Node, names: ReadonlyMap<string, string>): wire.NodeSummary => ({
+export const toNode = (
+  { node, deep }: NodeWithDeep,
+  names: ReadonlyMap<string, string>,
+): wire.NodeSummary => ({
   id: node.id,
   name: node.name,
   kind: node.kind,
@@ -37,6 +56,7 @@ export const toNode = (node: Node, names: ReadonlyMap<string, string>): wire.Nod
   adapter: node.health?.adapterVersion ?? null,
   freeVramBytes: node.health?.freeVramBytes ?? null,
   createdAt: node.createdAt.toISOString(),
+  deep: deep && node.url !== null ? toDeep(node, deep) : null,
 })
 
 /** What the session of a node says of itself. */

@@ -2,8 +2,7 @@ import { createRoute } from '@hono/zod-openapi'
 import { NewNode, NodeChange, NodeDetails, NodeSummary, Probed } from '../api/node-schemas.ts'
 import type { IncidentDesk } from '../control/incidents.ts'
 import type { NodeHistory } from '../control/node-history.ts'
-import type { NodeDesk } from '../control/nodes.ts'
-import type { Node } from '../health/node.ts'
+import type { NodeDesk, NodeWithDeep } from '../control/nodes.ts'
 import type { Session } from '../rotation/session.ts'
 import { toHeard, toIncident, toNode, toProbed } from './node-views.ts'
 import { answers, answersPage, body, NameParam, routes } from './routes.ts'
@@ -62,25 +61,28 @@ const remove = createRoute({
 
 /** Nodes: what is probed, and what was seen. */
 export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: NodePorts) => {
-  const shown = async (node: Node) => toNode(node, await nodes.namesOf([node]))
+  const shown = async (known: NodeWithDeep) => toNode(known, await nodes.namesOf([known.node]))
   return routes()
     .openapi(list, async (c) => {
       const all = await nodes.list()
-      const names = new Map(all.map(({ id, name }) => [id, name]))
-      return c.json({ items: all.map((node) => toNode(node, names)), next: null }, 200)
+      const names = new Map(all.map(({ node: { id, name } }) => [id, name]))
+      return c.json({ items: all.map((known) => toNode(known, names)), next: null }, 200)
     })
     .openapi(add, async (c) => c.json(await shown(await nodes.add(c.req.valid('json'))), 200))
     .openapi(show, async (c) => {
-      const node = await nodes.must(c.req.valid('param').name)
+      const known = await nodes.withDeep(await nodes.must(c.req.valid('param').name))
+      const { node } = known
+      const summary = await shown(known)
       const [{ items }, told, session] = await Promise.all([
         incidents.list({ isOpen: false, node: node.id }, 10, undefined),
         history.of(node),
         node.sessionId === null ? undefined : nodeSession(node.sessionId),
       ])
       const answer = {
-        ...(await shown(node)),
+        ...summary,
         ...told,
         heard: session ? toHeard(session) : null,
+        deep: summary.deep && { ...summary.deep, ...(await history.tokens(node)) },
         incidents: items.map((one) => toIncident(one, now())),
       }
       return c.json(answer, 200)

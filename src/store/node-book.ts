@@ -1,10 +1,16 @@
 import type { NodeRows } from '../control/nodes.ts'
 import { circleWith, namedBy } from '../health/dependency.ts'
 import type { Node } from '../health/node.ts'
-import { freeTunnelRequests, intervalWithin } from '../health/probe-budget.ts'
+import {
+  deepIntervalWithin,
+  freeTunnelRequests,
+  intervalWithin,
+  probesPerMonth,
+} from '../health/probe-budget.ts'
 import { nextTurn } from '../health/turn.ts'
 import { AppError } from '../lib/errors.ts'
-import { type Database, number, type Queries, text } from './database.ts'
+import { type Database, number, numberOrNull, type Queries, text } from './database.ts'
+import { dropDeep, putDeep, readDeeps } from './deep-rows.ts'
 import { dropIncident } from './incident-rows.ts'
 import {
   insertNode,
@@ -19,26 +25,30 @@ import {
   updateGiven,
 } from './node-rows.ts'
 
-/** Nodes as people and sessions give them. */
-export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
+/** Nodes as people and sessions give them, keys of deep probes sealed with `key`. */
+export const nodeBook = (db: Database, now: () => Date, key: Uint8Array): NodeRows => ({
+  deeps: (nodeId) => readDeeps(db, nodeId),
   nodes: () => readNodes(db),
   publicNodes: () => readPublicNodes(db),
   node: (idOrName) => readNode(db, idOrName),
-  insert: (node) =>
+  insert: (node, deep) =>
     db.transaction(async (tx) => {
       await refuseTakenByNode(tx, node.name)
       const policy = await tx.first('select 1 as one from runs where name = $1', node.name)
       if (policy) throw nameTaken(node.name, 'a run or a serving policy')
       await refuseCircle(tx, node)
       await insertNode(tx, node)
+      if (deep) await putDeep(tx, node.id, deep, key, now())
       await keepBudget(tx, node.tunnelAccount)
       return mustRead(tx, node.id)
     }),
-  give: (node) =>
+  give: (node, deep) =>
     db.transaction(async (tx) => {
       const before = await mustRead(tx, node.id)
       await refuseCircle(tx, node)
       await updateGiven(tx, node)
+      if (deep === null) await dropDeep(tx, node.id)
+      else if (deep) await putDeep(tx, node.id, deep, key, now())
       await keepTurns(tx, before, node)
       const after = await mustRead(tx, node.id)
       return isOftener(before, after) ? comeSooner(tx, after, now()) : after
@@ -53,6 +63,7 @@ export const nodeBook = (db: Database, now: () => Date): NodeRows => ({
 /** Takes a node out of the books; what depended on it depends on it no longer. */
 export async function removeNode(tx: Queries, node: Node, at: Date): Promise<void> {
   await tx.run('update nodes set removed_at = $1 where id = $2', at.toISOString(), node.id)
+  await dropDeep(tx, node.id)
   await keepBudget(tx, node.tunnelAccount)
   await dropIncident(tx, node.id, 'person', 'the node was removed', at)
   const dependencies = await readDependencies(tx)
@@ -94,6 +105,10 @@ export async function keepTurns(tx: Queries, before: Node | null, after: Node): 
   await keepBudget(tx, after.tunnelAccount)
   if (after.tunnelAccount === null) {
     await tx.run('update nodes set turn_seconds = interval_seconds where id = $1', after.id)
+    await tx.run(
+      'update deep_checks set deep_turn_seconds = every_seconds where node_id = $1',
+      after.id,
+    )
   }
 }
 
@@ -119,11 +134,28 @@ async function comeSooner(tx: Queries, node: Node, at: Date): Promise<Node> {
 async function keepBudget(tx: Queries, account: string | null): Promise<void> {
   if (account === null) return
   const rows = await tx.all(
-    "select id, interval_seconds from nodes where tunnel_account = $1 and removed_at is null and state <> 'idle'",
+    `select id, interval_seconds, every_seconds from nodes left join deep_checks on node_id = id
+     where tunnel_account = $1 and removed_at is null and state <> 'idle'`,
     account,
   )
+  const asked = rows.filter((row) => numberOrNull(row, 'every_seconds') !== null)
+  let deepProbes = 0
+  for (const row of asked) {
+    const turn = deepIntervalWithin(asked.length, freeTunnelRequests, number(row, 'every_seconds'))
+    deepProbes += probesPerMonth(1, turn)
+    await tx.run(
+      'update deep_checks set deep_turn_seconds = $1 where node_id = $2',
+      turn,
+      text(row, 'id'),
+    )
+  }
   for (const row of rows) {
-    const turn = intervalWithin(rows.length, freeTunnelRequests, number(row, 'interval_seconds'))
+    const turn = intervalWithin(
+      rows.length,
+      freeTunnelRequests,
+      number(row, 'interval_seconds'),
+      deepProbes,
+    )
     await tx.run('update nodes set turn_seconds = $1 where id = $2', turn, text(row, 'id'))
   }
 }

@@ -214,25 +214,22 @@ export const probeSoon = (tx: Queries, id: string, at: Date): Promise<number> =>
   )
 
 /**
- * What a look has shown. A node that is another's by now, at another address, or down by the end of its session, keeps what it has: the
- * look was at what it was. A next look that was asked for meanwhile stands.
+ * What a look has shown. A node that is another's by now, at another address, or brought down meanwhile by what another way has shown,
+ * keeps what it has: the look was at what it was.
+ * @param before as this look began: a next one that was asked for meanwhile stands
  * @returns whether it was written
  */
-export async function updateProbed(
-  tx: Queries,
-  node: Node,
-  { nextProbeAt, since }: Node['watch'],
-): Promise<boolean> {
+export async function updateProbed(tx: Queries, node: Node, before: Node): Promise<boolean> {
   const changed = await tx.run(
     `update nodes set state = $1, since = $2, watch = $3,
        next_probe_ms = case when next_probe_ms = $4 or next_probe_ms > $5 then $5 else next_probe_ms end,
        health = $6, latency_ms = $7, probed_at = $8, certificate_ends_at = $9
      where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12
-       and (state <> 'down' or since = $13)`,
+       and since = $13`,
     node.state,
     node.watch.since.toISOString(),
     keptWatch(node.watch),
-    nextProbeAt.getTime(),
+    before.watch.nextProbeAt.getTime(),
     node.watch.nextProbeAt.getTime(),
     node.health === null ? null : JSON.stringify(node.health),
     node.latencyMs,
@@ -241,7 +238,18 @@ export async function updateProbed(
     node.id,
     node.url ?? '',
     node.sessionId ?? '',
-    since.toISOString(),
+    before.watch.since.toISOString(),
   )
   return changed > 0
+}
+
+/** What a node's deep probe has changed of it; when it is probed next stays. */
+export async function updateWatched(tx: Queries, node: Node): Promise<void> {
+  await tx.run(
+    'update nodes set state = $1, since = $2, watch = $3 where id = $4',
+    node.state,
+    node.watch.since.toISOString(),
+    keptWatch(node.watch),
+    node.id,
+  )
 }

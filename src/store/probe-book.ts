@@ -74,15 +74,14 @@ async function saveProbe(
   telling: Telling,
   settles: number,
 ): Promise<boolean> {
-  const read = node.watch
   if (seen === 'own-network') {
     const watch = { ...node.watch, nextProbeAt: afterUnknown(node, at) }
-    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, read)
+    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, node)
     if (isKept) await insertProbe(tx, node, at, null, 'unknown')
     return false
   }
   const after = afterProbe(node, seen, at)
-  if (!(await updateProbed(tx, after.node, read))) return false
+  if (!(await updateProbed(tx, after.node, node))) return false
   await insertProbe(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
   const isDoubted = node.watch.doubts === 0 && after.node.watch.doubts === 1
   if (isDoubted) await askAround(tx, after.node, soon, telling)

@@ -59,7 +59,12 @@ beforeEach(async () => {
   const failed = (error: unknown) => {
     throw error
   }
-  desk = nodeDesk({ rows: nodeBook(db, now), admit: addressGuard().admit, look, now })
+  desk = nodeDesk({
+    rows: nodeBook(db, now, Buffer.alloc(32, 1)),
+    admit: addressGuard().admit,
+    look,
+    now,
+  })
   looks = prober({
     book: probeBook(db, undefined, now),
     look,
@@ -331,7 +336,7 @@ describe('what a node may depend on', () => {
     expect((await desk.must('lab')).dependsOn).toHaveLength(1)
     await desk.change('lab', { dependsOn: [] })
     await desk.remove('router')
-    expect((await desk.list()).map(({ name }) => name)).toEqual(['lab'])
+    expect((await desk.list()).map(({ node }) => node.name)).toEqual(['lab'])
   })
 })
 
@@ -341,7 +346,7 @@ it('a router is asked at its own address, and is up with any answer', async () =
     url: 'http://router.example',
     anyAnswer: true,
   })
-  expect(router.url).toBe('http://router.example/')
+  expect(router.node.url).toBe('http://router.example/')
   answers.router = () => ({ ...well, status: 401, body: '<html>' })
   await pass(10)
   expect(await stateOf('router')).toBe('up')

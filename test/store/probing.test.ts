@@ -71,7 +71,12 @@ function open(): void {
   const failed = (error: unknown) => {
     throw error
   }
-  desk = nodeDesk({ rows: nodeBook(db, now), admit: addressGuard().admit, look, now })
+  desk = nodeDesk({
+    rows: nodeBook(db, now, Buffer.alloc(32, 1)),
+    admit: addressGuard().admit,
+    look,
+    now,
+  })
   const isHeard = async () => heard
   looks = prober({ book: probeBook(db), look, isHeard, canaries, clock, failed })
 }
@@ -411,7 +416,7 @@ describe('a node of a person', () => {
       code: 'interval_invalid',
     })
     await desk.remove('house')
-    expect((await add('house')).state).toBe('unknown')
+    expect((await add('house')).node.state).toBe('unknown')
   })
 
   it('is looked at by its new interval from the change on, where that is shorter', async () => {
@@ -455,7 +460,7 @@ describe('a node of a person', () => {
   })
 
   it('moved while a look is under way keeps what the look did not see', async () => {
-    const node = await add('house')
+    const { node } = await add('house')
     const book = probeBook(db)
     await desk.change('house', { url: 'https://other.example' })
     await book.save([{ node, at: clock.now(), seen: failing('connect') }])

@@ -34,14 +34,14 @@ const policy = (name: string, more = {}) => policyOf(name, { adapter, ...more })
 const policies = () => policyBook(db, now)
 const desk = () =>
   nodeDesk({
-    rows: nodeBook(db, now),
+    rows: nodeBook(db, now, Buffer.alloc(32, 1)),
     admit: addressGuard().admit,
     look: async () => ({ kind: 'failed', at: 'dns', why: 'nobody looks here', ms: 0 }),
     now,
   })
 const sync = () => syncSessionNodes(db, now, 300, 600)
 const nodes = async () =>
-  (await nodeBook(db, now).nodes()).map(({ name, state, sessionId }) => ({
+  (await nodeBook(db, now, Buffer.alloc(32, 1)).nodes()).map(({ name, state, sessionId }) => ({
     name,
     state,
     sessionId,
@@ -161,7 +161,7 @@ it('what a policy puts up is neither moved nor removed by hand', async () => {
   await expect(desk().change('house', { url: 'https://a.example' })).rejects.toMatchObject({
     code: 'node_of_session',
   })
-  expect((await desk().change('house', { isPublic: true })).isPublic).toBe(true)
+  expect((await desk().change('house', { isPublic: true })).node.isPublic).toBe(true)
 })
 
 it('behind a tunnel account that bears a probe a quarter of an hour, an outage is known within 330 s by its beats', async () => {
