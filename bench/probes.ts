@@ -137,6 +137,8 @@ async function plant(data: string, nodes: number, intervalSeconds: number, url: 
         url,
         reach: 'url',
         tunnelAccount: null,
+        dependsOn: [],
+        anyAnswer: false,
         policyId: null,
         sessionId: null,
         expectedRun: null,

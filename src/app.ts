@@ -215,6 +215,13 @@ export async function startService(options: ServiceOptions) {
       await Promise.race([desk.settled(), systemClock.sleep(5000)])
     })
     undo.unshift(startBeat({ everySeconds: 300, work: watch.look, failed }, clock))
+    let isStart = true
+    const prune = async () => {
+      // A start has enough to do.
+      if (!isStart) await storage.pruneOld()
+      isStart = false
+    }
+    undo.unshift(startBeat({ everySeconds: 600, work: prune, failed }, clock))
     if (heartbeat) undo.unshift(startBeat({ everySeconds: 300, work: heartbeat, failed }, clock))
     if (emulators) {
       const claim = async () => {
@@ -316,18 +323,19 @@ type ServeOptions = Parameters<typeof import('./emulators/serve.ts').serveEmulat
  * Python that has the library versions of the provider, where there is one.
  */
 export async function runEmulators(
-  options: Omit<ServeOptions, 'clock' | 'runnerPath'>,
+  options: Omit<ServeOptions, 'clock' | 'runnerPath' | 'agentPath'>,
   config: Config,
   root: URL,
 ): Promise<void> {
   const { serveEmulators } = await import('./emulators/serve.ts')
-  const runnerPath = fileURLToPath(new URL('templates/run_notebook.py', root))
+  const program = (name: string) => fileURLToPath(new URL(`templates/${name}.py`, root))
   const trl = trlPythons(config, root)
   await serveEmulators({
     ...options,
     kaggle: { ...options.kaggle, pythonFor: (notebook) => trl.of('kaggle', notebook) },
     colab: { ...options.colab, pythonFor: (notebook) => trl.of('colab', notebook) },
     clock: systemClock,
-    runnerPath,
+    runnerPath: program('run_notebook'),
+    agentPath: program('emulated_cloudflared'),
   })
 }

@@ -13,6 +13,38 @@ const TunnelAccount = z
   .max(60)
   .describe('nodes behind one tunnel account share its requests; by the host when left out')
 
+const AnyAnswer = z
+  .boolean()
+  .describe('whatever answers at the address is up: a router, a status page; no served model')
+
+const NewDeep = z.strictObject({
+  url: z
+    .string()
+    .min(1)
+    .max(2000)
+    .optional()
+    .describe("base of an OpenAI-compatible interface; /v1 at the node's own origin when left out"),
+  model: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('the one that it names at /health when left out'),
+  key: z
+    .string()
+    .min(1)
+    .max(500)
+    .optional()
+    .describe('a secret: stored encrypted for this origin alone, never shown'),
+  isKeyless: z.boolean().optional().describe('true: the stored key is forgotten'),
+  everySeconds: z
+    .int()
+    .min(600)
+    .max(604_800)
+    .optional()
+    .describe('between two deep probes; 3600 when left out'),
+})
+
 export const NewNode = z.strictObject({
   name: z.string().min(1).max(63).describe('stays, wherever the node is reached'),
   url: z
@@ -23,16 +55,48 @@ export const NewNode = z.strictObject({
   intervalSeconds: Interval.optional(),
   tunnelAccount: TunnelAccount.optional(),
   isPublic: z.boolean().optional().describe('on the status page, with a badge, for everybody'),
+  anyAnswer: AnyAnswer.optional(),
+  dependsOn: z
+    .array(z.string().min(1).max(80))
+    .max(20)
+    .optional()
+    .describe('nodes without which it is not reached: while one is down, nobody is told of it'),
+  deep: NewDeep.optional().describe('asked for one token now and then'),
 })
 export type NewNode = z.input<typeof NewNode>
 
-export const NodeChange = NewNode.omit({ name: true }).partial()
+export const NodeChange = NewNode.omit({ name: true })
+  .partial()
+  .extend({
+    deep: z
+      .union([NewDeep, z.literal('none')])
+      .optional()
+      .describe('what of it changes; none: asked for no token any more, its key forgotten'),
+  })
 export type NodeChange = z.input<typeof NodeChange>
 
 export const Cause = z.object({
   kind: z.string().describe('dns, connect, tls, timeout, tunnel-gone, server-dead, …'),
   words: z.string(),
 })
+
+const DeepSummary = z.object({
+  url: z.string().describe('the base that is asked'),
+  model: z.string().nullable(),
+  hasKey: z.boolean(),
+  everySeconds: z.number(),
+  turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
+  state: z
+    .enum(['unknown', 'good', 'doubted', 'no-token', 'refused', 'limited'])
+    .describe('refused: the key, or the request, is not taken; the node is not called down for it'),
+  since: Time,
+  words: z.string().nullable().describe('what is wrong'),
+  askedAt: Time.nullable(),
+  nextAt: Time.describe('no earlier, and only while the node is up'),
+  tokenMs: z.number().nullable().describe('to the first token of the newest good one'),
+  endMs: z.number().nullable(),
+})
+export type DeepSummary = z.infer<typeof DeepSummary>
 
 export const NodeSummary = z.object({
   id: z.string(),
@@ -44,10 +108,12 @@ export const NodeSummary = z.object({
   url: z.string().nullable(),
   reach: z.enum(['url', 'relay', 'local']),
   tunnelAccount: z.string().nullable(),
+  dependsOn: z.array(z.string()).describe('names of nodes without which it is not reached'),
   session: z.string().nullable().describe('the session in which it runs'),
   intervalSeconds: z.number(),
   turnSeconds: z.number().describe('as kept within the requests of its tunnel account'),
   isPublic: z.boolean(),
+  anyAnswer: AnyAnswer,
   latencyMs: z.number().nullable(),
   probedAt: Time.nullable(),
   nextProbeAt: Time.nullable(),
@@ -56,6 +122,7 @@ export const NodeSummary = z.object({
   adapter: z.string().nullable().describe('the version that it says it serves'),
   freeVramBytes: z.number().nullable(),
   createdAt: Time,
+  deep: DeepSummary.nullable().describe('how it is asked for tokens; null where it is not'),
 })
 export type NodeSummary = z.infer<typeof NodeSummary>
 
@@ -81,6 +148,10 @@ export const IncidentSummary = z.object({
   replacedAt: Time.nullable(),
   acknowledgedAt: Time.nullable(),
   acknowledgedBy: z.string().nullable(),
+  heldBy: z
+    .string()
+    .nullable()
+    .describe('the node that is down and that its own depends on: nobody is told of it'),
 })
 export type IncidentSummary = z.infer<typeof IncidentSummary>
 
@@ -95,13 +166,49 @@ export const Incident = IncidentSummary.extend({
 })
 export type Incident = z.infer<typeof Incident>
 
+const Heard = z.object({
+  at: Time.nullable().describe('its newest heartbeat'),
+  isReady: z.boolean(),
+  tunnel: z
+    .enum(['up', 'down'])
+    .nullable()
+    .describe('what the program of its tunnel says; null where none is used, or nothing answers'),
+  badBeatAt: Time.nullable().describe(
+    'when a heartbeat last said that its server does not answer or its tunnel is down',
+  ),
+})
+
 export const NodeDetails = NodeSummary.extend({
+  heard: Heard.nullable().describe(
+    'what the session in which it runs says of itself; null for one that a person has added',
+  ),
   uptime: z.array(Uptime),
   probes: z
     .array(z.object({ at: Time, ms: z.number().nullable(), found: z.string() }))
     .describe('the newest, newest first'),
   days: z.array(z.object({ day: z.string(), percent: z.number().nullable() })),
   incidents: z.array(IncidentSummary),
+  deep: DeepSummary.extend({
+    tokens: z.array(
+      z.object({
+        span: z.enum(['24h', '7d', '30d', '90d']),
+        asked: z.number(),
+        good: z.number(),
+        p50Ms: z.number().nullable().describe('to the first token'),
+        p95Ms: z.number().nullable(),
+      }),
+    ),
+    probes: z
+      .array(
+        z.object({
+          at: Time,
+          tokenMs: z.number().nullable(),
+          endMs: z.number().nullable(),
+          found: z.string(),
+        }),
+      )
+      .describe('the newest, newest first'),
+  }).nullable(),
 })
 export type NodeDetails = z.infer<typeof NodeDetails>
 

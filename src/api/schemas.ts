@@ -175,9 +175,16 @@ export const Session = z.object({
         .enum(['url', 'relay', 'local'])
         .describe('by that address, through this service, or on its own machine'),
       adapter: z.string().describe('SHA-256 of the manifest of the adapter that answers'),
+      tunnel: z
+        .enum(['up', 'down'])
+        .nullable()
+        .describe('what the program of its tunnel says; null where none is used'),
     })
     .nullable()
     .describe('the model that it has put up; null for a training, and while nothing answers'),
+  badBeatAt: Time.nullable().describe(
+    'when a heartbeat last said that its server does not answer or its tunnel is down',
+  ),
   startedAt: Time.nullable(),
   heardAt: Time.nullable(),
   deadlineAt: Time.nullable(),

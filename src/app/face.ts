@@ -167,6 +167,7 @@ export function openFace(
       direct: kept.direct && ((keys) => ways.downloads('', keys.map(storedAt))),
     }),
     history: nodes.history,
+    nodeSession: storage.session,
     nodesUp: storage.nodesUp,
     alertReads: storage.alertReads,
     alertOutbox: storage.outbox,

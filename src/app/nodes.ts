@@ -3,17 +3,21 @@ import { type FollowUpPorts, followUp, incidentDesk } from '../control/incidents
 import { nodeHistory } from '../control/node-history.ts'
 import { nodeDesk, usualInterval } from '../control/nodes.ts'
 import { startBeat } from '../daemon/heart.ts'
+import { deepProber } from '../health/deep-prober.ts'
 import type { Node } from '../health/node.ts'
 import type { Seen } from '../health/probe.ts'
 import { prober } from '../health/prober.ts'
 import type { Clock } from '../lib/clock.ts'
 import { addressGuard } from '../providers/probe/address-guard.ts'
+import { deepProbe } from '../providers/probe/deep-probe.ts'
 import { httpProbe } from '../providers/probe/http-probe.ts'
 import { isBeatMissed } from '../rotation/session.ts'
 import type { Storage } from './storage.ts'
 
 /** For a whole look; an outage is known in 5 min 30 s with it. */
 const lookMs = 5000
+/** For a token: a model may have to be loaded first. */
+const deepMs = 30_000
 /** What a session on this very machine says of its address. */
 const ownMachine = ['127.0.0.1', '::1', 'localhost']
 
@@ -51,9 +55,17 @@ export function openNodes(storage: Storage, options: NodeOptions) {
     const session = await storage.session(sessionId)
     return session !== undefined && session.endedAt === null && !isBeatMissed(session, now())
   }
-  const desk = nodeDesk({ rows: storage.nodes, admit: guard.admit, look, now })
+  const ask = deepProbe({ guard, clock, timeoutMs: deepMs })
+  const asking = deepProber({ book: storage.deepProbes(settles), ask, canaries, clock, failed })
+  const desk = nodeDesk({
+    rows: storage.nodes,
+    admit: guard.admit,
+    look,
+    deepGiven: asking.wake,
+    now,
+  })
   const incidents = incidentDesk({ rows: storage.incidents, node: desk.must, now })
-  const history = nodeHistory(storage.probeHistory, now)
+  const history = nodeHistory(storage.probeHistory, storage.deepHistory, now)
   const probing = prober({ book: storage.probes(settles), look, isHeard, canaries, clock, failed })
   const { rotation } = storage
   const follow: FollowUpPorts = {
@@ -79,6 +91,15 @@ export function openNodes(storage: Storage, options: NodeOptions) {
       const stops = [
         startBeat({ everySeconds: 3600, work: certificates, failed }, clock),
         probing.start(),
+        asking.start(),
+        startBeat(
+          {
+            everySeconds: 5,
+            work: async () => void (await storage.incidents.settleHeld()),
+            failed,
+          },
+          clock,
+        ),
         startBeat(
           { everySeconds: 60, work: async () => void (await storage.incidents.remind()), failed },
           clock,

@@ -8,6 +8,7 @@ import { absenceRows } from '../store/absence-rows.ts'
 import { accountBook } from '../store/account-book.ts'
 import { adapterRows } from '../store/adapter-book.ts'
 import { adjustmentRows } from '../store/adjustment-rows.ts'
+import { pruneOld } from '../store/alert-pruning.ts'
 import { alertReads } from '../store/alert-reads.ts'
 import { insertAlert } from '../store/alert-rows.ts'
 import { channelRows } from '../store/channel-rows.ts'
@@ -17,6 +18,7 @@ import { takeDataFolder } from '../store/data-folder.ts'
 import type { Database } from '../store/database.ts'
 import { datasetFiles } from '../store/dataset-files.ts'
 import { insertDataset } from '../store/dataset-rows.ts'
+import { deepBook, deepHistory } from '../store/deep-book.ts'
 import { insertEvent } from '../store/event-rows.ts'
 import { fileIndexRows } from '../store/file-index-rows.ts'
 import { folderArtifacts } from '../store/folder-artifacts.ts'
@@ -104,11 +106,14 @@ export async function openStorage(
       hubTokens: hubTokenRows(db, key, now),
       channelRows: channelRows(db, key, now),
       outbox: outboxRows(db),
+      pruneOld: () => pruneOld(db, now()),
       alertReads: alertReads(db),
       tellAlert: (alert: Alert) => db.transaction((tx) => insertAlert(tx, alert)),
       rotation: rotationStore(db, now),
-      nodes: nodeBook(db, now),
-      probes: (settles: number) => probeBook(db, settles),
+      nodes: nodeBook(db, now, key),
+      probes: (settles: number) => probeBook(db, settles, now),
+      deepProbes: (settles: number) => deepBook(db, key, settles),
+      deepHistory: deepHistory(db),
       incidents: incidentBook(db, now),
       probeHistory: probeHistory(db, now),
       nodesUp: () => countUp(db),

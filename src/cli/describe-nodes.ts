@@ -1,4 +1,5 @@
 import type {
+  DeepSummary,
   Incident,
   IncidentSummary,
   NodeDetails,
@@ -50,9 +51,24 @@ export function describeNode(node: NodeSummary, zone: string): string[] {
     `${node.name}: ${node.state} since ${at(node.since)}${node.cause ? ` (${node.cause.words})` : ''}`,
     `  ${node.url ?? (node.reach === 'relay' ? 'reached by relay' : 'nothing of it is up now')}`,
     `  probed every ${seconds(node.turnSeconds)}${budget}; last ${at(node.probedAt)}, next ${at(node.nextProbeAt)}`,
+    ...(node.anyAnswer ? ['  up when anything answers there'] : []),
+    ...(node.dependsOn.length > 0 ? [`  depends on ${node.dependsOn.join(', ')}`] : []),
     ...serves,
     ...certificate,
+    ...(node.deep ? describeDeep(node.deep, at) : []),
     ...(node.isPublic ? ['  on the public status page'] : []),
+  ]
+}
+
+/** How it is asked for tokens, and what came of it. */
+function describeDeep(deep: DeepSummary, at: (time: string | null) => string): string[] {
+  const kept =
+    deep.turnSeconds === deep.everySeconds ? '' : ` (asked for: ${seconds(deep.everySeconds)})`
+  const found =
+    deep.words ?? (deep.tokenMs === null ? 'not asked yet' : `a token in ${ms(deep.tokenMs)}`)
+  return [
+    `  asked for a token every ${seconds(deep.turnSeconds)}${kept} at ${deep.url}${deep.hasKey ? ', with a key' : ''}`,
+    `    ${found}; last ${at(deep.askedAt)}, next ${at(deep.nextAt)}`,
   ]
 }
 
@@ -68,13 +84,36 @@ export function describeNodeDetails(node: NodeDetails, zone: string): string {
   const probes = node.probes
     .slice(0, 10)
     .map(({ at, ms: took, found }) => [momentOf(new Date(at), zone), found, ms(took)])
+  const tokens = (node.deep?.tokens ?? []).map((one) => [
+    one.span,
+    String(one.asked),
+    String(one.good),
+    ms(one.p50Ms),
+    ms(one.p95Ms),
+  ])
   return [
     ...describeNode(node, zone),
+    ...heardLine(node, zone),
     '',
     table(['SPAN', 'UP', 'PROBES', 'P50', 'P95'], uptime),
+    ...(node.deep
+      ? ['', table(['SPAN', 'DEEP PROBES', 'TOKENS', 'FIRST P50', 'FIRST P95'], tokens)]
+      : []),
     ...(probes.length > 0 ? ['', table(['PROBE', 'FOUND', 'IN'], probes)] : []),
     ...(node.incidents.length > 0 ? ['', describeIncidents(node.incidents, zone)] : []),
   ].join('\n')
+}
+
+/** What the node's own session says of it. */
+function heardLine({ heard }: NodeDetails, zone: string): string[] {
+  if (heard === null || heard.at === null) return []
+  const at = (time: string) => momentOf(new Date(time), zone)
+  const says = [
+    heard.isReady ? 'answers' : 'does not answer',
+    ...(heard.tunnel === null ? [] : [`its tunnel is ${heard.tunnel}`]),
+  ]
+  const bad = heard.badBeatAt === null ? '' : `; it last said of trouble ${at(heard.badBeatAt)}`
+  return [`  by its session's own word ${at(heard.at)}: it ${says.join(', ')}${bad}`]
 }
 
 /** What `nodes probe` answers. */
@@ -108,10 +147,16 @@ export const describeIncidents = (incidents: readonly IncidentSummary[], zone: s
           one.kind,
           momentOf(new Date(one.startedAt), zone),
           seconds(Math.round(one.durationSeconds)),
-          one.closedAt !== null ? 'over' : one.acknowledgedBy ? 'acknowledged' : 'open',
+          stateOf(one),
           one.cause?.words ?? '',
         ]),
       )
+
+function stateOf({ closedAt, acknowledgedBy, heldBy }: IncidentSummary): string {
+  if (closedAt !== null) return 'over'
+  if (acknowledgedBy !== null) return 'acknowledged'
+  return heldBy === null ? 'open' : `open, by ${heldBy}`
+}
 
 /** What `incidents show` answers. */
 export function describeIncident(incident: Incident, zone: string): string {
@@ -119,6 +164,9 @@ export function describeIncident(incident: Incident, zone: string): string {
   return [
     `${incident.node}: ${incident.kind}, ${over} ${seconds(Math.round(incident.durationSeconds))} (${incident.id})`,
     ...(incident.cause ? [`  ${incident.cause.words}`] : []),
+    ...(incident.heldBy !== null && incident.closedAt === null
+      ? [`  depends on ${incident.heldBy}, which is or was down: nobody is told until it is back`]
+      : []),
     '',
     ...incident.steps.map(({ at, words }) => `  ${momentOf(new Date(at), zone)}  ${words}`),
   ].join('\n')

@@ -104,7 +104,7 @@ const nodeLine = (account: string, node: Session['node'], zone: string): string[
   node === null
     ? []
     : [
-        `  a node is up on ${account} since ${momentOf(new Date(node.readyAt), zone)}${node.url === null ? '; it answers to its own machine alone' : `: ${node.url}`}`,
+        `  a node is up on ${account} since ${momentOf(new Date(node.readyAt), zone)}${node.url === null ? '; it answers to its own machine alone' : `: ${node.url}`}${node.tunnel === 'down' ? '; its tunnel is down, by its own word' : ''}`,
       ]
 
 /** What `serve rm` answers. */

@@ -11,7 +11,7 @@ import { bad, type Check, good } from './check.ts'
 import type { Context } from './context.ts'
 import { googleClient, googleSignIn } from './google-checks.ts'
 import { hubToken } from './hub-checks.ts'
-import { brokenChannels, nodesDown, tunnelBudgets } from './node-checks.ts'
+import { brokenChannels, deepRefused, nodesDown, tunnelBudgets } from './node-checks.ts'
 
 /** `rodizio doctor`: everything a rotation needs, each with its fix in one line. */
 export function doctorCommand(program: Command, context: Context): void {
@@ -115,7 +115,7 @@ async function serviceChecks(context: Context): Promise<Check[]> {
     if (config.GOOGLE_CLIENT_ID) checks.push(await googleSignIn(client))
     checks.push(await hubToken(client))
     const nodes = await client.nodes()
-    checks.push(...tunnelBudgets(nodes), ...nodesDown(nodes))
+    checks.push(...tunnelBudgets(nodes), ...nodesDown(nodes), ...deepRefused(nodes))
     checks.push(...brokenChannels(await client.alertChannels()))
     if (health.emulated.length === 0) checks.push(await clock(config.RODIZIO_KAGGLE_URL))
     const away = accounts.filter(({ provider, emulated }) => provider !== 'local' && !emulated)

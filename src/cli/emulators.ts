@@ -29,7 +29,7 @@ export function emulatorsCommand(program: Command, context: Context): void {
     )
     .option(
       '--tunnels-port <n>',
-      'serve the edges of ngrok and cloudflared too, at this port (0: a free one); endpoints are opened and switched by orders',
+      'serve the edges of ngrok and cloudflared too, at this port (0: a free one); endpoints are opened by orders, or by the emulated cloudflared that machines have then',
     )
     .option(
       '--target-port <n>',

@@ -9,13 +9,14 @@ export function tunnelBudgets(nodes: readonly NodeSummary[]): Check[] {
   return [...Map.groupBy(counting, ({ tunnelAccount }) => tunnelAccount)].map(
     ([account, behind]) => {
       const probes = behind.reduce(
-        (sum, { turnSeconds }) => sum + probesPerMonth(1, turnSeconds),
+        (sum, { turnSeconds, deep }) =>
+          sum + probesPerMonth(1, turnSeconds) + (deep ? probesPerMonth(1, deep.turnSeconds) : 0),
         0,
       )
       const share = Math.round((100 * probes) / freeTunnelRequests)
       const count = behind.length === 1 ? 'one node' : `${behind.length} nodes`
       const found = `probes of ${count} take ${probes} of ${freeTunnelRequests} requests a month (${share} %)`
-      return probes <= freeTunnelRequests * probeShare + behind.length
+      return probes <= freeTunnelRequests * probeShare + 2 * behind.length
         ? good(`tunnel account ${account}`, found)
         : bad(
             `tunnel account ${account}`,
@@ -35,6 +36,19 @@ export function nodesDown(nodes: readonly NodeSummary[]): Check[] {
         `node ${name}`,
         cause ? `${state}: ${cause.words}` : state,
         `rodizio nodes show ${name} has its record`,
+      ),
+    )
+}
+
+/** Deep probes that learn nothing, since their key or their request is not taken. */
+export function deepRefused(nodes: readonly NodeSummary[]): Check[] {
+  return nodes
+    .filter(({ deep }) => deep?.state === 'refused')
+    .map(({ name, deep }) =>
+      bad(
+        `deep probe of ${name}`,
+        deep?.words ?? 'it is refused',
+        `Set it right: rodizio nodes change ${name} --deep-key-file FILE, --deep-model or --deep-url`,
       ),
     )
 }

@@ -18,6 +18,8 @@ export interface NamedIncident {
   readonly incident: Incident
   /** The node's name; it may be removed by now. */
   readonly node: string
+  /** The name of what is down above its node, while people are not told for that. */
+  readonly heldBy: string | null
 }
 
 export interface IncidentRows {
@@ -30,12 +32,20 @@ export interface IncidentRows {
   incident(
     id: string,
   ): Promise<(NamedIncident & { readonly steps: readonly IncidentStep[] }) | undefined>
-  /** Those that go on and call for something that has not been done yet, or may do so. */
+  /**
+   * Those that go on and call for something that has not been done yet, or may do so; without those that wait for what their node
+   * depends on.
+   */
   unfinished(): Promise<readonly Incident[]>
   /** People are reminded of it no longer; a second time changes nothing. */
   acknowledge(id: string, by: string): Promise<void>
   /** What was done about it stands in its record. */
   done(id: string, what: 'restart' | 'replace', words: string): Promise<void>
+  /**
+   * Tells of incidents that were held because of what their nodes depend on, and are held no longer; the number of them. Cheap where
+   * none is held.
+   */
+  settleHeld(): Promise<number>
   /** Writes the alerts of incidents that go on for long enough since people were last told; the number of them. */
   remind(): Promise<number>
   /** Writes the alerts of certificates that end soon: each once two weeks before, and once three days before. */

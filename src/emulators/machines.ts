@@ -39,6 +39,7 @@ export interface MachinesOptions<Session extends Stay> {
   readonly pythonFor: PythonFor | undefined
   readonly runnerPath: string
   readonly environment: Readonly<Record<string, string>>
+  readonly programs: string | undefined
   readonly preemptions: Preemptions
   /** Those that have not ended. */
   readonly live: () => Session[]
@@ -124,6 +125,7 @@ export function createMachines<Session extends Stay>(options: MachinesOptions<Se
         pythonPath: options.pythonFor?.(cargo.text) ?? options.pythonPath,
         runnerPath: options.runnerPath,
         environment: options.environment,
+        programs: options.programs,
       })
     } catch (error) {
       finish(session, { kind: 'failed', message: messageOf(error) }) // no room on the disk, no such Python

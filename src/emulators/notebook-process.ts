@@ -29,6 +29,8 @@ export interface Launch {
   readonly runnerPath: string
   /** What the machine sets besides a path, a home and a temporary folder. */
   readonly environment: Readonly<Record<string, string>>
+  /** A folder of programs that it has besides those of this machine. */
+  readonly programs: string | undefined
 }
 
 /**
@@ -36,6 +38,9 @@ export interface Launch {
  * not run.
  */
 export type PythonFor = (notebook: string) => string | undefined
+
+/** Where any machine has its programs. */
+const usualPath = ['/usr/local/bin', '/usr/bin', '/bin']
 
 const interpreters = new Map<string, string>()
 
@@ -67,7 +72,7 @@ export function resolvePython(name: string): string {
  * Nothing of this process's environment reaches it.
  */
 export function launch(order: Launch): ChildProcess {
-  const { dir, source, mounts, pythonPath, runnerPath, environment } = order
+  const { dir, source, mounts, pythonPath, runnerPath, environment, programs } = order
   const paths = sessionPaths(dir)
   for (const folder of [paths.working, paths.input, paths.home, paths.temporary])
     mkdirSync(folder, { recursive: true })
@@ -84,7 +89,7 @@ export function launch(order: Launch): ChildProcess {
       detached: true,
       stdio: ['ignore', log, log],
       env: {
-        PATH: `${dirname(pythonPath)}:/usr/local/bin:/usr/bin:/bin`,
+        PATH: [...(programs ? [programs] : []), dirname(pythonPath), ...usualPath].join(':'),
         HOME: paths.home,
         TMPDIR: paths.temporary,
         LANG: 'C.UTF-8',

@@ -58,7 +58,9 @@ export async function startFronts(wanted: FrontOptions, common: Common): Promise
       const tunnels = await startTunnelEmulator({ ...wanted.tunnels, ...common })
       closing.push(tunnels.close)
       urls = { ...urls, tunnels: tunnels.url }
-      places.push(`tunnels (ngrok's and cloudflared's, emulated) at ${tunnels.url}/NAME`)
+      places.push(
+        `tunnels (ngrok's and cloudflared's, emulated) at ${tunnels.url}/NAME; emulated machines have a cloudflared that opens them there`,
+      )
     }
     if (wanted.flaky) {
       const flaky = await startFlakyEmulator({ ...wanted.flaky, ...common })

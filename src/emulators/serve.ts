@@ -13,11 +13,15 @@ import { type HubEmulator, startHubEmulator } from './hub/server.ts'
 import { writeJsonFile } from './json-file.ts'
 import type { KaggleEmulatorOptions } from './kaggle/options.ts'
 import { startKaggleEmulator } from './kaggle/server.ts'
+import { putAgentProgram } from './ngrok/agent-program.ts'
+import { resolvePython } from './notebook-process.ts'
 import { type FrontOptions, type Fronts, type FrontUrls, startFronts } from './serve-fronts.ts'
 
 export interface ServeOptions extends FrontOptions {
   readonly stateDir: string
   readonly runnerPath: string
+  /** The emulated `cloudflared`, which machines have where the edges of tunnels are served; they have none when left out. */
+  readonly agentPath?: string
   readonly clock: Clock
   /** One line of JSON in place of a sentence. */
   readonly json: boolean
@@ -29,7 +33,7 @@ export interface ServeOptions extends FrontOptions {
   readonly claimSeconds?: number
   readonly kaggle?: Omit<
     KaggleEmulatorOptions,
-    'stateDir' | 'runnerPath' | 'clock' | 'claimSeconds' | 'onAbandoned'
+    'stateDir' | 'runnerPath' | 'programs' | 'clock' | 'claimSeconds' | 'onAbandoned'
   >
   readonly google?: Omit<
     GoogleEmulatorOptions,
@@ -74,10 +78,16 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
   const { stateDir, runnerPath, clock, host, pythonPath, claimSeconds } = options
   const ending = Promise.withResolvers<void>()
   const leave = (): void => ending.resolve()
+  const { agentPath } = options
+  const programs =
+    options.tunnels && agentPath !== undefined
+      ? { programs: join(stateDir, 'programs') }
+      : undefined
   const kaggle = await startKaggleEmulator({
     ...options.kaggle,
     stateDir,
     runnerPath,
+    ...programs,
     clock,
     ...(host === undefined ? {} : { host }),
     ...(pythonPath === undefined ? {} : { pythonPath }),
@@ -102,6 +112,7 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
       ...driveLinks(google),
       stateDir,
       runnerPath,
+      ...programs,
       clock,
       ...(host === undefined ? {} : { host }),
       ...(pythonPath === undefined ? {} : { pythonPath }),
@@ -124,6 +135,11 @@ export async function serveEmulators(options: ServeOptions): Promise<void> {
       adminToken: kaggle.adminToken,
       onClaim: kaggle.admin.claim,
     })
+    if (programs && agentPath !== undefined && fronts.urls.tunnels !== undefined) {
+      const python = resolvePython(pythonPath ?? 'python3')
+      const edgeUrl = fronts.urls.tunnels
+      putAgentProgram({ folder: programs.programs, pythonPath: python, agentPath, edgeUrl })
+    }
   } catch (error) {
     await Promise.all([kaggle, google, colab, hub, fronts].map((one) => one?.close()))
     throw error

@@ -19,6 +19,7 @@ export type CauseKind =
   | 'no-health'
   | 'failing'
   | 'other-run'
+  | 'no-token'
   | 'session-gone'
 
 export interface Cause {
@@ -54,6 +55,8 @@ export interface NodeHealth {
 export interface Expected {
   /** The run whose adapter it serves, by id. */
   readonly run: string | null
+  /** Whatever answers there is up, but for a status page that tells of an outage. */
+  readonly anyAnswer?: boolean
 }
 
 export type Verdict =
@@ -74,6 +77,7 @@ export function verdictOf(seen: Seen, expected: Expected, host: string): Verdict
   if (seen.status === 429) {
     return bad('account-limit', 'it is asked too often (HTTP 429)', retryAfter(seen.headers))
   }
+  if (expected.anyAnswer) return anyAnswerVerdict(seen)
   const health = seen.isCut ? undefined : readHealth(seen.body)
   if (health && health.status !== 'ok') {
     return bad('failing', `its server says of itself that it is not well (HTTP ${seen.status})`)
@@ -121,11 +125,28 @@ export const consequenceOf: Readonly<Record<CauseKind, Consequence>> = {
   'no-health': 'none',
   failing: 'restart',
   'other-run': 'replace',
+  // Found by deep probes alone: it says that it is well, and generates nothing.
+  'no-token': 'restart',
   // The rotation knows, and has replaced it.
   'session-gone': 'none',
 }
 
 type Answered = Extract<Seen, { kind: 'answered' }>
+
+/** What Statuspage says at /api/v2/status.json (developer.statuspage.io, read 2026-11): none, minor, major or critical. */
+const StatusPage = z.object({ status: z.object({ indicator: z.string() }) })
+
+/** A router that asks for a password is there; a gateway that has nobody behind it says 5xx. */
+function anyAnswerVerdict({ status, body, isCut }: Answered): Verdict {
+  if (status >= 500) return bad('http-status', `it answers with HTTP ${status}`)
+  const page = isCut ? undefined : StatusPage.safeParse(jsonOf(body)).data
+  const indicator = page?.status.indicator
+  if (indicator === 'major' || indicator === 'critical') {
+    return bad('failing', `its status page tells of a ${indicator} outage`)
+  }
+  const unsaid = { model: null, adapterVersion: null, adapterSha256: null, freeVramBytes: null }
+  return { kind: 'up', health: unsaid }
+}
 
 /** ngrok's own codes, whatever the status they come with (ngrok.com/docs/errors, read 2026-11). */
 const ngrok: Readonly<Record<string, readonly [CauseKind, string]>> = {
@@ -140,6 +161,10 @@ const ngrok: Readonly<Record<string, readonly [CauseKind, string]>> = {
   ERR_NGROK_4027: ['account-limit', "the tunnel account's bandwidth is used up"],
   ERR_NGROK_6024: ['warning-page', 'its tunnel shows the page that warns browsers'],
 }
+
+/** Whether a tunnel says that its account is at a limit. */
+export const isAccountLimit = (headers: Answered['headers']): boolean =>
+  ngrok[headers['ngrok-error-code'] ?? '']?.[0] === 'account-limit'
 
 function ngrokVerdict({ headers, status }: Answered): Verdict | undefined {
   const code = headers['ngrok-error-code']
@@ -180,14 +205,16 @@ const bad = (kind: CauseKind, words: string, retryAfterSeconds: number | null = 
   cause: { kind, words, retryAfterSeconds },
 })
 
-function readHealth(body: string): z.infer<typeof Health> | undefined {
-  let json: unknown
+const readHealth = (body: string): z.infer<typeof Health> | undefined =>
+  Health.safeParse(jsonOf(body)).data
+
+/** Undefined for what is no JSON. */
+function jsonOf(body: string): unknown {
   try {
-    json = JSON.parse(body)
+    return JSON.parse(body)
   } catch {
-    return undefined // what is no JSON is no node
+    return undefined // a web page, most often
   }
-  return Health.safeParse(json).data
 }
 
 /** Seconds of a Retry-After header; null for a date or nonsense. */

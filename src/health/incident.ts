@@ -28,6 +28,10 @@ export interface Incident {
   readonly acknowledgedBy: string | null
   /** When people were last told of it. */
   readonly toldAt: Date
+  /** Since when people are not told of it, because of what its node depends on; null once they are. See `wordOf`. */
+  readonly heldAt: Date | null
+  /** The id of the node that is down and that its node depends on; null while none is known to be. */
+  readonly heldBy: string | null
 }
 
 /** What people hear of an incident. */
@@ -87,6 +91,8 @@ export function incidentAfter(
     acknowledgedAt: null,
     acknowledgedBy: null,
     toldAt: now,
+    heldAt: null,
+    heldBy: null,
   })
   const tell = (kind: Told, incident: Incident, dueAt = now) => ({ kind, incident, dueAt })
   switch (happened.kind) {

@@ -18,6 +18,10 @@ export interface Node {
   readonly reach: Reach
   /** Nodes behind one tunnel account share its requests; null for any other. */
   readonly tunnelAccount: string | null
+  /** The ids of the nodes without which it is not reached. */
+  readonly dependsOn: readonly string[]
+  /** It is up when anything answers there: no served model, but what others depend on. */
+  readonly anyAnswer: boolean
   readonly policyId: string | null
   /** In which it runs now. */
   readonly sessionId: string | null

@@ -11,7 +11,7 @@ import {
 import type { Node } from './node.ts'
 import type { Seen } from './probe.ts'
 import { nextTurn } from './turn.ts'
-import { type Happened, looked, type Rhythm, usualRhythm } from './watch.ts'
+import { type Happened, isSilent, looked, type Rhythm, usualRhythm } from './watch.ts'
 
 /** What follows from the news of a look, beside the node itself. */
 export interface Following {
@@ -26,10 +26,10 @@ export interface Following {
 
 /** What a look means for the node as it was. */
 export const verdictFor = (node: Node, seen: Seen): Verdict =>
-  verdictOf(seen, { run: node.expectedRun }, hostOf(node))
+  verdictOf(seen, { run: node.expectedRun, anyAnswer: node.anyAnswer }, hostOf(node))
 
 /** The host that is asked; empty for a node that is reached by relay. Its address is kept as `URL` writes it. */
-export function hostOf({ url }: Node): string {
+export function hostOf({ url }: Pick<Node, 'url'>): string {
   const [, literal, name] = /^https?:\/\/(?:\[([^\]]+)\]|([^/:?#]+))/.exec(url ?? '') ?? []
   return literal ?? name ?? ''
 }
@@ -56,7 +56,7 @@ export function afterProbe(
       probedAt: at,
       certificateEndsAt: answered ? answered.certificateEndsAt : node.certificateEndsAt,
     },
-    found: isUp ? 'up' : verdict.cause.kind,
+    found: !isUp ? verdict.cause.kind : isSilent(watch) ? 'no-token' : 'up',
     happened,
   }
 }
@@ -113,6 +113,18 @@ const incidentIdentity = (node: Node, at: Date) => ({
   sessionId: node.sessionId,
 })
 
+/** A tunnel account whose nodes have all fallen at once, and how many those are. */
+export interface Fallen {
+  readonly name: string
+  readonly nodes: number
+}
+
+/** What an alert says of other nodes: how many depend on its own, and the account that it has fallen with. */
+export const factsAround = (below: number, account: Fallen | null): Alert['facts'] => ({
+  ...(below > 0 ? { below } : {}),
+  ...(account ? { account: account.name, accountNodes: account.nodes } : {}),
+})
+
 /** What is told of an incident; its id comes from what it tells, so that written twice it is one. */
 export function incidentAlert(
   node: Pick<Node, 'name' | 'url'>,
@@ -120,7 +132,15 @@ export function incidentAlert(
   incident: Incident,
   at: Date,
   dueAt: Date,
-  reminder = false,
+  {
+    reminder = false,
+    below = 0,
+    account = null,
+  }: {
+    readonly reminder?: boolean
+    readonly below?: number
+    readonly account?: Fallen | null
+  } = {},
 ): Alert {
   return {
     id: `alr_${sha256Hex([kind, incident.id, at.toISOString()].join(' ')).slice(0, 20)}`,
@@ -138,6 +158,7 @@ export function incidentAlert(
       consequence: incident.sessionId === null ? 'none' : incident.consequence,
       downSeconds: kind === 'node-recovered' ? durationSeconds(incident, at) : null,
       reminder: reminder ? 1 : null,
+      ...factsAround(below, account),
     },
   }
 }

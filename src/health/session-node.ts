@@ -99,6 +99,8 @@ function putUp(
         id,
         number: 0,
         kind: 'session',
+        dependsOn: [],
+        anyAnswer: false,
         policyId: policy.id,
         ...there,
         intervalSeconds,
@@ -163,8 +165,11 @@ export function brokenDown(node: Node, cause: Cause, at: Date): Watch {
   }
 }
 
+/** A session says where its server begins, which may be below a path; its `/health` is below that. */
 const healthOf = (url: string): string => {
   const address = new URL(url)
-  if (address.pathname === '/' && address.search === '') address.pathname = '/health'
+  address.pathname = `${address.pathname.replace(/\/+$/, '')}/health`
+  address.search = ''
+  address.hash = ''
   return address.href
 }

@@ -91,12 +91,39 @@ export function looked(
   return steadied(seen.watch, seen.happened, at, rhythm)
 }
 
-interface Step {
+export interface Step {
   readonly watch: Watch
   readonly happened: readonly Happened[]
 }
 
+/** Down because it generates nothing, whatever it says at /health. */
+export const isSilent = (watch: Watch): boolean => isDown(watch) && watch.cause?.kind === 'no-token'
+
+/** A node that is up by its probes and was found to generate nothing since `from`: confirmed, so that it is down. Pure. */
+export const fellSilent = (
+  watch: Watch,
+  from: Date,
+  cause: Cause,
+  at: Date,
+  rhythm: Rhythm = usualRhythm,
+): Step => {
+  const down = { ...watch, doubts: 0, badSince: from, hopes: 0, isGood: false, cause }
+  return changed(down, { kind: 'went-down', from, cause }, 'down', at, rhythm)
+}
+
+/** A silent node that has generated something. Pure. */
+export const spokeAgain = (watch: Watch, at: Date, rhythm: Rhythm = usualRhythm): Step => {
+  const back = { ...watch, doubts: 0, cause: null, hopes: 0, badSince: null, isGood: true }
+  const downSeconds = secondsBetween(watch.badSince ?? watch.since, at)
+  return changed(back, { kind: 'came-back', downSeconds }, 'up', at, rhythm)
+}
+
+/** A silent node that nobody asks for tokens any more: it is what /health says from its next probes on. Pure. */
+export const released = (watch: Watch): Watch => ({ ...watch, cause: null })
+
 function good(watch: Watch, at: Date, next: Date, rhythm: Rhythm): Step {
+  // What /health says is not believed before a token has come.
+  if (isSilent(watch)) return { watch: { ...watch, hopes: 0, nextProbeAt: next }, happened: [] }
   const calm = { ...watch, doubts: 0, cause: null, nextProbeAt: next }
   if (isDown(watch)) {
     const hopes = watch.hopes + 1

@@ -1,17 +1,38 @@
 import type { z } from 'zod'
 import type * as wire from '../api/node-schemas.ts'
 import type { NamedIncident } from '../control/incidents.ts'
-import type { Probed } from '../control/nodes.ts'
+import type { NodeWithDeep, Probed } from '../control/nodes.ts'
 import { consequenceOf } from '../health/cause.ts'
+import { type DeepCheck, deepBase } from '../health/deep-check.ts'
 import { durationSeconds } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
 import type { Silence } from '../health/silence.ts'
+import type { Session } from '../rotation/session.ts'
 
 const time = (at: Date | null): string | null => at?.toISOString() ?? null
 
 const toCause = (cause: Node['watch']['cause']) => cause && { kind: cause.kind, words: cause.words }
 
-export const toNode = (node: Node): wire.NodeSummary => ({
+const toDeep = (node: Node, deep: DeepCheck): wire.DeepSummary => ({
+  url: deepBase(node.url ?? '', deep.baseUrl),
+  model: deep.model ?? node.health?.model ?? null,
+  hasKey: deep.hasKey,
+  everySeconds: deep.everySeconds,
+  turnSeconds: deep.turnSeconds,
+  state: deep.watch.state,
+  since: deep.watch.since.toISOString(),
+  words: deep.watch.words,
+  askedAt: time(deep.watch.askedAt),
+  nextAt: deep.watch.nextAt.toISOString(),
+  tokenMs: deep.watch.tokenMs,
+  endMs: deep.watch.endMs,
+})
+
+/** @param names of what it depends on, by id */
+export const toNode = (
+  { node, deep }: NodeWithDeep,
+  names: ReadonlyMap<string, string>,
+): wire.NodeSummary => ({
   id: node.id,
   name: node.name,
   kind: node.kind,
@@ -21,10 +42,12 @@ export const toNode = (node: Node): wire.NodeSummary => ({
   url: node.url,
   reach: node.reach,
   tunnelAccount: node.tunnelAccount,
+  dependsOn: node.dependsOn.flatMap((id) => names.get(id) ?? []),
   session: node.sessionId,
   intervalSeconds: node.intervalSeconds,
   turnSeconds: node.turnSeconds,
   isPublic: node.isPublic,
+  anyAnswer: node.anyAnswer,
   latencyMs: node.latencyMs,
   probedAt: time(node.probedAt),
   nextProbeAt: node.state === 'idle' ? null : node.watch.nextProbeAt.toISOString(),
@@ -33,9 +56,21 @@ export const toNode = (node: Node): wire.NodeSummary => ({
   adapter: node.health?.adapterVersion ?? null,
   freeVramBytes: node.health?.freeVramBytes ?? null,
   createdAt: node.createdAt.toISOString(),
+  deep: deep && node.url !== null ? toDeep(node, deep) : null,
 })
 
-export const toIncident = ({ incident, node }: NamedIncident, now: Date): wire.IncidentSummary => ({
+/** What the session of a node says of itself. */
+export const toHeard = (session: Session): wire.NodeDetails['heard'] => ({
+  at: time(session.heardAt),
+  isReady: session.node !== null && session.endedAt === null,
+  tunnel: session.node?.tunnel ?? null,
+  badBeatAt: time(session.badBeatAt),
+})
+
+export const toIncident = (
+  { incident, node, heldBy }: NamedIncident,
+  now: Date,
+): wire.IncidentSummary => ({
   id: incident.id,
   node,
   kind: incident.kind,
@@ -49,6 +84,7 @@ export const toIncident = ({ incident, node }: NamedIncident, now: Date): wire.I
   replacedAt: time(incident.replacedAt),
   acknowledgedAt: time(incident.acknowledgedAt),
   acknowledgedBy: incident.acknowledgedBy,
+  heldBy,
 })
 
 export const toProbed = ({ node, seen, verdict }: Probed): z.infer<typeof wire.Probed> => ({

@@ -2,14 +2,17 @@ import { createRoute } from '@hono/zod-openapi'
 import { NewNode, NodeChange, NodeDetails, NodeSummary, Probed } from '../api/node-schemas.ts'
 import type { IncidentDesk } from '../control/incidents.ts'
 import type { NodeHistory } from '../control/node-history.ts'
-import type { NodeDesk } from '../control/nodes.ts'
-import { toIncident, toNode, toProbed } from './node-views.ts'
+import type { NodeDesk, NodeWithDeep } from '../control/nodes.ts'
+import type { Session } from '../rotation/session.ts'
+import { toHeard, toIncident, toNode, toProbed } from './node-views.ts'
 import { answers, answersPage, body, NameParam, routes } from './routes.ts'
 
 export interface NodePorts {
   readonly nodes: NodeDesk
   readonly incidents: IncidentDesk
   readonly history: NodeHistory
+  /** A session by its id. */
+  readonly nodeSession: (id: string) => Promise<Session | undefined>
   readonly now: () => Date
 }
 
@@ -57,32 +60,40 @@ const remove = createRoute({
 })
 
 /** Nodes: what is probed, and what was seen. */
-export const nodeRoutes = ({ nodes, incidents, history, now }: NodePorts) =>
-  routes()
+export const nodeRoutes = ({ nodes, incidents, history, nodeSession, now }: NodePorts) => {
+  const shown = async (known: NodeWithDeep) => toNode(known, await nodes.namesOf([known.node]))
+  return routes()
     .openapi(list, async (c) => {
-      const items = (await nodes.list()).map(toNode)
-      return c.json({ items, next: null }, 200)
+      const all = await nodes.list()
+      const names = new Map(all.map(({ node: { id, name } }) => [id, name]))
+      return c.json({ items: all.map((known) => toNode(known, names)), next: null }, 200)
     })
-    .openapi(add, async (c) => c.json(toNode(await nodes.add(c.req.valid('json'))), 200))
+    .openapi(add, async (c) => c.json(await shown(await nodes.add(c.req.valid('json'))), 200))
     .openapi(show, async (c) => {
-      const node = await nodes.must(c.req.valid('param').name)
-      const [{ items }, told] = await Promise.all([
+      const known = await nodes.withDeep(await nodes.must(c.req.valid('param').name))
+      const { node } = known
+      const summary = await shown(known)
+      const [{ items }, told, session] = await Promise.all([
         incidents.list({ isOpen: false, node: node.id }, 10, undefined),
         history.of(node),
+        node.sessionId === null ? undefined : nodeSession(node.sessionId),
       ])
       const answer = {
-        ...toNode(node),
+        ...summary,
         ...told,
+        heard: session ? toHeard(session) : null,
+        deep: summary.deep && { ...summary.deep, ...(await history.tokens(node)) },
         incidents: items.map((one) => toIncident(one, now())),
       }
       return c.json(answer, 200)
     })
     .openapi(change, async (c) =>
-      c.json(toNode(await nodes.change(c.req.valid('param').name, c.req.valid('json'))), 200),
+      c.json(await shown(await nodes.change(c.req.valid('param').name, c.req.valid('json'))), 200),
     )
     .openapi(probe, async (c) =>
       c.json(toProbed(await nodes.probe(c.req.valid('param').name)), 200),
     )
     .openapi(remove, async (c) =>
-      c.json(toNode(await nodes.remove(c.req.valid('param').name)), 200),
+      c.json(await shown(await nodes.remove(c.req.valid('param').name)), 200),
     )
+}

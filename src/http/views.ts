@@ -59,8 +59,10 @@ export const toSession = (
         url: session.node.reach === 'relay' ? (nodeAddress?.(run) ?? null) : session.node.url,
         reach: session.node.reach,
         adapter: session.node.adapter,
+        tunnel: session.node.tunnel,
       }
     : null,
+  badBeatAt: time(session.badBeatAt),
   startedAt: time(session.enrolledAt ?? session.launchedAt),
   heardAt: time(session.heardAt),
   deadlineAt: time(session.deadlineAt),

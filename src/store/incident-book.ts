@@ -6,24 +6,19 @@ import { addSeconds } from '../lib/clock.ts'
 import { sha256Hex } from '../lib/random.ts'
 import { insertAlert } from './alert-rows.ts'
 import { type Database, type Queries, type Row, text, textOrNull } from './database.ts'
-import {
-  addStep,
-  putIncident,
-  readIncident,
-  readSteps,
-  toIncident,
-  unfinishedIncidents,
-} from './incident-rows.ts'
+import { countBelow, settleHeld, tellingIn, unfinishedIncidents, waits } from './hold-rows.ts'
+import { addStep, putIncident, readIncident, readSteps, toIncident } from './incident-rows.ts'
 import { toNode } from './node-rows.ts'
 import { insertSilence, readSilences, toSilence } from './silence-rows.ts'
 
 const toNamed = (row: Row): NamedIncident => ({
   incident: toIncident(row),
   node: text(row, 'node_name'),
+  heldBy: textOrNull(row, 'held_at') === null ? null : textOrNull(row, 'held_by_name'),
 })
 
-const withName =
-  'select incidents.*, nodes.name as node_name from incidents join nodes on nodes.id = incidents.node_id'
+const withName = `select incidents.*, nodes.name as node_name, above.name as held_by_name from incidents
+     join nodes on nodes.id = incidents.node_id left join nodes above on above.id = incidents.held_by`
 
 /** Incidents and silences as people see and change them. */
 export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
@@ -46,7 +41,7 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
     const row = await db.first(`${withName} where incidents.id = $1`, id)
     return row && { ...toNamed(row), steps: await readSteps(db, id) }
   },
-  unfinished: () => unfinishedIncidents(db),
+  unfinished: () => unfinishedIncidents(db, now()),
   acknowledge: (id, by) =>
     db.transaction(async (tx) => {
       const incident = await readIncident(tx, id)
@@ -64,6 +59,12 @@ export const incidentBook = (db: Database, now: () => Date): IncidentRows => ({
       await putIncident(tx, { ...incident, [what === 'restart' ? 'restartAt' : 'replacedAt']: at })
       await addStep(tx, id, 'done', words, at)
     }),
+  async settleHeld() {
+    const held = await db.first(
+      'select 1 as one from incidents where held_at is not null and closed_at is null limit 1',
+    )
+    return held ? db.transaction((tx) => settleHeld(tx, now())) : 0
+  },
   remind: () => db.transaction((tx) => remind(tx, now())),
   tellCertificates: () => db.transaction((tx) => tellCertificates(tx, now())),
   silences: async () => {
@@ -117,18 +118,23 @@ async function tellCertificates(tx: Queries, at: Date): Promise<void> {
 async function remind(tx: Queries, at: Date): Promise<number> {
   const rows = await tx.all(
     `select incidents.id as incident_id, nodes.* from incidents join nodes on nodes.id = incidents.node_id
-     where closed_at is null and acknowledged_at is null and told_at <= $1 and incidents.kind = 'down'`,
+     where closed_at is null and acknowledged_at is null and told_at <= $1 and incidents.kind = 'down'
+       and held_at is null`,
     addSeconds(at, -remindSeconds).toISOString(),
   )
   if (rows.length === 0) return 0
-  const silences = await readSilences(tx, at)
+  const telling = tellingIn(tx)
+  const silences = await telling.silences(at)
   let told = 0
   for (const row of rows) {
     const node = toNode(row)
     const incident = await readIncident(tx, textOrNull(row, 'incident_id') ?? '')
     if (!incident || isSilenced(silences, node.id, at)) continue
+    if (await waits(tx, incident, node, at, telling)) continue
     await putIncident(tx, { ...incident, toldAt: at })
-    await insertAlert(tx, incidentAlert(node, 'node-down', incident, at, at, true))
+    const below = await countBelow(telling, node.id)
+    const alert = incidentAlert(node, 'node-down', incident, at, at, { reminder: true, below })
+    await insertAlert(tx, alert)
     told += 1
   }
   return told

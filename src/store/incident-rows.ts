@@ -22,6 +22,8 @@ export function toIncident(row: Row): Incident {
     acknowledgedAt: dateOrNull(row, 'acknowledged_at'),
     acknowledgedBy: textOrNull(row, 'acknowledged_by'),
     toldAt: date(row, 'told_at'),
+    heldAt: dateOrNull(row, 'held_at'),
+    heldBy: textOrNull(row, 'held_by'),
   }
 }
 
@@ -31,11 +33,12 @@ const iso = (at: Date | null): string | null => at?.toISOString() ?? null
 export async function putIncident(tx: Queries, incident: Incident): Promise<void> {
   await tx.run(
     `insert into incidents (id, node_id, kind, thread, cause, started_at, opened_at, closed_at, acknowledged_at,
-       acknowledged_by, session_id, consequence, restart_at, replaced_at, told_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+       acknowledged_by, session_id, consequence, restart_at, replaced_at, told_at, held_at, held_by)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
      on conflict (id) do update set closed_at = excluded.closed_at, acknowledged_at = excluded.acknowledged_at,
        acknowledged_by = excluded.acknowledged_by, session_id = excluded.session_id, consequence = excluded.consequence,
-       restart_at = excluded.restart_at, replaced_at = excluded.replaced_at, told_at = excluded.told_at`,
+       restart_at = excluded.restart_at, replaced_at = excluded.replaced_at, told_at = excluded.told_at,
+       held_at = excluded.held_at, held_by = excluded.held_by`,
     incident.id,
     incident.node,
     incident.kind,
@@ -51,6 +54,8 @@ export async function putIncident(tx: Queries, incident: Incident): Promise<void
     iso(incident.restartAt),
     iso(incident.replacedAt),
     incident.toldAt.toISOString(),
+    iso(incident.heldAt),
+    incident.heldBy,
   )
 }
 
@@ -67,15 +72,6 @@ export async function newestIncident(db: Queries, nodeId: string): Promise<Incid
   )
   return row ? toIncident(row) : null
 }
-
-/** Open ones of sessions, whose replacement is not asked for yet and may have to be. */
-export const unfinishedIncidents = async (db: Queries): Promise<Incident[]> =>
-  (
-    await db.all(
-      `select * from incidents where closed_at is null and session_id is not null and consequence <> 'none'
-         and replaced_at is null order by opened_at, id`,
-    )
-  ).map(toIncident)
 
 export async function addStep(
   tx: Queries,

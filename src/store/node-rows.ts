@@ -1,4 +1,5 @@
 import type { NodeHealth } from '../health/cause.ts'
+import type { Dependencies } from '../health/dependency.ts'
 import type { Node, Reach } from '../health/node.ts'
 import type { Watch } from '../health/watch.ts'
 import { AppError } from '../lib/errors.ts'
@@ -52,6 +53,12 @@ function watchOf(row: Row): Watch {
   }
 }
 
+const nothing: readonly string[] = []
+const idsOf = (kept: string | null): readonly string[] =>
+  kept === null ? nothing : (JSON.parse(kept) as string[]) // written by keptIds alone
+const keptIds = (ids: readonly string[]): string | null =>
+  ids.length === 0 ? null : JSON.stringify(ids)
+
 export function toNode(row: Row): Node {
   const health = textOrNull(row, 'health')
   return {
@@ -62,6 +69,8 @@ export function toNode(row: Row): Node {
     url: textOrNull(row, 'url'),
     reach: text(row, 'reach') as Reach,
     tunnelAccount: textOrNull(row, 'tunnel_account'),
+    dependsOn: idsOf(textOrNull(row, 'depends_on')),
+    anyAnswer: number(row, 'any_answer') === 1,
     policyId: textOrNull(row, 'policy_id'),
     sessionId: textOrNull(row, 'session_id'),
     expectedRun: textOrNull(row, 'expected_run'),
@@ -129,9 +138,9 @@ export const readPublicNodes = async (db: Queries): Promise<Node[]> =>
 export async function insertNode(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `insert into nodes (id, number, name, kind, url, reach, tunnel_account, policy_id, session_id, expected_run,
-       interval_seconds, turn_seconds, is_public, state, since, watch, next_probe_ms, created_at)
+       interval_seconds, turn_seconds, is_public, state, since, watch, next_probe_ms, created_at, depends_on, any_answer)
      values ($1, (select coalesce(max(number), 0) + 1 from nodes), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-       $15, $16, $17)`,
+       $15, $16, $17, $18, $19)`,
     node.id,
     node.name,
     node.kind,
@@ -149,6 +158,8 @@ export async function insertNode(tx: Queries, node: Node): Promise<void> {
     keptWatch(node.watch),
     node.watch.nextProbeAt.getTime(),
     node.createdAt.toISOString(),
+    keptIds(node.dependsOn),
+    node.anyAnswer ? 1 : 0,
   )
 }
 
@@ -156,8 +167,9 @@ export async function insertNode(tx: Queries, node: Node): Promise<void> {
 export async function updateGiven(tx: Queries, node: Node): Promise<void> {
   await tx.run(
     `update nodes set name = $1, url = $2, reach = $3, tunnel_account = $4, session_id = $5, expected_run = $6,
-       interval_seconds = $7, turn_seconds = $8, is_public = $9, state = $10, since = $11, watch = $12, next_probe_ms = $13
-     where id = $14`,
+       interval_seconds = $7, turn_seconds = $8, is_public = $9, state = $10, since = $11, watch = $12, next_probe_ms = $13,
+       depends_on = $14, any_answer = $15
+     where id = $16`,
     node.name,
     node.url,
     node.reach,
@@ -171,25 +183,53 @@ export async function updateGiven(tx: Queries, node: Node): Promise<void> {
     node.watch.since.toISOString(),
     keptWatch(node.watch),
     node.watch.nextProbeAt.getTime(),
+    keptIds(node.dependsOn),
+    node.anyAnswer ? 1 : 0,
     node.id,
   )
 }
 
+/** What every node depends on that depends on anything. */
+export async function readDependencies(db: Queries): Promise<Dependencies> {
+  const rows = await db.all(
+    'select id, depends_on from nodes where depends_on is not null and removed_at is null',
+  )
+  return new Map(rows.map((row) => [text(row, 'id'), idsOf(textOrNull(row, 'depends_on'))]))
+}
+
+export async function updateDependsOn(
+  tx: Queries,
+  id: string,
+  dependsOn: readonly string[],
+): Promise<void> {
+  await tx.run('update nodes set depends_on = $1 where id = $2', keptIds(dependsOn), id)
+}
+
+/** Has it probed at once, unless it is about to be. */
+export const probeSoon = (tx: Queries, id: string, at: Date): Promise<number> =>
+  tx.run(
+    'update nodes set next_probe_ms = $1 where id = $2 and next_probe_ms > $1 and removed_at is null',
+    at.getTime(),
+    id,
+  )
+
 /**
- * What a look has shown. A node that is another's by now, or at another address, keeps what it has: the look was at what it was.
- * @param read when its next look was due as this one began: one that was asked for meanwhile stands
+ * What a look has shown. A node that is another's by now, at another address, or brought down meanwhile by what another way has shown,
+ * keeps what it has: the look was at what it was.
+ * @param before as this look began: a next one that was asked for meanwhile stands
  * @returns whether it was written
  */
-export async function updateProbed(tx: Queries, node: Node, read: Date): Promise<boolean> {
+export async function updateProbed(tx: Queries, node: Node, before: Node): Promise<boolean> {
   const changed = await tx.run(
     `update nodes set state = $1, since = $2, watch = $3,
        next_probe_ms = case when next_probe_ms = $4 or next_probe_ms > $5 then $5 else next_probe_ms end,
        health = $6, latency_ms = $7, probed_at = $8, certificate_ends_at = $9
-     where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12`,
+     where id = $10 and removed_at is null and coalesce(url, '') = $11 and coalesce(session_id, '') = $12
+       and since = $13`,
     node.state,
     node.watch.since.toISOString(),
     keptWatch(node.watch),
-    read.getTime(),
+    before.watch.nextProbeAt.getTime(),
     node.watch.nextProbeAt.getTime(),
     node.health === null ? null : JSON.stringify(node.health),
     node.latencyMs,
@@ -198,6 +238,18 @@ export async function updateProbed(tx: Queries, node: Node, read: Date): Promise
     node.id,
     node.url ?? '',
     node.sessionId ?? '',
+    before.watch.since.toISOString(),
   )
   return changed > 0
+}
+
+/** What a node's deep probe has changed of it; when it is probed next stays. */
+export async function updateWatched(tx: Queries, node: Node): Promise<void> {
+  await tx.run(
+    'update nodes set state = $1, since = $2, watch = $3 where id = $4',
+    node.state,
+    node.watch.since.toISOString(),
+    keptWatch(node.watch),
+    node.id,
+  )
 }

@@ -1,18 +1,35 @@
+import type { Alert } from '../alerts/alert.ts'
 import { type Incident, settleSeconds } from '../health/incident.ts'
 import type { Node } from '../health/node.ts'
-import { afterProbe, following } from '../health/noted.ts'
+import { afterProbe, factsAround, following } from '../health/noted.ts'
 import { afterUnknown, type Probe, type ProbeBook } from '../health/prober.ts'
-import { isSilenced, type Silence } from '../health/silence.ts'
+import { isSilenced } from '../health/silence.ts'
 import type { Happened } from '../health/watch.ts'
 import { sha256Hex } from '../lib/random.ts'
 import { insertAlert, withdrawAlerts } from './alert-rows.ts'
 import { type Database, date, number, numberOrNull, type Queries, text } from './database.ts'
+import {
+  askAround,
+  askOnReturn,
+  askWord,
+  countBelow,
+  hold,
+  settleHeld,
+  type Telling,
+  tellingIn,
+} from './hold-rows.ts'
 import { addStep, newestIncident, putIncident } from './incident-rows.ts'
 import { toNode, updateProbed } from './node-rows.ts'
-import { readSilences } from './silence-rows.ts'
 
-/** The prober's memory on a database. */
-export function probeBook(db: Database, settles = settleSeconds): ProbeBook {
+/**
+ * The prober's memory on a database.
+ * @param now when nodes whose word is wanted are to be probed; left out, at the time of the look that wants it
+ */
+export function probeBook(
+  db: Database,
+  settles = settleSeconds,
+  now: (() => Date) | undefined = undefined,
+): ProbeBook {
   return {
     due: async (fromMs, toMs, most) =>
       (
@@ -34,44 +51,45 @@ export function probeBook(db: Database, settles = settleSeconds): ProbeBook {
     },
     save: (looks) =>
       db.transaction(async (tx) => {
-        const silences = silencesAt(tx)
-        for (const look of looks) await saveProbe(tx, look, silences, settles)
+        const telling = tellingIn(tx)
+        let newsAt: Date | null = null
+        for (const look of looks) {
+          // A moment ahead, so that who reads what has become due since the last time finds it.
+          const soon = now ? new Date(now().getTime() + 1) : look.at
+          const isNews = await saveProbe(tx, look, soon, telling, settles)
+          if (isNews && (newsAt === null || look.at > newsAt)) newsAt = look.at
+        }
+        if (newsAt !== null) await settleHeld(tx, newsAt, telling)
       }),
     ownNetwork: (isDown, at) =>
       db.transaction((tx) => (isDown ? ownNetworkDown(tx, at) : ownNetworkBack(tx, at))),
   }
 }
 
-/** Silences are read once for all looks that are written together, and only where somebody would be told. */
-type Silences = (at: Date) => Promise<readonly Silence[]>
-
-function silencesAt(tx: Queries): Silences {
-  let read: Promise<readonly Silence[]> | undefined
-  return (at) => {
-    read ??= readSilences(tx, at)
-    return read
-  }
-}
-
+/** Whether there was news of the node. */
 async function saveProbe(
   tx: Queries,
   { node, at, seen }: Probe,
-  silences: Silences,
+  soon: Date,
+  telling: Telling,
   settles: number,
-): Promise<void> {
-  const read = node.watch.nextProbeAt
+): Promise<boolean> {
   if (seen === 'own-network') {
     const watch = { ...node.watch, nextProbeAt: afterUnknown(node, at) }
-    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, read)
+    const isKept = await updateProbed(tx, { ...node, state: 'unknown', watch, probedAt: at }, node)
     if (isKept) await insertProbe(tx, node, at, null, 'unknown')
-    return
+    return false
   }
   const after = afterProbe(node, seen, at)
-  if (!(await updateProbed(tx, after.node, read))) return
+  if (!(await updateProbed(tx, after.node, node))) return false
   await insertProbe(tx, node, at, seen.kind === 'answered' ? seen.ms : null, after.found)
-  if (after.happened.length > 0) {
-    await follow(tx, after.node, after.happened, at, settles, silences)
-  }
+  const isDoubted = node.watch.doubts === 0 && after.node.watch.doubts === 1
+  if (isDoubted) await askAround(tx, after.node, soon, telling)
+  const isHoped = node.watch.hopes === 0 && after.node.watch.hopes === 1
+  if (isHoped) await askOnReturn(tx, after.node, soon)
+  if (after.happened.length === 0) return false
+  await follow(tx, after.node, after.happened, at, settles, telling)
+  return true
 }
 
 async function insertProbe(
@@ -97,21 +115,23 @@ export async function follow(
   happened: readonly Happened[],
   at: Date,
   settles: number,
-  silences: Silences = silencesAt(tx),
+  telling: Telling = tellingIn(tx),
 ): Promise<void> {
   for (const one of happened) {
     if (one.kind === 'blip') await insertBlip(tx, node, one, at)
   }
   const isFirst = await isFirstLimited(tx, node)
   const then = following(node, happened, await newestIncident(tx, node.id), at, isFirst, settles)
-  const silenced = then.alerts.length > 0 && isSilenced(await silences(at), node.id, at)
+  const silenced = then.alerts.length > 0 && isSilenced(await telling.silences(at), node.id, at)
   // One that nobody was told of is told when the silence is over, where it goes on until then.
   const untold = (incident: Incident) => (silenced ? { ...incident, toldAt: never } : incident)
   for (const incident of then.incidents) await putIncident(tx, untold(incident))
   for (const { incident, words } of then.steps) await addStep(tx, incident, 'seen', words, at)
   for (const thread of then.withdrawn) await withdrawAlerts(tx, thread, 'node-recovered')
   for (const alert of then.alerts) {
-    await insertAlert(tx, alert, silenced)
+    const about = then.incidents.find(({ id }) => id === alert.facts.incident)
+    const told = about ? await tellOrHold(tx, alert, untold(about), node, at, telling) : alert
+    if (told) await insertAlert(tx, told, silenced)
   }
   if (then.limitedUntil && node.tunnelAccount !== null) {
     await tx.run(
@@ -121,6 +141,33 @@ export async function follow(
     )
   }
 }
+
+/** The alert with what it says of others, or null where people are not told: its incident is held then. */
+async function tellOrHold(
+  tx: Queries,
+  alert: Alert,
+  incident: Incident,
+  node: Node,
+  at: Date,
+  telling: Telling,
+): Promise<Alert | null> {
+  if (alert.kind === 'node-recovered') {
+    return incident.heldAt !== null && !(await wasTold(tx, incident.thread)) ? null : alert
+  }
+  const word = await askWord(tx, incident, node, at, telling)
+  if (word.kind === 'hold') {
+    await hold(tx, incident, word.by, at)
+    return null
+  }
+  const below = await countBelow(telling, node.id)
+  return { ...alert, facts: { ...alert.facts, ...factsAround(below, word.account) } }
+}
+
+const wasTold = async (tx: Queries, thread: string): Promise<boolean> =>
+  (await tx.first(
+    "select 1 as one from alerts where thread = $1 and state in ('waiting', 'told') limit 1",
+    thread,
+  )) !== undefined
 
 const never = new Date(0)
 

@@ -224,6 +224,7 @@ class ServingSession(Session):
                 self._tell(True, health)
             if self._tunnel is not None and self._tunnel.ended():
                 self.say('the tunnel is lost')
+                self._tell(missed < MISSED, health)  # that it is down: another takes a while
                 self._open_tunnel()
                 self._tell(missed < MISSED, health)
             if time.monotonic() < looked + min(LOOK_SECONDS, self.heart.every):

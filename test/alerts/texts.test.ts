@@ -51,6 +51,26 @@ describe('a message', () => {
     for (const { about } of alerts) expect(say(alerts).text).toContain(`${about} is down`)
   })
 
+  it('of all nodes of a tunnel account names the account, and only then', () => {
+    const facts = { account: 'ngrok', accountNodes: 3 }
+    const all = [0, 1, 2].map((n) => alertOf('node-down', `gpu-${n}`, n, { facts }))
+    const { subject, text } = say(all)
+    expect(subject).toBe('Tunnel account ngrok: all its 3 nodes are down: gpu-0, gpu-1, gpu-2')
+    expect(text).toContain('All 3 nodes of tunnel account ngrok fell together')
+    expect(say(all, 'pt').subject).toMatch(/^Conta de túnel ngrok: os 3 nós dela estão fora do ar/)
+    expect(say(all.slice(1)).subject).toBe('2 nodes are down: gpu-1, gpu-2')
+    const other = alertOf('node-down', 'lab', 3)
+    expect(say([...all.slice(1), other]).subject).toBe('3 nodes are down: gpu-1, gpu-2, lab')
+  })
+
+  it.each([
+    [1, 'One node depends on it: while it is down, nothing is told of that one.'],
+    [4, '4 nodes depend on it: while it is down, nothing is told of those.'],
+  ])('of a node that %i depend on says so', (below, words) => {
+    expect(say([alertOf('node-down', 'router', 0, { facts: { below } })]).text).toContain(words)
+    expect(say([alertOf('node-down', 'router', 0)]).text).not.toContain('depend')
+  })
+
   it('gives the link of a person’s task as a button, and never one that is no web address', () => {
     const link = 'https://colab.research.google.com/drive/1?authuser=0&x="y"'
     const ask = (url: string) =>

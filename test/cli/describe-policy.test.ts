@@ -37,8 +37,8 @@ it('a policy tells where its nodes answer, and of those that are not up nothing'
   const told = describePolicy(
     policyOf([
       sessionOf(3, null),
-      sessionOf(2, { readyAt, url: 'https://node.example', reach: 'url', adapter }),
-      sessionOf(1, { readyAt, url: null, reach: 'local', adapter }),
+      sessionOf(2, { readyAt, url: 'https://node.example', reach: 'url', adapter, tunnel: 'up' }),
+      sessionOf(1, { readyAt, url: null, reach: 'local', adapter, tunnel: null }),
     ]),
     'Europe/Lisbon',
   )

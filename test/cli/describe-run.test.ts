@@ -150,6 +150,7 @@ describe('the story of a run', () => {
     startedAt: '2026-11-20T12:03:00.000Z',
     heardAt: null,
     node: null,
+    badBeatAt: null,
     deadlineAt: null,
     endedAt: '2026-11-20T21:00:00.000Z',
     ...changes,

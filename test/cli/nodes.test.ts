@@ -85,6 +85,32 @@ describe('rodizio nodes', () => {
     expect((await run('nodes', 'rm', 'lab')).out).toContain('probed no longer')
     expect((await run('nodes', 'show', 'lab')).status).toBe(3)
   })
+
+  it('depends on others, which stay as long as they are needed', async () => {
+    for (const name of ['router', 'power']) {
+      const added = await json('nodes', 'add', name, `${at}/${name}`, '--any-answer')
+      expect(added).toMatchObject({ anyAnswer: true, dependsOn: [], url: `${at}/${name}` })
+    }
+    const both = ['--depends-on', 'router', '--depends-on', 'power']
+    const lab = await json('nodes', 'add', 'lab', at, ...both)
+    expect(lab).toMatchObject({ dependsOn: ['router', 'power'], anyAnswer: false })
+    expect((await run('nodes', 'show', 'lab')).out).toContain('  depends on router, power\n')
+    const circle = await run('nodes', 'change', 'router', '--depends-on', 'lab')
+    expect(circle.status).toBe(1)
+    expect(circle.err).toContain('router would depend on itself: router → lab → router')
+    const unknown = await run('nodes', 'change', 'lab', '--depends-on', 'nobody')
+    expect(unknown.status).toBe(3)
+    expect(unknown.err).toContain('there is no node "nobody"')
+    const needed = await run('nodes', 'rm', 'power')
+    expect(needed.status).toBe(1)
+    expect(needed.err).toContain('other nodes depend on power: lab')
+    const one = await json('nodes', 'change', 'lab', '--depends-on', 'router')
+    expect(one).toMatchObject({ dependsOn: ['router'] })
+    expect(await json('nodes', 'change', 'lab', '--no-depends-on')).toMatchObject({ dependsOn: [] })
+    for (const name of ['power', 'router', 'lab']) {
+      expect((await run('nodes', 'rm', name)).status).toBe(0)
+    }
+  })
 })
 
 describe('what everybody may see', () => {

@@ -20,6 +20,8 @@ const incident = (more: Partial<Incident>): Incident => ({
   acknowledgedAt: null,
   acknowledgedBy: null,
   toldAt: opened,
+  heldAt: null,
+  heldBy: null,
   ...more,
 })
 

@@ -131,3 +131,18 @@ it('an answer that was too long to be one is none', () => {
   }
   expect(of(long)).toMatchObject({ cause: { kind: 'no-health' } })
 })
+
+describe('where any answer will do', () => {
+  const page = (indicator: string) => JSON.stringify({ page: {}, status: { indicator } })
+  it.each<[string, Seen, 'up' | CauseKind]>([
+    ['a web page is up', answered(200, '<html>', html), 'up'],
+    ['a question for a password is up', answered(401, '', html), 'up'],
+    ['a status page without an outage is up', answered(200, page('minor'), json), 'up'],
+    ['a status page of an outage is not', answered(200, page('critical'), json), 'failing'],
+    ['a gateway with nobody behind it is not', answered(502, '', html), 'http-status'],
+    ['a tunnel that is gone is not', answered(404, '', ngrok('ERR_NGROK_3200')), 'tunnel-gone'],
+  ])('%s', (_what, seen, found) => {
+    const verdict = verdictOf(seen, { run: null, anyAnswer: true }, 'node.example')
+    expect(verdict.kind === 'up' ? 'up' : verdict.cause.kind).toBe(found)
+  })
+})

@@ -30,6 +30,8 @@ const incident = (kind: Incident['kind'], more: Partial<Incident> = {}): Inciden
   acknowledgedAt: null,
   acknowledgedBy: null,
   toldAt: before,
+  heldAt: null,
+  heldBy: null,
   ...more,
 })
 const down = incident('down')

@@ -64,6 +64,16 @@ it('one behind ngrok counts with its tunnel account, one by relay has no address
   })
 })
 
+it.each([
+  ['https://one.example', 'https://one.example/health'],
+  ['https://one.example/', 'https://one.example/health'],
+  ['http://one.example:8080/below/', 'http://one.example:8080/below/health'],
+  ['http://one.example/below?a=b#c', 'http://one.example/below/health'],
+])('a server that begins at %s is looked at at %s', (url, looked) => {
+  const one = session('one', { node: { reach: 'url', url, run: null } })
+  expect(step(policy([one]), undefined)).toMatchObject({ node: { url: looked } })
+})
+
 it('a session whose tunnel has moved takes its node along, looked at at once', () => {
   const moved = session('one', {
     node: { reach: 'url', url: 'https://new.trycloudflare.com', run: null },

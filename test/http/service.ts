@@ -1,13 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { startService } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { silentLog } from '../../src/lib/log.ts'
+import { type Log, silentLog } from '../../src/lib/log.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 export const root = new URL('../../', import.meta.url)
 
 /** The whole service on a free port, in a folder of its own, without emulators; gone at the end of the block. */
-export async function runningService(env: Record<string, string> = {}) {
+export async function runningService(env: Record<string, string> = {}, log: Log = silentLog) {
   const folder = temporaryFolder()
   const config = loadConfig(
     {
@@ -26,7 +26,7 @@ export async function runningService(env: Record<string, string> = {}) {
     root,
     program: [process.execPath],
     path: '',
-    log: silentLog,
+    log,
     version: '0.0.0-test',
   })
   const { token } = service.token

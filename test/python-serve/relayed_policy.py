@@ -50,6 +50,8 @@ def free_port():
 class RelayedPolicy:
     """The service on a data folder of its own, with the policy `nights`; `close` ends all of it."""
 
+    reach = None  # as the policy asks for it
+
     def __init__(self, **settings):
         self.holder = Path(tempfile.mkdtemp(prefix='relayed-'))
         self.app, self.data = self.holder / 'app', self.holder / 'data'
@@ -70,9 +72,13 @@ class RelayedPolicy:
             'RODIZIO_EMULATORS': 'on', 'RODIZIO_SAMPLE': 'off', 'RODIZIO_STORE': 'folder',
             'RODIZIO_TICK_SECONDS': '1', 'RODIZIO_PYTHON': sys.executable, **settings}
         self.log = self.holder / 'service.log'
+        self.prepare()
         self.start()
         self.until(lambda: 'ana' in self._accounts(), 60)
         self._begin()
+
+    def prepare(self):
+        """What has to stand before the service starts."""
 
     def start(self):
         with open(self.log, 'ab') as log:
@@ -163,7 +169,7 @@ class RelayedPolicy:
         store = self.data / 'store' / 'runs' / 'run_made' / 'artifacts' / 'candidate-g1'
         self.sha256 = adapter_of(store)
         plan = {'engine': 'serve', 'adapter': self.sha256, 'base': 'tiny', 'revision': 'main',
-                'quantization': 'none', 'reach': None, 'maxTokens': 2000,
+                'quantization': 'none', 'reach': self.reach, 'maxTokens': 2000,
                 'keySha256': hashlib.sha256(KEY.encode()).hexdigest()}
         options = {'heartbeatSeconds': 1, 'sessionSeconds': 900, 'minSessionSeconds': 20}
         serving = {'windows': 'always', 'overlapSeconds': 60}

@@ -58,6 +58,8 @@ number = int(open(count).read()) if os.path.exists(count) else 0
 open(count, 'w').write(str(number + 1))
 if os.path.exists(os.path.join(place, 'dead')):
     sys.exit('failed to request a quick tunnel')
+if number:
+    time.sleep(1)
 host = ('localhost', '127.0.0.1')[number %% 2]
 print('INF |  http://%%s:%%s/  |' %% (host, sys.argv[4].rpartition(':')[2]), flush=True)
 go = os.path.join(place, 'go')
@@ -358,13 +360,17 @@ class ServingSession(unittest.TestCase):
         return {'PATH': '%s:%s' % (self.root / 'bin', os.environ['PATH']),
                 'no_proxy': 'localhost,127.0.0.1'}
 
-    def test_a_lost_tunnel_is_opened_anew_and_its_address_told_at_once(self):
+    def test_a_lost_tunnel_is_told_opened_anew_and_its_address_told_at_once(self):
         service = self.service(reach='tunnel', provider='kaggle', heartbeat=60.0)
         self.serving(service, **self.with_tunnel())
         port = self.client.port
         self.assertEqual(service.nodes()[1:], [(True, 'http://localhost:%d' % port)])
         (self.root / 'go').touch()
         self.until(lambda: service.nodes()[-1] == (True, 'http://127.0.0.1:%d' % port), 5)
+        said = [(node['url'].split(':')[1], node['tunnel'])
+                for node in (beat.get('node') for beat in service.beats) if node]
+        self.assertEqual(said, [('//localhost', 'up'), ('//localhost', 'down'),
+                                ('//127.0.0.1', 'up')])
         self.notebook.terminate()
         self.ended(0, 'stopped')
 

@@ -34,6 +34,8 @@ async function plant(nodes: number): Promise<void> {
         url: 'https://node.example/health',
         reach: 'url',
         tunnelAccount: null,
+        dependsOn: [],
+        anyAnswer: false,
         policyId: null,
         sessionId: null,
         expectedRun: null,

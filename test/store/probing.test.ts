@@ -71,7 +71,12 @@ function open(): void {
   const failed = (error: unknown) => {
     throw error
   }
-  desk = nodeDesk({ rows: nodeBook(db, now), admit: addressGuard().admit, look, now })
+  desk = nodeDesk({
+    rows: nodeBook(db, now, Buffer.alloc(32, 1)),
+    admit: addressGuard().admit,
+    look,
+    now,
+  })
   const isHeard = async () => heard
   looks = prober({ book: probeBook(db), look, isHeard, canaries, clock, failed })
 }
@@ -411,7 +416,58 @@ describe('a node of a person', () => {
       code: 'interval_invalid',
     })
     await desk.remove('house')
-    expect((await add('house')).state).toBe('unknown')
+    expect((await add('house')).node.state).toBe('unknown')
+  })
+
+  it('is looked at by its new interval from the change on, where that is shorter', async () => {
+    await add('house', { intervalSeconds: 86_400 })
+    await pass(1)
+    asked = {}
+    await desk.change('house', { isPublic: true })
+    await pass(600)
+    expect(asked).toEqual({})
+    await desk.change('house', { intervalSeconds: 60 })
+    await pass(60)
+    expect(asked).toEqual({ 'house.example': 1 })
+    await desk.change('house', { intervalSeconds: 3600 })
+    await pass(3599)
+    expect(asked['house.example']).toBeLessThanOrEqual(3)
+  })
+
+  it('behind a tunnel account at its limit is left alone all the same', async () => {
+    for (const name of ['n0', 'n1']) await desk.add({ name, url: `https://${name}.ngrok.app` })
+    await pass(1200)
+    for (const name of ['n0', 'n1']) answers[`${name}.ngrok.app`] = ngrok('ERR_NGROK_727', 403)
+    await pass(900)
+    asked = {}
+    for (const name of ['n0', 'n1']) {
+      await desk.change(name, { intervalSeconds: 1200 })
+      await desk.change(name, { intervalSeconds: 60 })
+    }
+    await pass(900)
+    expect(asked).toEqual({})
+  })
+
+  it('that is changed while a probe brings it down stays down', async () => {
+    await add('house')
+    await pass(10)
+    answers['house.example'] = failing('connect')
+    const rows = nodeBook(db, () => clock.now(), Buffer.alloc(32, 1))
+    const racing = nodeDesk({
+      rows: {
+        ...rows,
+        node: async (idOrName) => {
+          const read = await rows.node(idOrName)
+          if (read?.state === 'up') await pass(400) // it goes down after it was read
+          return read
+        },
+      },
+      admit: addressGuard().admit,
+      look: async () => well,
+      now: () => clock.now(),
+    })
+    await racing.change('house', { isPublic: true })
+    expect(await desk.must('house')).toMatchObject({ state: 'down', isPublic: true })
   })
 
   it('takes its open incident with it', async () => {
@@ -426,7 +482,7 @@ describe('a node of a person', () => {
   })
 
   it('moved while a look is under way keeps what the look did not see', async () => {
-    const node = await add('house')
+    const { node } = await add('house')
     const book = probeBook(db)
     await desk.change('house', { url: 'https://other.example' })
     await book.save([{ node, at: clock.now(), seen: failing('connect') }])

@@ -34,14 +34,14 @@ const policy = (name: string, more = {}) => policyOf(name, { adapter, ...more })
 const policies = () => policyBook(db, now)
 const desk = () =>
   nodeDesk({
-    rows: nodeBook(db, now),
+    rows: nodeBook(db, now, Buffer.alloc(32, 1)),
     admit: addressGuard().admit,
     look: async () => ({ kind: 'failed', at: 'dns', why: 'nobody looks here', ms: 0 }),
     now,
   })
 const sync = () => syncSessionNodes(db, now, 300, 600)
 const nodes = async () =>
-  (await nodeBook(db, now).nodes()).map(({ name, state, sessionId }) => ({
+  (await nodeBook(db, now, Buffer.alloc(32, 1)).nodes()).map(({ name, state, sessionId }) => ({
     name,
     state,
     sessionId,
@@ -101,6 +101,16 @@ describe('a session that ends', () => {
     expect(text(alerts[0] ?? {}, 'facts')).toContain('its session has ended: silent for 180 s')
   })
 
+  it('while a look is under way stays down: the look was at what was there before', async () => {
+    const node = await desk().must('house')
+    clock.advance(5)
+    await end('ses_1', 'lost', 'silent for 180 s')
+    await sync()
+    const seen = { kind: 'failed', at: 'timeout', why: 'no answer', ms: 5000 } as const
+    await probeBook(db).save([{ node, at: now(), seen }])
+    expect(await nodes()).toEqual([{ name: 'house', state: 'down', sessionId: 'ses_1' }])
+  })
+
   it('by plan leaves the node idle, and tells nobody', async () => {
     await end('ses_1', 'limit', 'its time is over')
     await sync()
@@ -151,7 +161,7 @@ it('what a policy puts up is neither moved nor removed by hand', async () => {
   await expect(desk().change('house', { url: 'https://a.example' })).rejects.toMatchObject({
     code: 'node_of_session',
   })
-  expect((await desk().change('house', { isPublic: true })).isPublic).toBe(true)
+  expect((await desk().change('house', { isPublic: true })).node.isPublic).toBe(true)
 })
 
 it('behind a tunnel account that bears a probe a quarter of an hour, an outage is known within 330 s by its beats', async () => {

@@ -13,6 +13,13 @@ const consequence = (alert: Alert): string => {
   return consequences[said] ?? said
 }
 
+const below = (alert: Alert): string => {
+  const count = figure(alert, 'below') ?? 0
+  if (count === 0) return ''
+  const depends = count === 1 ? 'One node depends' : `${count} nodes depend`
+  return `${depends} on it: while it is down, nothing is told of ${count === 1 ? 'that one' : 'those'}.`
+}
+
 const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>> = {
   'node-down': (a, s) => ({
     headline: figure(a, 'reminder') ? `${a.about} is still down` : `${a.about} is down`,
@@ -20,6 +27,9 @@ const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>>
       word(a, 'words') && `Likely cause: ${word(a, 'words')}`,
       word(a, 'from') && `Since ${s.time(word(a, 'from'))}`,
       word(a, 'url') && `Address: ${word(a, 'url')}`,
+      (figure(a, 'accountNodes') ?? 0) > 1 &&
+        `All ${word(a, 'accountNodes')} nodes of tunnel account ${word(a, 'account')} fell together: look at the account and its service first.`,
+      below(a),
       consequence(a),
     ),
   }),
@@ -204,6 +214,8 @@ const plural: Readonly<Record<AlertKind, (count: number) => string>> = {
 export const english: Phrases = {
   tell: (alert, shown) => tellers[alert.kind](alert, shown),
   many: (kind, count, names) => `${plural[kind](count)}: ${names}`,
+  account: (account, count, names) =>
+    `Tunnel account ${account}: all its ${count} nodes are down: ${names}`,
   summary: (count) => `Rodízio: ${count} more alerts of the last hour`,
   andMore: (count) => `and ${count} more`,
   footer: 'Sent by Rodízio. Who is told what: rodizio alerts channels list',

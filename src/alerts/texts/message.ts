@@ -3,7 +3,7 @@ import { htmlText, oneLine } from '../plain-words.ts'
 import { english } from './english.ts'
 import { portuguese } from './portuguese.ts'
 import { shownIn } from './shown.ts'
-import type { Language, Phrases, Told } from './told.ts'
+import { figure, type Language, type Phrases, type Told, word } from './told.ts'
 
 /** A message in words, as mail and webhooks show it. */
 export interface Message {
@@ -64,7 +64,19 @@ function subjectOf(
   const listed = names.slice(0, shownNames).join(', ')
   const left = names.length - shownNames
   const all = left > 0 ? `${listed} ${phrases.andMore(left)}` : listed
-  return oneLine(phrases.many(one.kind, alerts.length, all), subjectLetters)
+  const account = accountOf(alerts)
+  const headline = account
+    ? phrases.account(oneLine(account, 40), alerts.length, all)
+    : phrases.many(one.kind, alerts.length, all)
+  return oneLine(headline, subjectLetters)
+}
+
+/** The tunnel account that these alerts are all of, where they are of all its nodes; empty where they are not. */
+function accountOf(alerts: readonly Alert[]): string {
+  const [one] = alerts
+  if (one?.kind !== 'node-down' || figure(one, 'accountNodes') !== alerts.length) return ''
+  const account = word(one, 'account')
+  return alerts.every((alert) => word(alert, 'account') === account) ? account : ''
 }
 
 /** Facts and name as they may stand in a line; what holds JSON is parsed first, and cleaned when it is told. */

@@ -13,6 +13,13 @@ const consequence = (alert: Alert): string => {
   return consequences[said] ?? said
 }
 
+const below = (alert: Alert): string => {
+  const count = figure(alert, 'below') ?? 0
+  if (count === 0) return ''
+  const depends = count === 1 ? 'Um nó depende' : `${count} nós dependem`
+  return `${depends} dele: enquanto estiver fora do ar, não se avisa ${count === 1 ? 'desse' : 'desses'}.`
+}
+
 const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>> = {
   'node-down': (a, s) => ({
     headline: figure(a, 'reminder')
@@ -22,6 +29,9 @@ const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>>
       word(a, 'words') && `Causa provável: ${word(a, 'words')}`,
       word(a, 'from') && `Desde ${s.time(word(a, 'from'))}`,
       word(a, 'url') && `Endereço: ${word(a, 'url')}`,
+      (figure(a, 'accountNodes') ?? 0) > 1 &&
+        `Os ${word(a, 'accountNodes')} nós da conta de túnel ${word(a, 'account')} caíram juntos: veja primeiro a conta e o serviço dela.`,
+      below(a),
       consequence(a),
     ),
   }),
@@ -215,6 +225,8 @@ const plural: Readonly<Record<AlertKind, (count: number) => string>> = {
 export const portuguese: Phrases = {
   tell: (alert, shown) => tellers[alert.kind](alert, shown),
   many: (kind, count, names) => `${plural[kind](count)}: ${names}`,
+  account: (account, count, names) =>
+    `Conta de túnel ${account}: os ${count} nós dela estão fora do ar: ${names}`,
   summary: (count) => `Rodízio: mais ${count} alertas da última hora`,
   andMore: (count) => `e mais ${count}`,
   footer: 'Enviado pelo Rodízio. Quem recebe o quê: rodizio alerts channels list',

@@ -23,6 +23,8 @@ export interface Phrases {
   readonly tell: (alert: Alert, shown: Shown) => Told
   /** The headline of several alerts of one kind: `names` is a list that was cut to what a line bears. */
   readonly many: (kind: AlertKind, count: number, names: string) => string
+  /** The headline of the nodes of a tunnel account that have all fallen together. */
+  readonly account: (account: string, count: number, names: string) => string
   /** The headline of an hour that had too many. */
   readonly summary: (count: number) => string
   readonly andMore: (count: number) => string

@@ -44,6 +44,8 @@ export interface ColabEmulatorOptions
   readonly pythonFor?: PythonFor
   /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
   readonly runnerPath: string
+  /** A folder of programs that its machines have on their path, before all others. */
+  readonly programs?: string
   /** Who a bearer token belongs to, or null (401). Any token belongs to the one user `somebody`, when left out. */
   readonly userOf?: (token: string) => string | null | Promise<string | null>
   /** The text of a notebook in Drive, or null when it is not there; asked when a person opens its link. */

@@ -28,6 +28,7 @@ export interface PersonOptions
   readonly pythonPath: string
   readonly pythonFor?: PythonFor
   readonly runnerPath: string
+  readonly programs?: string
   readonly preemptions: Preemptions
   readonly allowance: Allowance
 }
@@ -86,6 +87,7 @@ export function createPerson(options: PersonOptions) {
     pythonFor: options.pythonFor,
     runnerPath,
     environment: { COLAB_RELEASE_TAG: 'release-colab-emulated' },
+    programs: options.programs,
     preemptions,
     live,
     isDue,

@@ -47,6 +47,8 @@ export interface KaggleEmulatorOptions
   readonly pythonFor?: PythonFor
   /** The program that runs a notebook's cells: `--notebook FILE --cwd DIR --exit-file FILE`. */
   readonly runnerPath: string
+  /** A folder of programs that its machines have on their path, before all others. */
+  readonly programs?: string
 }
 
 export const defaultSettings: KaggleSettings = {

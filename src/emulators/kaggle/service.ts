@@ -54,6 +54,7 @@ export function createService(
     pythonPath,
     pythonFor: options.pythonFor,
     runnerPath: options.runnerPath,
+    programs: options.programs,
     preemptions,
     mountsOf: (kernel) => [
       ...datasets.mountsOf(kernel),

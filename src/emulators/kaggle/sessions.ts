@@ -17,6 +17,7 @@ export interface SessionsOptions {
   readonly pythonPath: string
   readonly pythonFor: PythonFor | undefined
   readonly runnerPath: string
+  readonly programs: string | undefined
   readonly preemptions: Preemptions
   readonly mountsOf: (kernel: Kernel) => readonly Mount[]
 }
@@ -43,6 +44,7 @@ export function createSessions(options: SessionsOptions) {
     pythonFor: options.pythonFor,
     runnerPath,
     environment: { KAGGLE_KERNEL_RUN_TYPE: 'Batch' },
+    programs: options.programs,
     preemptions,
     live,
     isDue: (session) => now() >= new Date(session.dueAt),

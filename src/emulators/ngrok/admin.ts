@@ -14,6 +14,11 @@ export interface TunnelAdmin extends EmulatorAdmin {
   condition(order: z.input<typeof Switch>): void
   /** `POST /_emulator/close {name}`: its agent leaves; it is forgotten. */
   close(order: { readonly name: string }): void
+  /**
+   * `POST /_emulator/cut {name}`: the edge sends the agent of a quick tunnel away and takes it back no more. Under `condition gone` the agent
+   * does not know. Throws 404 for a tunnel that no agent asked for.
+   */
+  cut(order: { readonly name: string }): void
   /** `POST /_emulator/limits {monthlyRequests?, requestsPerMinute?}` */
   limits(order: z.input<typeof Limits>): void
   /** `GET /_emulator/endpoints` answers `{"items": […]}`. */
@@ -58,5 +63,6 @@ export const tunnelCalls = (admin: TunnelAdmin): AdminCalls => ({
   'GET endpoints': () => ({ items: admin.endpoints() }),
   'POST condition': (body) => done(admin.condition(readSwitch(body))),
   'POST close': (body) => done(admin.close(check(Close, body))),
+  'POST cut': (body) => done(admin.cut(check(Close, body))),
   'POST limits': (body) => done(admin.limits(readLimits(body))),
 })

@@ -12,6 +12,7 @@ import { type Condition, type EdgeAnswer, edgeAnswer, type TunnelKind } from './
 import { createEndpoints } from './endpoints.ts'
 import { forward } from './forward.ts'
 import { defaultSettings, type TunnelEmulatorOptions, type TunnelSettings } from './options.ts'
+import { createQuickTunnels } from './quick-tunnels.ts'
 import { emptyState, type State } from './state.ts'
 
 /** The edges of ngrok and of Cloudflare's quick tunnels, on one port: by host name, or by the first part of the path. */
@@ -21,12 +22,14 @@ export function createService(options: TunnelEmulatorOptions, file: StateFile<St
   const { now, faults, requests } = ground
   const accounts = createAccounts(file, settings, now)
   const endpoints = createEndpoints(file, settings)
+  const quickTunnels = createQuickTunnels(file, endpoints)
 
   const admin: TunnelAdmin = {
     ...ground.orders,
     open: endpoints.open,
     condition: endpoints.condition,
     close: endpoints.close,
+    cut: ({ name }) => quickTunnels.cut(name),
     limits: (order) => {
       Object.assign(file.state, readLimits(order))
       file.save()
@@ -37,6 +40,7 @@ export function createService(options: TunnelEmulatorOptions, file: StateFile<St
       faults.clear()
       requests.clear()
       accounts.clear()
+      quickTunnels.clear()
       file.state = { ...emptyState(), port: file.state.port }
       file.save()
     },
@@ -50,6 +54,7 @@ export function createService(options: TunnelEmulatorOptions, file: StateFile<St
     const isOurs = ground.isOurName(headers.host)
     const order = isOurs ? orderOf(target) : null
     if (order !== null) return answerOrder(order, ground, calls, request, response)
+    if (isOurs && (await quickTunnels.answer(method, target, request, response))) return
     const host = (headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
     const found = endpoints.seek(host, target, isOurs)
     requests.record(

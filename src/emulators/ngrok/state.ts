@@ -19,6 +19,8 @@ export type Endpoint = z.infer<typeof Endpoint>
 const State = z.object({
   ...rememberedByAll,
   endpoints: z.array(Endpoint),
+  /** Those that agents have asked for, and what each is known by. */
+  quickTunnels: z.array(z.object({ name: z.string(), secretSha256: z.string() })).default([]),
   /** Requests by account, of the month that stands with them. */
   spent: z.record(z.string(), z.object({ month: z.string(), requests: z.number().int() })),
   /** In place of the settings, where it was ordered. */
@@ -32,6 +34,7 @@ export const emptyState = (): State => ({
   port: null,
   clockOffsetSeconds: 0,
   endpoints: [],
+  quickTunnels: [],
   spent: {},
   monthlyRequests: null,
   requestsPerMinute: null,

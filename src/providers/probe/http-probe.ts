@@ -1,13 +1,10 @@
-import http from 'node:http'
-import https from 'node:https'
-import { connect as connectPlain, isIP } from 'node:net'
-import { connect as connectSecure, TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import type { FailedAt, Seen } from '../../health/probe.ts'
-import { toldHeaders } from '../../health/probe.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { AppError, messageOf, systemCode } from '../../lib/errors.ts'
+import { messageOf } from '../../lib/errors.ts'
 import { type AddressGuard, hostOf } from './address-guard.ts'
-import { guardedLookup, type Resolve, resolveAll } from './guarded-lookup.ts'
+import { type Resolve, resolveAll } from './guarded-lookup.ts'
+import { guardedRequest, toldBy } from './guarded-request.ts'
 
 export interface ProbeOptions {
   readonly guard: AddressGuard
@@ -69,9 +66,6 @@ interface Ask extends Required<Pick<ProbeOptions, 'guard' | 'resolve' | 'timeout
   readonly leftMs: number
 }
 
-/** How far a connection has come. */
-type Stage = Extract<FailedAt, 'dns' | 'connect' | 'tls' | 'cut'>
-
 type Answer =
   | (Omit<Extract<Seen, { kind: 'answered' }>, 'kind' | 'ms'> & {
       readonly kind: 'answered'
@@ -81,64 +75,26 @@ type Answer =
   | { readonly kind: 'failed'; readonly at: FailedAt; readonly why: string }
 
 function ask(url: URL, { guard, ca, resolve, leftMs, timeoutMs }: Ask): Promise<Answer> {
-  const isSecure = url.protocol === 'https:'
   const host = hostOf(url)
   return new Promise((settle) => {
-    let at: Stage = isIP(host) > 0 ? 'connect' : 'dns'
+    let timer: NodeJS.Timeout | undefined
     const done = (answer: Answer) => {
       clearTimeout(timer)
       settle(answer)
       request.destroy()
     }
     const fail = (stage: FailedAt, why: string) => done({ kind: 'failed', at: stage, why })
-    // Every probe has a connection of its own, so that no agent is needed to find one.
-    const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port)
-    const lookup = guardedLookup(host, guard, resolve)
-    const socket = isSecure
-      ? connectSecure({
-          ...{ host, port, lookup, ALPNProtocols: ['http/1.1'] },
-          servername: isIP(host) > 0 ? '' : host,
-          ...(ca === undefined ? {} : { ca }),
-        })
-      : connectPlain({ host, port, lookup })
-    const request = (isSecure ? https : http).request({
-      host,
-      port,
-      path: url.pathname + url.search,
-      createConnection: () => socket,
-      headers: { host: url.host, ...ownHeaders },
-      maxHeaderSize: 16 * 1024,
-    })
-    const timer = setTimeout(
-      () => fail('timeout', `no whole answer within ${timeoutMs} ms`),
-      leftMs,
+    const request = guardedRequest(
+      url,
+      { method: 'GET', headers: ownHeaders },
+      { guard, ca, resolve },
+      fail,
     )
-    if (at === 'dns') {
-      socket.once('lookup', (error: Error | null) => {
-        if (!error) at = 'connect'
-      })
-    }
-    socket.once('connect', () => {
-      at = isSecure ? 'tls' : 'cut'
-    })
-    if (isSecure) {
-      socket.once('secureConnect', () => {
-        at = 'cut'
-      })
-    }
-    request.on('error', (error) => {
-      if (error instanceof AppError) fail('refused', error.message)
-      else fail(at, wordsFor(at, host, systemCode(error) ?? messageOf(error)))
-    })
+    timer = setTimeout(() => fail('timeout', `no whole answer within ${timeoutMs} ms`), leftMs)
     request.on('response', (response) => {
       const { socket } = response
       const certificateEndsAt = socket instanceof TLSSocket ? endOf(socket) : null
-      const headers = Object.fromEntries(
-        toldHeaders.flatMap((name) => {
-          const value = response.headers[name]
-          return typeof value === 'string' ? [[name, value.slice(0, 200)]] : []
-        }),
-      )
+      const headers = toldBy(response)
       const status = response.statusCode ?? 0
       const isRedirect = [301, 302, 303, 307, 308].includes(status)
       const location = (isRedirect && response.headers.location) || null
@@ -166,11 +122,3 @@ function endOf(socket: TLSSocket): Date | null {
   const at = new Date(socket.getPeerCertificate().valid_to)
   return Number.isNaN(at.getTime()) ? null : at
 }
-
-const wordsFor = (at: Stage, host: string, code: string): string =>
-  ({
-    dns: `the name ${host} is not found (${code})`,
-    connect: `${host} takes no connection (${code})`,
-    tls: `no TLS with ${host} (${code})`,
-    cut: `${host} broke the connection off (${code})`,
-  })[at]
