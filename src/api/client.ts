@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
 import * as adapter from './adapter-schemas.ts'
 import * as alerts from './alert-schemas.ts'
+import * as log from './audit-schemas.ts'
 import * as node from './node-schemas.ts'
 import * as wire from './schemas.ts'
 import * as served from './serving-schemas.ts'
@@ -145,6 +146,9 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       post(`/v1/adapters/${at(version)}/promotion`, said, adapter.Adapter),
     rejectAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>
       post(`/v1/adapters/${at(version)}/rejection`, said, adapter.Adapter),
+    audit: async (most: number) =>
+      (await read(`/v1/audit?limit=${most}`, wire.page(log.AuditLine))).items,
+    auditVerdict: () => read('/v1/audit/verdict', log.AuditVerdict),
     tokens: () => all('/v1/tokens', access.Token),
     createToken: (wanted: z.input<typeof access.NewToken>) =>
       post('/v1/tokens', wanted, access.TokenMade),

@@ -159,6 +159,7 @@ export function openFace(
     incidents: nodes.incidents,
     adapterDesk: promoted,
     tokens: tokenDesk(storage.tokens, options.now),
+    audit: storage.audit,
     servedVersions: servedVersions({
       desk: promoted,
       book: adapters,

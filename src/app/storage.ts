@@ -11,6 +11,7 @@ import { adjustmentRows } from '../store/adjustment-rows.ts'
 import { pruneOld } from '../store/alert-pruning.ts'
 import { alertReads } from '../store/alert-reads.ts'
 import { insertAlert } from '../store/alert-rows.ts'
+import { auditLog } from '../store/audit-rows.ts'
 import { channelRows } from '../store/channel-rows.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
@@ -92,6 +93,7 @@ export async function openStorage(
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adapters: adapterRows(db, now),
       tokens: tokenRows(db, now),
+      audit: auditLog(db, now),
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
       serving: servingRows(db, now),

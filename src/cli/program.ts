@@ -16,6 +16,7 @@ const groups: readonly (readonly [words: readonly string[], load: () => Promise<
   [['plan'], async () => (await import('./plan.ts')).planCommand],
   [['accounts'], async () => (await import('./accounts.ts')).accountCommands],
   [['pull'], async () => (await import('./pull.ts')).pullCommand],
+  [['audit'], async () => (await import('./audit.ts')).auditCommands],
   [['token'], async () => (await import('./token.ts')).tokenCommands],
   [['adapters'], async () => (await import('./adapters.ts')).adapterCommands],
   [['budget'], async () => (await import('./budget.ts')).budgetCommands],

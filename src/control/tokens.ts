@@ -24,7 +24,8 @@ export interface TokenRows {
   used(id: string): Promise<void>
 }
 
-const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$/
+/** `admin` is the admin token's own name. */
+const nameForm = /^(?!admin$)[A-Za-z0-9][A-Za-z0-9._-]{0,59}$/
 const longestDays = 3650
 
 /** Tokens with scopes, as the admin makes and takes them. */
@@ -94,8 +95,8 @@ export function tokenDesk(rows: TokenRows, now: () => Date) {
         },
       )
     },
-    /** What a secret may do; null for one that is not known, or no longer good. */
-    async scopesOf(secret: string): Promise<readonly Scope[] | null> {
+    /** Whose secret it is, and what it may do; null for one that is not known, or no longer good. */
+    async tokenOf(secret: string): Promise<Token | null> {
       if (!/^rz_[0-9a-f]{10}_/.test(secret)) return null
       const token = await rows.find(sha256Hex(secret))
       if (!token || token.revokedAt !== null) return null
@@ -105,7 +106,7 @@ export function tokenDesk(rows: TokenRows, now: () => Date) {
       if (token.lastUsedAt === null || at.getTime() - token.lastUsedAt.getTime() >= minute) {
         await rows.used(token.id)
       }
-      return token.scopes
+      return token
     },
   }
 }

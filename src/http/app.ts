@@ -11,6 +11,7 @@ import { type AccountServingPorts, accountServingRoutes } from './account-servin
 import { type AccountPorts, accountRoutes } from './accounts.ts'
 import { type AdapterPorts, adapterRoutes } from './adapters.ts'
 import { type AlertPorts, alertRoutes } from './alerts.ts'
+import { type AuditPorts, audited, auditRoutes } from './audit.ts'
 import { requireScope } from './auth.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
@@ -44,6 +45,7 @@ export interface HttpPorts
     AdapterPorts,
     ServedAdapterPorts,
     TokenPorts,
+    AuditPorts,
     AlertPorts,
     PlanPorts,
     RunChangePorts,
@@ -94,7 +96,8 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', relayProtocol(ports))
   // The key to a policy's nodes opens them, and the admin token does not.
   app.route('/', relayCallers(ports))
-  app.use('/v1/*', requireScope(ports.adminToken, ports.tokens.scopesOf))
+  app.use('/v1/*', audited(ports))
+  app.use('/v1/*', requireScope(ports.adminToken, ports.tokens.tokenOf))
   // All but data sets, which are streamed.
   for (const path of [
     '/v1/runs/*',
@@ -132,6 +135,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', adapterRoutes(ports))
   app.route('/', servedAdapterRoutes(ports))
   app.route('/', tokenRoutes(ports))
+  app.route('/', auditRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -7,14 +7,20 @@ import { allowedFor, authorize, type Scope } from '../safekeeping/scopes.ts'
 export const bearer = (header: string | undefined): string =>
   header?.match(/^Bearer +(\S+)$/i)?.[1] ?? ''
 
+export interface KnownToken {
+  readonly name: string
+  readonly scopes: readonly Scope[]
+}
+
 /**
- * Lets requests pass whose token has a scope for them; the admin token has all. What no scope is for is the admin's.
+ * Lets requests pass whose token has a scope for them; the admin token has all. What no scope is for is the admin's. Whose call
+ * it is stands as `who` from then on.
  * @throws AppError `unauthorized` (`token_missing`, `token_wrong`), `not-allowed` (`scope_missing`)
  */
 export const requireScope =
   (
     adminToken: string,
-    scopesOf: (secret: string) => Promise<readonly Scope[] | null>,
+    tokenOf: (secret: string) => Promise<KnownToken | null>,
   ): MiddlewareHandler =>
   async (c, next) => {
     const given = bearer(c.req.header('authorization'))
@@ -24,14 +30,17 @@ export const requireScope =
         next: 'Send "Authorization: Bearer rz_…"; commands read RODIZIO_TOKEN or the data folder',
       })
     }
-    if (!sameSecret(given, adminToken)) {
-      const granted = await scopesOf(given)
-      if (granted === null) {
+    if (sameSecret(given, adminToken)) c.set('who', 'admin')
+    else {
+      const token = await tokenOf(given)
+      if (token === null) {
         throw new AppError('unauthorized', 'this token is not valid here', {
           code: 'token_wrong',
           next: "Use the token in the file `token` of the service's data folder, or one of rodizio token create",
         })
       }
+      c.set('who', token.name)
+      const { scopes: granted } = token
       const { method, path } = c.req
       if (!authorize(granted, method, path)) {
         const wanted = [...allowedFor(method, path), 'admin'].join(' or ')

@@ -26,7 +26,9 @@ beforeAll(async () => {
     call: 'GET /v1/adapters/{version}/files/{name}',
   })
   for (const scope of ['operator', 'viewer', 'node', 'pull', 'chat', 'admin']) {
-    const made = await service.call('/v1/tokens', { json: { name: scope, scopes: [scope] } })
+    const made = await service.call('/v1/tokens', {
+      json: { name: `all-${scope}`, scopes: [scope] },
+    })
     secrets.set(scope, ((await made.json()) as { token: string }).token)
   }
 })
@@ -85,6 +87,8 @@ describe('every call', () => {
         'POST /v1/alert-channels',
         'PATCH /v1/alert-channels/{name}',
         'DELETE /v1/alert-channels/{name}',
+        'GET /v1/audit',
+        'GET /v1/audit/verdict',
         'GET /v1/tokens',
         'POST /v1/tokens',
         'DELETE /v1/tokens/{name}',
@@ -101,6 +105,8 @@ describe('every call', () => {
     expect(hidden.toSorted()).toEqual([
       'GET /v1/adapters/{version}/files/{name}',
       'GET /v1/alert-channels',
+      'GET /v1/audit',
+      'GET /v1/audit/verdict',
       'GET /v1/logins/google',
       'GET /v1/logins/hub',
       'GET /v1/store/leftovers',
