@@ -9,6 +9,8 @@ import { type ReloadBy, reload } from '../providers/pull/reload.ts'
 import { lockFolder } from '../store/pull-lock.ts'
 import { versionFolder } from '../store/version-folder.ts'
 
+export { hubServed, hubSourceOf } from '../providers/pull/hub-source.ts'
+
 /** What is to be served, as a control plane says it. */
 export interface Served {
   readonly version: string

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import type { PullResult } from '../app/pull.ts'
+import type { ControlPlane, PullResult } from '../app/pull.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Context } from './context.ts'
@@ -9,6 +9,7 @@ import { bytes } from './narrate.ts'
 
 interface PullFlags {
   readonly to: string
+  readonly from?: string
   readonly run?: string
   readonly version?: string
   readonly watch?: boolean
@@ -28,6 +29,10 @@ export function pullCommand(program: Command, context: Context): void {
     .command('pull')
     .description('bring the newest promoted adapter into a folder, and have it served')
     .requiredOption('--to <folder>', 'versions/NAME/… and the link current in it')
+    .option(
+      '--from <source>',
+      'hub:OWNER/NAME[@REVISION] in place of the service; HF_TOKEN opens a private one',
+    )
     .option('--run <name>', 'a line, or a run of it; the only line when left out')
     .option('--version <version>', 'that one, whatever its line serves')
     .option('--watch', 'go on: what is promoted later is brought within a minute')
@@ -46,6 +51,7 @@ that fails leads current back to the version before. Three versions are kept.
 Examples:
   rodizio pull --to /srv/adapter
   rodizio pull --to /srv/adapter --run house --watch --server http://127.0.0.1:8000 --server-key-file key
+  rodizio pull --to /srv/adapter --from hub:ana/house@v3
   rodizio pull --to /srv/adapter --vllm http://127.0.0.1:8000 --vllm-name house
   rodizio pull --to /srv/adapter --exec 'systemctl restart my-server'`,
     )
@@ -54,7 +60,7 @@ Examples:
       const bar = progressBar(flags)
       const connections = wholeOf('--connections', flags.connections, [1, 64])
       const pull = openPull({
-        client: context.client(),
+        client: await sourceOf(flags, context),
         to: flags.to,
         run: flags.run,
         version: flags.version,
@@ -75,6 +81,37 @@ Examples:
         await release()
       }
     })
+}
+
+/** The service, or a repository of the Hub without one. */
+async function sourceOf(
+  { from, run, version }: PullFlags,
+  context: Context,
+): Promise<ControlPlane> {
+  if (from === undefined) return context.client()
+  if (!from.startsWith('hub:')) {
+    throw new AppError('invalid', `--from ${from} is no place to pull from`, {
+      next: 'For example: --from hub:ana/house; left out, the service says what is served',
+    })
+  }
+  if (run !== undefined || version !== undefined) {
+    throw new AppError(
+      'invalid',
+      '--run and --version ask the service, and --from does without it',
+      {
+        next: 'Name a revision instead: --from hub:ana/house@v3',
+      },
+    )
+  }
+  const { hubServed, hubSourceOf } = await import('../app/pull.ts')
+  const { RODIZIO_HUB_URL: hub, RODIZIO_HUB_TOKEN: own, HF_TOKEN: usual } = context.config()
+  const source = hubSourceOf(from.slice('hub:'.length))
+  return hubServed({
+    hub,
+    token: own ?? usual ?? null,
+    source,
+    clock: systemClock,
+  })
 }
 
 function reloadBy(flags: PullFlags, environment: Context['environment']) {
