@@ -13,7 +13,8 @@ export const scopeWords: Readonly<Record<Scope, string>> = {
 
 /** Who may do what, by the first line that fits: method and path, `*` for one part of it. What no line fits is for `admin`. */
 const rules: readonly (readonly [method: string, path: string, ...allowed: Scope[]])[] = [
-  ['GET', '/v1/served-adapter', 'pull', 'viewer', 'operator'],
+  // With the right to read its bytes where they lie.
+  ['GET', '/v1/served-adapter', 'pull', 'operator'],
   ['GET', '/v1/adapters/*/files/*', 'pull', 'operator'],
   ['GET', '/v1/nodes', 'node', 'viewer', 'operator'],
   ['GET', '/v1/nodes/*', 'node', 'viewer', 'operator'],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { AppError, systemCode } from '../lib/errors.ts'
+import { AppError, messageOf, systemCode } from '../lib/errors.ts'
 import { isSameProcessAlive, processStartedAt } from '../lib/processes.ts'
 
 interface Holder {
@@ -12,21 +12,24 @@ interface Holder {
 /**
  * Takes a folder for this process, so that no two write into it at once; a dead holder's is taken over.
  * @returns what gives it back
- * @throws AppError `conflict` (`pull_running`) that names the process which has it
+ * @throws AppError `conflict` (`pull_running`) that names the process which has it, `invalid` (`folder_refused`)
  */
 export async function lockFolder(root: string): Promise<() => Promise<void>> {
-  await mkdir(root, { recursive: true })
+  await mkdir(root, { recursive: true }).catch((cause: unknown) => {
+    throw notWritable(root, cause)
+  })
   const path = join(root, '.lock')
   const own = join(root, `.current-${randomBytes(6).toString('hex')}`) // tidied away where it is left
   const holder: Holder = { pid: process.pid, startedAt: processStartedAt(process.pid) }
-  await writeFile(own, JSON.stringify(holder))
   try {
     for (let tries = 0; tries < 10; tries += 1) {
       try {
+        await writeFile(own, JSON.stringify(holder)) // whoever has the folder may have tidied it away
         await link(own, path) // fails where it stands already
         return async () => rm(path, { force: true })
       } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw error
+        const code = systemCode(error)
+        if (code !== 'EEXIST' && code !== 'ENOENT') throw notWritable(root, error)
       }
       await removeDead(root, path)
     }
@@ -67,6 +70,13 @@ function holderOf(text: string): Holder | null {
     return null // torn by a crash
   }
 }
+
+const notWritable = (root: string, cause: unknown): AppError =>
+  new AppError('invalid', `nothing can be written in ${root}: ${messageOf(cause)}`, {
+    code: 'folder_refused',
+    next: 'Name a folder of this user with --to, on a disk with room',
+    cause,
+  })
 
 const taken = (root: string, pid: number | null): AppError =>
   new AppError(

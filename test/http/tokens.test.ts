@@ -109,6 +109,7 @@ describe('every call', () => {
       'GET /v1/audit/verdict',
       'GET /v1/logins/google',
       'GET /v1/logins/hub',
+      'GET /v1/served-adapter',
       'GET /v1/store/leftovers',
       'GET /v1/tokens',
     ])
