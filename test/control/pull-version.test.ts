@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FileEntry } from '../../src/artifacts/checkpoint.ts'
@@ -8,6 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { sha256Hex } from '../../src/lib/random.ts'
 import { versionFolder } from '../../src/store/version-folder.ts'
 import { loraTensors, safetensors, type TinyAdapter, tinyAdapter } from '../artifacts/tiny-lora.ts'
+import { mayMount, smallDisk } from '../small-disk.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 let place: ReturnType<typeof temporaryFolder>
@@ -55,6 +56,21 @@ function source(
 
 const pull = (offer: Offer, into: Versions = folder) =>
   pullVersion(into, offer, { clock: systemClock })
+/** Takes all the room that there is. */
+function fill(file: string): void {
+  const block = Buffer.alloc(65_536)
+  try {
+    for (;;) appendFileSync(file, block)
+  } catch {
+    // ENOSPC: full, but for less than a block
+  }
+  try {
+    for (;;) appendFileSync(file, block.subarray(0, 256))
+  } catch {
+    // full
+  }
+}
+
 const filesOf = (version: string) =>
   new Map(
     readdirSync(folder.pathOf(version)).map((name) => [
@@ -269,6 +285,33 @@ describe('a version that is pulled', () => {
     expect(await folder.keep(3, ['v1'])).toEqual(['v3', 'v2'])
     expect(await folder.list()).toEqual(['v5', 'v4', 'v1'])
   })
+
+  it.skipIf(!mayMount())(
+    'leaves what serves as it is when the disk is full, and goes on once there is room',
+    async () => {
+      using disk = smallDisk('20m')
+      const small = versionFolder(join(disk?.path ?? '', 'box'))
+      const old = tinyAdapter('v1')
+      await pull(source(old).offer, small)
+      await small.switchTo('v1')
+      const hog = join(disk?.path ?? '', 'hog')
+      const fresh = tinyAdapter('v2', { mark: 2 })
+      const filling = source(fresh, (name, at, piece) => {
+        if (name === 'adapter_model.safetensors' && at >= 4096) fill(hog)
+        return piece
+      })
+      await expect(pull(filling.offer, small)).rejects.toMatchObject({
+        code: 'disk_full',
+        next: expect.stringContaining('what was serving stays'),
+      })
+      expect(await small.current()).toBe('v1')
+      expect(await small.list()).toEqual(['v1'])
+      // Before anything is fetched, where it is known that there is no room.
+      await expect(pull(source(fresh).offer, small)).rejects.toThrow(/lacks \d+ MB/)
+      rmSync(hog)
+      expect((await pull(source(fresh).offer, small)).version).toBe('v2')
+    },
+  )
 
   it('is refused a name that leads elsewhere', () => {
     expect(() => folder.pathOf('../etc')).toThrow('no name of a version')

@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { sha256Hex } from '../../src/lib/random.ts'
 import { folderArtifacts } from '../../src/store/folder-artifacts.ts'
 import { artifactStoreContract, bodyOf } from '../contract/artifact-store.ts'
+import { mayMount, smallDisk } from '../small-disk.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 artifactStoreContract('in a folder', async () => {
@@ -40,27 +40,6 @@ it('does not take a file that was damaged on disk for whole', async () => {
 
 async function* chunks(...parts: Uint8Array[]) {
   yield* parts
-}
-
-/** A disk of 64 kB, where this user may mount one: root in a container of its own may, a person mostly not. */
-function smallDisk(): (Disposable & { readonly path: string }) | undefined {
-  const folder = temporaryFolder()
-  const options = ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder.path]
-  const mounted = spawnSync('mount', options, { stdio: 'ignore' }).status === 0
-  const gone = () => folder[Symbol.dispose]()
-  if (!mounted) return void gone()
-  return {
-    path: folder.path,
-    [Symbol.dispose]() {
-      spawnSync('umount', ['-l', folder.path])
-      gone()
-    },
-  }
-}
-
-function mayMount(): boolean {
-  using disk = smallDisk()
-  return disk !== undefined
 }
 
 it.skipIf(!mayMount()).each([
