@@ -1,5 +1,5 @@
 import { resolve as resolvePath } from 'node:path'
-import type { FileEntry } from '../artifacts/checkpoint.ts'
+import type { Served } from '../artifacts/served.ts'
 import { goLive, type Went } from '../control/go-live.ts'
 import { type Offer, type Progress, pullVersion } from '../control/pull-version.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -10,19 +10,6 @@ import { lockFolder } from '../store/pull-lock.ts'
 import { versionFolder } from '../store/version-folder.ts'
 
 export { hubServed, hubSourceOf } from '../providers/pull/hub-source.ts'
-
-/** What is to be served, as a control plane says it. */
-export interface Served {
-  readonly version: string
-  readonly line: string
-  readonly run: string
-  readonly manifestSha256: string
-  /** Addresses that begin with `/` are the control plane's own. */
-  readonly files: readonly (FileEntry & {
-    readonly url: string
-    readonly headers: Readonly<Record<string, string>>
-  })[]
-}
 
 export interface ControlPlane {
   readonly base: string
@@ -90,14 +77,11 @@ export function openPull(options: PullOptions) {
   }
 
   return {
-    folder,
     /** @throws AppError `conflict` (`pull_running`) while another process pulls there */
     lock: () => lockFolder(folder.root),
     once,
   }
 }
-
-export type Pull = ReturnType<typeof openPull>
 
 function offerOf(found: Served, { client, clock, connections, ...asked }: PullOptions): Offer {
   let fresh: Promise<Served | null> = Promise.resolve(found)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { scopes, scopeWords } from '../safekeeping/scopes.ts'
 import type { Context } from './context.ts'
+import { collect } from './flag-values.ts'
 import { table } from './table.ts'
 import { localZone, momentOf } from './wall-time.ts'
 
@@ -63,5 +64,3 @@ export function tokenCommands(program: Command, context: Context): void {
       context.answer(gone, () => `Token ${gone.name} is good no longer`)
     })
 }
-
-const collect = (value: string, before: string[] = []): string[] => [...before, value]

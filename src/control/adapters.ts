@@ -24,7 +24,6 @@ export interface AdapterRows {
   ): Promise<{ readonly items: readonly ListedAdapter[]; readonly next: number | null }>
   /** What each line serves now, the one that moved last first. */
   heads(): Promise<readonly Adapter[]>
-  head(line: string): Promise<Adapter | undefined>
   moves(line: string): Promise<readonly AdapterMove[]>
   policy(line: string): Promise<PromotionPolicy>
   setPolicy(line: string, policy: PromotionPolicy): Promise<void>
@@ -46,7 +45,7 @@ const longestWhy = 500
 
 /** What people do about adapters. */
 export function adapterDesk(rows: AdapterRows) {
-  /** By its version, or by the hash of its manifest. @throws AppError `not-found` (`adapter_unknown`) */
+  /** By its version. @throws AppError `not-found` (`adapter_unknown`) */
   async function must(version: string): Promise<Adapter> {
     const number = numberOf(version)
     const found = number === undefined ? undefined : await rows.find(number)
@@ -56,7 +55,7 @@ export function adapterDesk(rows: AdapterRows) {
       next: 'rodizio adapters list shows them all',
     })
   }
-  /** What a line, or the line of a run, serves. @throws AppError `not-found` (`none_promoted`, `line_unclear`) */
+  /** What a line, or the line of a run, serves. @throws AppError `not-found` (`none_promoted`), `invalid` (`line_unclear`) */
   async function served(line: string | undefined): Promise<Adapter> {
     const heads = await rows.heads()
     if (line === undefined) {

@@ -138,13 +138,14 @@ export async function wholeThere(
   const parts = await Array.fromAsync(folder.read(version, manifestName, false))
   const text = Buffer.concat(parts).toString('utf8')
   if (createHash('sha256').update(text).digest('hex') !== manifestSha256) return null
-  const { files } = Manifest.parse(JSON.parse(text)) // its hash is the one that was asked for
+  const manifest = Manifest.parse(JSON.parse(text)) // its hash is the one that was asked for
+  const { files } = manifest
   if (sizes.size !== files.length + 1) return null
   for (const { name, bytes, sha256 } of files) {
     if (sizes.get(name) !== bytes) return null
     if ((await folder.hash(version, name, false)) !== sha256) return null
   }
-  return Manifest.parse(JSON.parse(text))
+  return manifest
 }
 
 function manifestOf(text: string, { version, manifestSha256 }: Offer): Manifest {

@@ -27,7 +27,6 @@ export function adapterRows(db: Database, now: () => Date): AdapterRows {
       return { items, next: found.length > limit ? (items.at(-1)?.adapter.number ?? null) : null }
     },
     heads: () => readHeads(db),
-    head: (line) => readHead(db, line),
     moves: async (line) =>
       (await readMoves(db, line)).map((move) => ({ ...move, version: versionOf(move) })),
     policy: (line) => readPolicy(db, line),

@@ -5,16 +5,8 @@ import { expect, it } from 'vitest'
 import type { Run } from '../../src/api/schemas.ts'
 import { processStartedAt } from '../../src/lib/processes.ts'
 import { hiddenPlace, importRows } from './outside.ts'
+import { randomFrom } from './random-from.ts'
 import { freePort, makePlace, type Place, until } from './service.ts'
-
-/** Small repeatable randomness: the seed is printed, so that a failure can be looked at again. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32
-    return state / 2 ** 32
-  }
-}
 
 interface EmulatorState {
   sessions: { slug: string; startedAt: string | null; endedAt: string | null; version: number }[]

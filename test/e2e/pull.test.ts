@@ -9,18 +9,10 @@ import { loraTensors, safetensors, type TinyAdapter, tinyAdapter } from '../arti
 import { runningService } from '../http/service.ts'
 import { insertDatasetVersion, leaveAdapter } from '../store/left-adapter.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
+import { randomFrom } from './random-from.ts'
 import { program, shippedFlags } from './service.ts'
 
 const kills = 50
-
-/** Small repeatable randomness: the seed is printed, so that a failure can be looked at again. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32
-    return state / 2 ** 32
-  }
-}
 
 /** Two promoted versions of one line, 16 MB each, in the store of that service; the second is served. */
 async function twoVersions(data: string): Promise<readonly TinyAdapter[]> {

@@ -36,7 +36,10 @@ export function guardedRequest(
   // Every probe has a connection of its own, so that no agent is needed to find one.
   const socket = isSecure
     ? connectSecure({
-        ...{ host, port, lookup, ALPNProtocols: ['http/1.1'] },
+        host,
+        port,
+        lookup,
+        ALPNProtocols: ['http/1.1'],
         servername: isIP(host) > 0 ? '' : host,
         ...(ca === undefined ? {} : { ca }),
       })

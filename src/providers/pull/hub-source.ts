@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Manifest } from '../../artifacts/checkpoint.ts'
+import type { Served } from '../../artifacts/served.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { sha256Hex } from '../../lib/random.ts'
@@ -25,20 +26,6 @@ export function hubSourceOf(text: string): HubSource {
       next: 'For example: --from hub:ana/house, or hub:ana/house@v3',
     },
   )
-}
-
-export interface HubServed {
-  readonly version: string
-  readonly line: string
-  readonly run: string
-  readonly manifestSha256: string
-  readonly files: readonly {
-    readonly name: string
-    readonly bytes: number
-    readonly sha256: string
-    readonly url: string
-    readonly headers: Readonly<Record<string, string>>
-  }[]
 }
 
 export interface HubSourceOptions {
@@ -107,7 +94,7 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
       ? sha.slice(0, 12)
       : `${revision}-${sha.slice(0, 12)}`
 
-  async function at(sha: string): Promise<HubServed> {
+  async function at(sha: string): Promise<Served> {
     const urlOf = (name: string) =>
       `${hub}/${repository}/resolve/${sha}/${encodeURIComponent(name)}`
     const manifestText = await text(urlOf('manifest.json'), `manifest.json of ${repository}`)
@@ -142,7 +129,7 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
       readonly after: string | undefined
       readonly waitSeconds: number
       readonly signal?: AbortSignal
-    }): Promise<HubServed | null> {
+    }): Promise<Served | null> {
       const until = clock.monotonicMs() + asked.waitSeconds * 1000
       for (;;) {
         const sha = await commit()

@@ -118,6 +118,31 @@ function accessTo({ remote }: Download) {
 }
 type Access = ReturnType<typeof accessTo>
 
+/**
+ * Tries until it is done: a refused address is made fresh, trouble that may pass is outlasted.
+ * @param hasCome whether it has brought bytes since it was last asked: then the tries are counted anew
+ */
+async function untilDone(
+  access: Access,
+  { clock, signal }: Shared,
+  work: (remote: Remote) => Promise<void>,
+  hasCome: () => boolean = () => false,
+): Promise<void> {
+  for (let tries = 0; ; ) {
+    const remote = await access.get()
+    try {
+      return await work(remote)
+    } catch (error) {
+      if (hasCome()) tries = 0
+      if (signal.aborted) throw error
+      if (isRefusal(error) && (await access.refused(remote))) continue
+      tries += 1
+      if (!isPassing(error) || tries >= mostTries) throw error
+      await clock.sleep(waitMs(error, tries), signal)
+    }
+  }
+}
+
 async function fetchPart(
   wanted: Download,
   part: ByteRange,
@@ -125,38 +150,18 @@ async function fetchPart(
   shared: Shared,
 ): Promise<void> {
   let at = part.from
-  for (let tries = 0; at < part.to; ) {
-    const remote = await access.get()
-    const from = at
-    try {
-      at = await readRange(wanted, { from, to: part.to }, remote, shared)
-    } catch (error) {
-      if (error instanceof Interrupted) {
-        at = error.at
-        tries = at > from ? 0 : tries
-      }
-      const cause = error instanceof Interrupted ? error.cause : error
-      if (shared.signal.aborted) throw cause
-      if (isRefusal(cause)) {
-        if (await access.refused(remote)) continue
-        throw cause
-      }
-      if (!isPassing(cause)) throw cause
-      tries += 1
-      if (tries >= mostTries) throw cause
-      await shared.clock.sleep(waitMs(cause, tries), shared.signal)
-    }
+  let before = at
+  const hasCome = () => {
+    const isFurther = at > before
+    before = at
+    return isFurther
   }
+  const rest = (remote: Remote) =>
+    readRange(wanted, { from: at, to: part.to }, remote, shared, (reached) => {
+      at = reached
+    })
+  await untilDone(access, shared, rest, hasCome)
   await wanted.into.hold(part)
-}
-
-/** A body that ended early, with how far it came. */
-class Interrupted extends Error {
-  readonly at: number
-  constructor(at: number, cause: unknown) {
-    super('interrupted', { cause })
-    this.at = at
-  }
 }
 
 async function readRange(
@@ -164,7 +169,8 @@ async function readRange(
   { from, to }: ByteRange,
   remote: Remote,
   shared: Shared,
-): Promise<number> {
+  reached: (at: number) => void,
+): Promise<void> {
   const headers = { ...remote.headers, range: `bytes=${from}-${to - 1}` }
   const answer = await get({ ...remote, headers }, shared)
   if (answer.statusCode === 200) {
@@ -182,57 +188,44 @@ async function readRange(
     answer.destroy()
     throw wrongSize(wanted, remote, total ?? '')
   }
-  return await drained(answer, wanted, from, to, remote)
+  await drained(answer, wanted, { from, to }, remote, reached)
 }
 
 async function drained(
   body: AsyncIterable<Uint8Array>,
   wanted: Download,
-  from: number,
-  to: number,
-  remote: Remote,
-): Promise<number> {
+  { from, to }: ByteRange,
+  { url }: Remote,
+  reached?: (at: number) => void,
+): Promise<void> {
   let at = from
   try {
     for await (const chunk of body) {
       const taken = chunk.subarray(0, to - at) // a server may send more than was asked for
       await wanted.into.write(taken, at)
       at += taken.byteLength
+      reached?.(at)
       wanted.came?.(taken.byteLength)
-      if (at >= to) break
+      if (at >= to) return
     }
   } catch (error) {
-    if (error instanceof AppError) throw error // the disk
-    throw new Interrupted(at, networkFailure(error, remote.url))
+    throw networkFailure(error, url) // the disk's own trouble as it is
   }
-  if (at < to) {
-    throw new Interrupted(at, networkFailure(new Error('its answer ended early'), remote.url))
-  }
-  return at
+  if (at < to) throw networkFailure(new Error('its answer ended early'), url)
 }
 
 /** In one go, from the first byte each time. */
 async function wholeFile(wanted: Download, access: Access, shared: Shared): Promise<void> {
-  for (let tries = 0; ; ) {
-    const remote = await access.get()
-    try {
-      const answer = await get(remote, shared)
-      if (answer.statusCode !== 200) {
-        answer.resume()
-        throw refusal(answer.statusCode ?? 0, answer.headers['retry-after'], wanted, remote)
-      }
-      await drained(answer, wanted, 0, wanted.bytes, remote)
-      await wanted.into.hold({ from: 0, to: wanted.bytes })
-      return
-    } catch (error) {
-      const cause = error instanceof Interrupted ? error.cause : error
-      if (shared.signal.aborted) throw cause
-      if (isRefusal(cause) && (await access.refused(remote))) continue
-      tries += 1
-      if (!isPassing(cause) || tries >= mostTries) throw cause
-      await shared.clock.sleep(waitMs(cause, tries), shared.signal)
+  const whole = { from: 0, to: wanted.bytes }
+  await untilDone(access, shared, async (remote) => {
+    const answer = await get(remote, shared)
+    if (answer.statusCode !== 200) {
+      answer.resume()
+      throw refusal(answer.statusCode ?? 0, answer.headers['retry-after'], wanted, remote)
     }
-  }
+    await drained(answer, wanted, whole, remote)
+    await wanted.into.hold(whole)
+  })
 }
 
 const isRefusal = (error: unknown): boolean =>
