@@ -13,20 +13,13 @@ import { deepBook, deepHistory } from '../../src/store/deep-book.ts'
 import { nodeBook } from '../../src/store/node-book.ts'
 import { probeBook } from '../../src/store/probe-book.ts'
 import { probeHistory } from '../../src/store/probe-history.ts'
+import { well as plainWell } from '../health/well.ts'
 import { settableClock } from '../settable-clock.ts'
 import { freshDatabase } from './fixture.ts'
 
 const key = 'sk-the-key-that-nobody-may-see'
 const secretKey = Buffer.alloc(32, 1)
-const well: Seen = {
-  kind: 'answered',
-  status: 200,
-  headers: { 'content-type': 'application/json' },
-  body: '{"status":"ok","model":"tiny"}',
-  isCut: false,
-  ms: 20,
-  certificateEndsAt: null,
-}
+const well: Seen = { ...plainWell, body: '{"status":"ok","model":"tiny"}' }
 const noConnection = {
   kind: 'failed',
   at: 'connect',

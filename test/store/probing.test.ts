@@ -10,18 +10,10 @@ import { type Database, text } from '../../src/store/database.ts'
 import { incidentBook } from '../../src/store/incident-book.ts'
 import { nodeBook } from '../../src/store/node-book.ts'
 import { probeBook } from '../../src/store/probe-book.ts'
+import { well } from '../health/well.ts'
 import { settableClock } from '../settable-clock.ts'
 import { freshDatabase } from './fixture.ts'
 
-const well: Seen = {
-  kind: 'answered',
-  status: 200,
-  headers: { 'content-type': 'application/json' },
-  body: '{"status":"ok"}',
-  isCut: false,
-  ms: 20,
-  certificateEndsAt: null,
-}
 const failing = (at: FailedAt): Seen => ({ kind: 'failed', at, why: `it failed at ${at}`, ms: 5 })
 const ngrok = (code: string, status = 404): Seen => ({
   ...well,
