@@ -20,6 +20,7 @@ const domains = folders(
 /** What a folder, or a file right below src, may import besides itself. Every import points down. */
 const sees: Readonly<Record<string, readonly string[]>> = {
   'src/main.ts': ['src/cli'],
+  'src/box.ts': ['src/cli'],
   'src/cli': ['src/app', ...folders('api', 'simulation', 'config', 'lib'), ...domains],
   'src/app': folders(
     'control',
@@ -132,7 +133,7 @@ function sourceFiles(folder: string): SourceFile[] {
       const path = join(folder, name)
       const text = withoutComments(readFileSync(join(root, path), 'utf8'))
       const targets = [...text.matchAll(imported)].map((match) => match[1] ?? '')
-      const own = targets.filter((target) => target.startsWith('.'))
+      const own = targets.filter((target) => target.startsWith('.') && target.endsWith('.ts'))
       return { path, text, imports: own.map((target) => normalize(join(dirname(path), target))) }
     })
 }
@@ -140,7 +141,7 @@ function sourceFiles(folder: string): SourceFile[] {
 /** The part of the house that a file is in: `src/app.ts` is the top of the folder `src/app`. */
 function placeOf(path: string): string {
   const [top = '', name = ''] = path.split('/')
-  return path === 'src/main.ts' ? path : `${top}/${name.replace(/\.ts$/, '')}`
+  return path in sees ? path : `${top}/${name.replace(/\.ts$/, '')}`
 }
 
 const isBelow = (path: string, places: readonly string[]) =>

@@ -8,7 +8,10 @@ import { download } from '../providers/pull/ranged-download.ts'
 import { type ReloadBy, reload } from '../providers/pull/reload.ts'
 import { lockFolder } from '../store/pull-lock.ts'
 import { versionFolder } from '../store/version-folder.ts'
+import { type FormatWanted, makeFormat } from './pull-formats.ts'
 
+export { driveFolderOf, driveServed } from '../providers/pull/drive-source.ts'
+export { readerOf } from '../providers/pull/google-reader.ts'
 export { hubServed, hubSourceOf } from '../providers/pull/hub-source.ts'
 
 export interface ControlPlane {
@@ -32,6 +35,8 @@ export interface PullOptions {
   readonly version: string | undefined
   /** Who is told of a new version; null where `current` alone is followed. */
   readonly reloadBy: ReloadBy | null
+  /** What is made of a version before anything leads to it; nothing when left out. */
+  readonly format?: FormatWanted
   readonly clock: Clock
   readonly connections?: number
   readonly progress?: (progress: Progress) => void
@@ -67,6 +72,7 @@ export function openPull(options: PullOptions) {
       clock,
       ...(options.progress ? { progress: options.progress } : {}),
     })
+    if (options.format) await makeFormat(folder, found.version, options.format)
     const told = reloadBy
       ? (version: { readonly name: string; readonly path: string }) =>
           reload(reloadBy, { ...version, manifestSha256: found.manifestSha256 })

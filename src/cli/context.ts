@@ -28,6 +28,14 @@ export interface Context {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
+/** Where the program stands. */
+export interface ProgramPlace {
+  readonly root: URL
+  readonly entry: string
+  /** Of the program; as package.json in the root has it when left out. */
+  readonly version?: string
+}
+
 /** The flags that every command takes. */
 export interface CommonFlags {
   readonly json?: boolean
@@ -35,7 +43,7 @@ export interface CommonFlags {
 }
 
 /** Builds the context of one command; the configuration is read when first needed, and once. */
-export function contextFor(place: { root: URL; entry: string }, flags: () => CommonFlags): Context {
+export function contextFor(place: ProgramPlace, flags: () => CommonFlags): Context {
   let config: Config | undefined
   const getConfig = (): Config => {
     config ??= loadConfig(process.env, fileURLToPath(place.root))
@@ -43,7 +51,7 @@ export function contextFor(place: { root: URL; entry: string }, flags: () => Com
   }
   return {
     ...place,
-    version: versionOf(place.root),
+    version: place.version ?? versionOf(place.root),
     config: getConfig,
     client: () => clientOf(getConfig()),
     say: (line) => {

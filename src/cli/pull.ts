@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { ControlPlane, PullResult } from '../app/pull.ts'
+import { type AdapterFormat, adapterFormats } from '../artifacts/adapter-format.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Context } from './context.ts'
@@ -18,6 +19,10 @@ interface PullFlags {
   readonly vllm?: string
   readonly vllmName?: string
   readonly exec?: string
+  readonly format?: string
+  readonly ollamaFrom?: string
+  readonly llamaCpp?: string
+  readonly baseFolder?: string
   readonly connections?: string
   readonly json?: boolean
   readonly quiet?: boolean
@@ -31,7 +36,7 @@ export function pullCommand(program: Command, context: Context): void {
     .requiredOption('--to <folder>', 'versions/NAME/… and the link current in it')
     .option(
       '--from <source>',
-      'hub:OWNER/NAME[@REVISION] in place of the service; HF_TOKEN opens a private one',
+      'in place of the service: hub:OWNER/NAME[@REVISION], or drive:FOLDER',
     )
     .option('--run <name>', 'a line, or a run of it; the only line when left out')
     .option('--version <version>', 'that one, whatever its line serves')
@@ -41,6 +46,17 @@ export function pullCommand(program: Command, context: Context): void {
     .option('--vllm-name <name>', 'what requests to vLLM name as their model', 'rodizio')
     .option('--server-key-file <file>', 'the key to that server')
     .option('--exec <command>', 'a command has it taken; RODIZIO_VERSION_DIR says where it is')
+    .option(
+      '--format <format>',
+      'peft; ollama: VERSION/ollama/Modelfile; gguf: VERSION/gguf/adapter.gguf',
+      'peft',
+    )
+    .option(
+      '--ollama-from <model>',
+      'what the Modelfile builds upon; the library’s own when left out',
+    )
+    .option('--llama-cpp <folder>', 'where convert_lora_to_gguf.py is; on the PATH when left out')
+    .option('--base-folder <folder>', 'the base’s config.json for it; from the Hub when left out')
     .option('--connections <n>', 'ranges of a file that are fetched at once; 8 when left out')
     .addHelpText(
       'after',
@@ -48,12 +64,17 @@ export function pullCommand(program: Command, context: Context): void {
 What arrives is whole: every file by its hash, the weights by their shapes; nothing is unpickled. A reload
 that fails leads current back to the version before. Three versions are kept.
 
+Without the service: HF_TOKEN opens a private repository of the Hub; GOOGLE_APPLICATION_CREDENTIALS, the key of a
+service account, a folder of Drive that is shared with it; GOOGLE_API_KEY one that is shared by link.
+
 Examples:
   rodizio pull --to /srv/adapter
   rodizio pull --to /srv/adapter --run house --watch --server http://127.0.0.1:8000 --server-key-file key
   rodizio pull --to /srv/adapter --from hub:ana/house@v3
+  rodizio pull --to /srv/adapter --from drive:1AbCdEfGhIjKlMnOp --watch
   rodizio pull --to /srv/adapter --vllm http://127.0.0.1:8000 --vllm-name house
-  rodizio pull --to /srv/adapter --exec 'systemctl restart my-server'`,
+  rodizio pull --to /srv/adapter --exec 'systemctl restart my-server'
+  rodizio pull --to /srv/adapter --format ollama --exec 'ollama create house -f "$RODIZIO_VERSION_DIR/ollama/Modelfile"'`,
     )
     .action(async (flags: PullFlags) => {
       const { openPull } = await import('../app/pull.ts')
@@ -65,6 +86,7 @@ Examples:
         run: flags.run,
         version: flags.version,
         reloadBy: reloadBy(flags, context.environment),
+        format: formatWanted(flags, context),
         clock: systemClock,
         progress: bar.show,
         ...(connections === undefined ? {} : { connections }),
@@ -83,15 +105,16 @@ Examples:
     })
 }
 
-/** The service, or a repository of the Hub without one. */
+/** The service; or a repository of the Hub, or a folder of Drive, without one. */
 async function sourceOf(
   { from, run, version }: PullFlags,
   context: Context,
 ): Promise<ControlPlane> {
   if (from === undefined) return context.client()
-  if (!from.startsWith('hub:')) {
+  const [, kind, name] = /^(hub|drive):(.*)$/s.exec(from) ?? []
+  if (kind === undefined || name === undefined) {
     throw new AppError('invalid', `--from ${from} is no place to pull from`, {
-      next: 'For example: --from hub:ana/house; left out, the service says what is served',
+      next: 'For example: --from hub:ana/house, or --from drive:FOLDER; left out, the service says what is served',
     })
   }
   if (run !== undefined || version !== undefined) {
@@ -99,19 +122,42 @@ async function sourceOf(
       'invalid',
       '--run and --version ask the service, and --from does without it',
       {
-        next: 'Name a revision instead: --from hub:ana/house@v3',
+        next: 'Name a revision instead: --from hub:ana/house@v3; or the folder of that version',
       },
     )
   }
-  const { hubServed, hubSourceOf } = await import('../app/pull.ts')
-  const { RODIZIO_HUB_URL: hub, RODIZIO_HUB_TOKEN: own, HF_TOKEN: usual } = context.config()
-  const source = hubSourceOf(from.slice('hub:'.length))
-  return hubServed({
-    hub,
-    token: own ?? usual ?? null,
-    source,
-    clock: systemClock,
+  const { driveFolderOf, driveServed, hubServed, hubSourceOf } = await import('../app/pull.ts')
+  const config = context.config()
+  const clock = systemClock
+  if (kind === 'hub') {
+    const { RODIZIO_HUB_URL: hub, RODIZIO_HUB_TOKEN: own, HF_TOKEN: usual } = config
+    return hubServed({ hub, token: own ?? usual ?? null, source: hubSourceOf(name), clock })
+  }
+  const folder = driveFolderOf(name)
+  const { RODIZIO_DRIVE_URL: drive, RODIZIO_GOOGLE_TOKEN_URL: tokenUrl } = config
+  return driveServed({ drive, tokenUrl, folder, reader: await googleReader(context), clock })
+}
+
+async function googleReader(context: Context) {
+  const { readerOf } = await import('../app/pull.ts')
+  const { GOOGLE_APPLICATION_CREDENTIALS: file, GOOGLE_API_KEY: key } = context.config()
+  if (file !== undefined) return readerOf(contentOf('GOOGLE_APPLICATION_CREDENTIALS', file))
+  if (key !== undefined) return { kind: 'key' as const, key }
+  throw new AppError('unauthorized', 'reading a folder of Drive wants a key', {
+    code: 'access_refused',
+    next: 'Set GOOGLE_APPLICATION_CREDENTIALS to the key of a service account with which it is shared, or GOOGLE_API_KEY for one that is shared by link',
   })
+}
+
+function contentOf(what: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (cause) {
+    throw new AppError('invalid', `${what} ${path} cannot be read: ${messageOf(cause)}`, {
+      code: 'file_unreadable',
+      next: 'Name a file that this user may read',
+    })
+  }
 }
 
 function reloadBy(flags: PullFlags, environment: Context['environment']) {
@@ -121,8 +167,8 @@ function reloadBy(flags: PullFlags, environment: Context['environment']) {
       next: 'Let --exec do the rest where two are to be told',
     })
   }
-  const key =
-    flags.serverKeyFile === undefined ? null : readFileSync(flags.serverKeyFile, 'utf8').trim()
+  const { serverKeyFile } = flags
+  const key = serverKeyFile === undefined ? null : contentOf('--server-key-file', serverKeyFile)
   if (flags.server !== undefined) {
     return { kind: 'server' as const, url: webAddress('--server', flags.server), key }
   }
@@ -132,6 +178,23 @@ function reloadBy(flags: PullFlags, environment: Context['environment']) {
   }
   if (flags.exec === undefined) return null
   return { kind: 'exec' as const, command: flags.exec, environment }
+}
+
+function formatWanted(flags: PullFlags, context: Context) {
+  const format = adapterFormats.find((one): one is AdapterFormat => one === flags.format)
+  if (format === undefined) {
+    throw new AppError('invalid', `--format ${flags.format} is none`, {
+      next: `Take one of: ${adapterFormats.join(', ')}`,
+    })
+  }
+  return {
+    format,
+    ollamaFrom: flags.ollamaFrom ?? null,
+    llamaCpp: flags.llamaCpp ?? null,
+    baseFolder: flags.baseFolder ?? null,
+    python: context.config().RODIZIO_PYTHON,
+    environment: context.environment,
+  }
 }
 
 function webAddress(flag: string, given: string): string {

@@ -120,6 +120,14 @@ export const settings = {
     z.string().min(1).optional(),
     'The same, as the hub’s own tools name it; RODIZIO_HUB_TOKEN goes first',
   ),
+  GOOGLE_APPLICATION_CREDENTIALS: setting(
+    z.string().min(1).optional(),
+    'File with the key of a service account, or of a person’s sign-in, by which pull --from drive: reads a folder',
+  ),
+  GOOGLE_API_KEY: secret(
+    z.string().min(1).optional(),
+    'Key by which pull --from drive: reads a folder that is shared with anyone who has its link',
+  ),
   RODIZIO_SMTP_URL: secret(
     z.string().min(1).optional(),
     'Mail server that sends alerts, with its sign-in: smtps://user:password@host, or smtp:// with STARTTLS; without one they are kept in an inbox here',

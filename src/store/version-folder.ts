@@ -16,6 +16,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { type AdapterFormat, otherFormats } from '../artifacts/adapter-format.ts'
 import type { ByteRange } from '../artifacts/artifact-store.ts'
 import { joined } from '../artifacts/missing-ranges.ts'
 import { AppError, systemCode } from '../lib/errors.ts'
@@ -104,7 +105,7 @@ export function versionFolder(root: string) {
         .toSorted((a, b) => b.at - a.at || (a.name < b.name ? 1 : -1))
         .map(({ name }) => name)
     },
-    /** The files of a version with their sizes; null when it is not there. */
+    /** The files of a version with their sizes, other formats made of it left out; null when it is not there. */
     async sizes(version: string): Promise<ReadonlyMap<string, number> | null> {
       const folder = at(versions, version)
       const names = await readdir(folder).catch((error: unknown) => {
@@ -112,7 +113,8 @@ export function versionFolder(root: string) {
         throw error
       })
       if (names === null) return null
-      const sizes = names.map(async (name) => {
+      const own = names.filter((name) => !(otherFormats as readonly string[]).includes(name))
+      const sizes = own.map(async (name) => {
         const found = await lstat(join(folder, name))
         return [name, found.isFile() ? found.size : -1] as const
       })
@@ -228,6 +230,30 @@ export function versionFolder(root: string) {
       await rm(at(versions, version), { recursive: true, force: true })
       await rename(folder, at(versions, version))
       await flushed(versions)
+    },
+    /**
+     * Puts another format of a whole version beside its files, as a folder of its own: made elsewhere first, there in one step.
+     * @param make fills an empty folder that will stand as `versions/VERSION/FORMAT`
+     */
+    async addFormat(
+      version: string,
+      format: AdapterFormat,
+      make: (folder: string) => Promise<void>,
+    ): Promise<string> {
+      const there = join(at(versions, version), format)
+      const fresh = join(fetching, `${version}.${format}`)
+      try {
+        await rm(fresh, { recursive: true, force: true })
+        await mkdir(fresh, { recursive: true })
+        await make(fresh)
+        await rm(there, { recursive: true, force: true })
+        await rename(fresh, there)
+        await flushed(at(versions, version))
+      } catch (error) {
+        await rm(fresh, { recursive: true, force: true })
+        throw full(error)
+      }
+      return there
     },
     /** `current` leads there from now on, in one step. */
     async switchTo(version: string): Promise<void> {

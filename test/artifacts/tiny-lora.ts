@@ -46,10 +46,13 @@ export function tinyAdapter(
   {
     mark = 1,
     hidden = 64,
+    base = 'tiny',
     files: changes = {},
   }: {
     readonly mark?: number
     readonly hidden?: number
+    /** As its plan names it. */
+    readonly base?: string
     readonly files?: Readonly<Record<string, Buffer>>
   } = {},
 ): TinyAdapter {
@@ -76,7 +79,7 @@ export function tinyAdapter(
     epoch: 1,
     engine: 'trl',
     label: 'candidate',
-    plan: { base: 'tiny', revision: 'main', quantization: 'nf4', loraRank: 4 },
+    plan: { base, revision: 'main', quantization: 'nf4', loraRank: 4 },
     env: {},
     metrics: {},
     files: [...files].map(([name, bytes]) => ({

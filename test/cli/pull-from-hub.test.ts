@@ -92,7 +92,7 @@ describe('a pull from the Hub', () => {
   it.each([
     [['--from', 'hub:nobody/nothing'], 'knows no nobody/nothing at main'],
     [['--from', 'hub:one-word'], 'is no repository of the Hub'],
-    [['--from', 'drive:x'], 'is no place to pull from'],
+    [['--from', 'ftp:x'], 'is no place to pull from'],
     [['--version', 'v1'], 'ask the service'],
   ])('with %j is refused', async (more, words) => {
     const { err, status } = await pull(token, ...more)

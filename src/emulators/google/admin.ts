@@ -59,6 +59,8 @@ export interface GoogleAdmin extends EmulatorAdmin {
   flip(order: { readonly fileId: string; readonly at?: number }): Promise<void>
   /** `POST /_emulator/quota {limitBytes?, otherUsageBytes?}`: the room of each account; null for no limit. */
   quota(order: { readonly limitBytes?: number | null; readonly otherUsageBytes?: number }): void
+  /** `POST /_emulator/share {fileId, with}`: that mail address may read it, or `anyone` who has the link; a folder with all in it. */
+  share(order: { readonly fileId: string; readonly with: string }): void
   state(): GoogleView
 }
 
@@ -69,6 +71,7 @@ const Deny = z.object({ userCode: name.exactOptional() })
 const Revoke = z.object({ clientId: name.exactOptional() })
 const Expire = z.object({ what: z.enum(['uploads', 'access-tokens']) })
 const Flip = z.object({ fileId: name, at: z.number().int().min(0).exactOptional() })
+const Share = z.object({ fileId: name, with: name })
 const Quota = z.object({
   limitBytes: z.number().int().min(0).nullable().exactOptional(),
   otherUsageBytes: z.number().int().min(0).exactOptional(),
@@ -82,5 +85,6 @@ export const googleCalls = (admin: GoogleAdmin): AdminCalls => ({
   'POST revoke': (body) => ({ tokens: admin.revoke(check(Revoke, body)) }),
   'POST expire': (body) => done(admin.expire(check(Expire, body).what)),
   'POST flip': async (body) => done(await admin.flip(check(Flip, body))),
+  'POST share': (body) => done(admin.share(check(Share, body))),
   'POST quota': (body) => done(admin.quota(check(Quota, body))),
 })

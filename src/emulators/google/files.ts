@@ -6,6 +6,7 @@ import type { GoogleSettings } from './options.ts'
 import { resourceOf } from './resource.ts'
 import type { Content, DriveFile, StateFile } from './state.ts'
 import {
+  ANYONE,
   type Caller,
   DRIVE_FILE,
   FOLDER,
@@ -13,6 +14,7 @@ import {
   GoogleError,
   invalid,
   notFound,
+  READ_DRIVE,
   serviceAccountHasNoStorage,
   storageFull,
 } from './wire.ts'
@@ -47,15 +49,33 @@ export function createFiles({ file, settings, now }: FilesOptions) {
     content: null,
   })
 
-  /** Scope `drive.file` shows what this application made, and nothing else; neither does anybody see another's files. */
+  const isSharedWith = (found: DriveFile, user: string): boolean =>
+    (file.state.shares ?? []).some(
+      (share) => share.fileId === found.id && (share.with === ANYONE || share.with === user),
+    ) ||
+    file.state.files.some(
+      (parent) => found.parents.includes(parent.id) && isSharedWith(parent, user),
+    )
+
+  /** Scope `drive.file` shows what this application made, and nothing else; of another's files one sees those that are shared. */
   const isVisible = (found: DriveFile, { clientId, user, scopes }: Caller): boolean =>
-    found.owner === user &&
-    (scopes.includes(FULL_DRIVE) || (scopes.includes(DRIVE_FILE) && found.clientId === clientId))
+    scopes.includes(FULL_DRIVE) || scopes.includes(READ_DRIVE)
+      ? found.owner === user || isSharedWith(found, user)
+      : found.owner === user && scopes.includes(DRIVE_FILE) && found.clientId === clientId
 
   const find = (id: string, caller: Caller): DriveFile => {
     if (id === 'root' || id === rootOf(caller.user)) return rootFile(caller)
     const found = file.state.files.find((known) => known.id === id)
     if (!found || !isVisible(found, caller)) throw notFound(id)
+    return found
+  }
+
+  /** Throws what stands in the way of a change by whoever only may read. */
+  const findToChange = (id: string, caller: Caller): DriveFile => {
+    const found = find(id, caller)
+    if (found.owner !== caller.user || caller.scopes.every((scope) => scope === READ_DRIVE)) {
+      throw denied('The user does not have sufficient permissions for this file.')
+    }
     return found
   }
 
@@ -213,6 +233,7 @@ export function createFiles({ file, settings, now }: FilesOptions) {
 
   return {
     find,
+    findToChange,
     shown,
     checkCreate,
     checkRoom,

@@ -79,7 +79,7 @@ export function createMedia({ file, settings, files, uploads, url }: MediaOption
     const type = route.query.get('uploadType')
     const isCut = fault?.kind === 'cut'
     if (isCut) return void response.destroy()
-    const found = route.subject === '' ? null : files.find(route.subject, caller)
+    const found = route.subject === '' ? null : files.findToChange(route.subject, caller)
     const { bytesPerSecond } = settings
     const sent =
       type === 'multipart'

@@ -45,6 +45,11 @@ export function createService(
       if (!content || at >= content.bytes) throw notFound(fileId)
       await flipByte(file, content, at)
     },
+    share: ({ fileId, with: reader }) => {
+      if (!file.state.files.some(({ id }) => id === fileId)) throw notFound(fileId)
+      file.state.shares = [...(file.state.shares ?? []), { fileId, with: reader }]
+      file.save()
+    },
     quota: ({ limitBytes, otherUsageBytes }) => {
       if (limitBytes !== undefined) file.state.quotaBytes = limitBytes
       if (otherUsageBytes !== undefined) file.state.otherUsageBytes = otherUsageBytes
@@ -147,7 +152,8 @@ export function createService(
         exchange.response.writeHead(499, { 'content-length': 0 }).end() // as the live service has it
         return
     }
-    const caller = signIn.callerOf(exchange.request.headers.authorization)
+    const { authorization, 'x-goog-api-key': key } = exchange.request.headers
+    const caller = signIn.callerOf(authorization, key)
     if (name === 'upload.start') return await media.start(exchange, caller)
     if (name === 'upload.simple') return await media.simple(exchange, caller)
     if (name === 'files.download') return await media.download(exchange, caller)
@@ -204,12 +210,12 @@ export function createService(
       case 'files.create':
         return files.shown(files.create(body, caller, null), caller, asked.fields)
       case 'files.update': {
-        const found = files.find(subject, caller)
+        const found = files.findToChange(subject, caller)
         files.update(found, body, caller, asked)
         return files.shown(found, caller, asked.fields)
       }
       case 'files.delete':
-        files.remove(files.find(subject, caller))
+        files.remove(files.findToChange(subject, caller))
         return null
       case 'files.emptyTrash':
         files.emptyTrash(caller)

@@ -3,7 +3,15 @@ import { addSeconds, iso, secondsBetween } from '../../lib/clock.ts'
 import { newSecret, sha256Hex } from '../../lib/random.ts'
 import type { GoogleSettings } from './options.ts'
 import type { Device, StateFile } from './state.ts'
-import { type Caller, DRIVE_FILE, invalid, OAuthError, unauthenticated } from './wire.ts'
+import {
+  ANYONE,
+  type Caller,
+  DRIVE_FILE,
+  invalid,
+  OAuthError,
+  READ_DRIVE,
+  unauthenticated,
+} from './wire.ts'
 
 export interface SignInOptions {
   readonly file: StateFile
@@ -226,8 +234,11 @@ export function createSignIn({ file, settings, now, url }: SignInOptions) {
       return {}
     },
 
-    /** Who an `Authorization` header speaks for. Throws 401. */
-    callerOf(authorization: string | undefined): Caller {
+    /** Who an `Authorization` header speaks for; a key of an application's alone speaks for nobody. Throws 401. */
+    callerOf(authorization: string | undefined, key: string | string[] | undefined): Caller {
+      if (authorization === undefined && typeof key === 'string' && /^AIza[\w-]{20,}$/.test(key)) {
+        return { clientId: 'a key', user: ANYONE, scopes: [READ_DRIVE], isServiceAccount: false }
+      }
       const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
       if (token === undefined) throw unauthenticated()
       const hash = sha256Hex(token)

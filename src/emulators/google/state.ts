@@ -91,6 +91,8 @@ const State = z.object({
   devices: z.array(Device),
   files: z.array(DriveFile),
   uploads: z.array(Upload),
+  /** Who may read a file, or a folder with all that is in it: a mail address, or anyone who has its link. */
+  shares: z.array(z.object({ fileId: z.string(), with: z.string() })).optional(),
   generatedIds: z.array(z.string()),
   lastChange: z.number(),
   changes: z.array(

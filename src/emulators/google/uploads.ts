@@ -49,7 +49,7 @@ export function createUploads({ file, settings, files, now }: UploadsOptions) {
 
   /** Opens an upload and returns its id. Throws what would refuse the file in the end, as far as it is known now. */
   const start = ({ caller, metadata, replaces, mimeType, totalBytes }: UploadOrder): string => {
-    const before = replaces === null ? null : files.find(replaces, caller)
+    const before = replaces === null ? null : files.findToChange(replaces, caller)
     if (before === null) files.checkCreate(metadata, caller)
     files.checkRoom(caller, (totalBytes ?? 0) - (before?.content?.bytes ?? 0))
     const id = newSecret('ABPtcP')

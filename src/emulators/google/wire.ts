@@ -44,6 +44,9 @@ export interface Caller {
   readonly isServiceAccount: boolean
 }
 
+export const READ_DRIVE = 'https://www.googleapis.com/auth/drive.readonly'
+/** Who calls with a key alone: nobody in particular. */
+export const ANYONE = 'anyone'
 export const FULL_DRIVE = 'https://www.googleapis.com/auth/drive'
 export const DRIVE_FILE = 'https://www.googleapis.com/auth/drive.file'
 export const FOLDER = 'application/vnd.google-apps.folder'

@@ -47,8 +47,7 @@ export async function get(remote: Remote, options: GetOptions): Promise<Incoming
           code: 'network',
         })
       }
-      const { authorization: _secret, ...rest } = headers
-      headers = rest
+      headers = headers.range === undefined ? {} : { range: headers.range }
     }
     url = next.href
   }

@@ -4,7 +4,8 @@ import type { Served } from '../../artifacts/served.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { sha256Hex } from '../../lib/random.ts'
-import { get, hostOf, networkFailure, type Remote } from './get.ts'
+import { hostOf, type Remote } from './get.ts'
+import { garbled, parsed, sourceText } from './source-text.ts'
 
 /** A repository of the Hub at a branch, a tag or a commit. */
 export interface HubSource {
@@ -37,12 +38,8 @@ export interface HubSourceOptions {
 }
 
 const Info = z.looseObject({ sha: z.string().regex(/^[0-9a-f]{40}$/) })
-const silenceMs = 20_000
 /** Of calls there are 1,000 in five minutes for all that a person does (huggingface.co/docs/hub/rate-limits, read 2026-09). */
 const lookMs = 15_000
-const mostTextBytes = 1 << 20
-const mostTries = 5
-const firstWaitMs = 700
 
 /**
  * What a repository of the Hub has at a revision, pinned to its commit: an adapter with its manifest.json, as it was published. The Hub is
@@ -52,40 +49,17 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
   const headers: Remote['headers'] = token === null ? {} : { authorization: `Bearer ${token}` }
   const { repository, revision } = source
 
-  /** Trouble that may pass is outlasted, some ten seconds of it. */
-  async function text(url: string, what: string): Promise<string> {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await textOnce(url, what)
-      } catch (error) {
-        const failure = networkFailure(error, url)
-        if (failure.kind !== 'unavailable' || tries >= mostTries) throw failure
-        await clock.sleep(firstWaitMs * 2 ** (tries - 1))
-      }
-    }
-  }
-
-  async function textOnce(url: string, what: string): Promise<string> {
-    const answer = await get({ url, headers }, { silenceMs })
-    if (answer.statusCode !== 200) {
-      answer.resume()
-      throw refusal(answer.statusCode ?? 0, what, hub, repository, token !== null)
-    }
-    const parts: Buffer[] = []
-    let size = 0
-    for await (const part of answer as AsyncIterable<Buffer>) {
-      size += part.length
-      if (size > mostTextBytes) throw garbled(what, hub)
-      parts.push(part)
-    }
-    return Buffer.concat(parts).toString('utf8')
-  }
+  const text = (url: string, what: string): Promise<string> =>
+    sourceText({ url, headers }, what, {
+      clock,
+      refusal: (status) => refusal(status, what, hub, repository, token !== null),
+    })
 
   async function commit(): Promise<string> {
     const what = `${repository} at ${revision}`
     const said = await text(`${hub}/api/models/${repository}/revision/${revision}`, what)
     const info = Info.safeParse(parsed(said))
-    if (!info.success) throw garbled(what, hub)
+    if (!info.success) throw garbled(hub, what)
     return info.data.sha
   }
 
@@ -141,19 +115,6 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
     },
   }
 }
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // no JSON: it fits no schema either
-  }
-}
-
-const garbled = (what: string, hub: string): AppError =>
-  new AppError('unavailable', `${hostOf(hub)} gave an answer that is none, looking for ${what}`, {
-    code: 'answer_unknown',
-  })
 
 function refusal(
   status: number,
