@@ -4,7 +4,7 @@ import { defineConfig, type Plugin } from 'rolldown'
  * Node's own HTTP modules, required instead of imported: the import of one reads every export once, and among them is a getter
  * that loads the whole of fetch. Required, the start is about a quarter shorter (`npm run bench -- footprint`).
  */
-const requireHttp: Plugin = {
+export const requireHttp: Plugin = {
   name: 'require-http',
   resolveId(id) {
     const [, name] = /^(?:node:)?(https?)$/.exec(id) ?? []
@@ -21,7 +21,7 @@ const requireHttp: Plugin = {
  * (a proxy in front speaks it), zod's messages in some fifty languages besides English, Google's ways to sign in (the service has
  * its own, and gives Drive's library each request's token) and the second version of Drive's API.
  */
-const leftOut: Plugin = {
+export const leftOut: Plugin = {
   name: 'left-out',
   resolveId(id, importer) {
     if (id === 'yaml') return '\0left-out:yaml'
@@ -50,7 +50,7 @@ const leftOut: Plugin = {
  * Characters beyond Latin-1 as escapes: one of them in a file, and the engine keeps two bytes of memory for each of its
  * characters instead of one.
  */
-const latin: Plugin = {
+export const latin: Plugin = {
   name: 'latin',
   generateBundle(_options, bundle) {
     for (const chunk of Object.values(bundle)) {

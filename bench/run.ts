@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   footprint: () => import('./footprint.ts'),
   import: () => import('./import.ts'),
   probes: () => import('./probes.ts'),
+  pull: () => import('./pull.ts'),
   simulate: () => import('./simulate.ts'),
 }
 
@@ -22,7 +23,7 @@ const names = wanted.length > 0 ? wanted : Object.keys(benches)
 const unknown = names.filter((name) => !(name in benches))
 if (unknown.length > 0 || flags.has('--help')) {
   process.stderr.write(
-    `npm run bench -- [NAME…] [--json] [--short] [--check | --check-memory]\n  benches: ${Object.keys(benches).join(', ')}\n  --check fails when a promised figure is not met, --check-memory only when it is one of memory\n  --short: probes take 20 minutes instead of 45\n`,
+    `npm run bench -- [NAME…] [--json] [--short] [--check | --check-memory]\n  benches: ${Object.keys(benches).join(', ')}\n  --check fails when a promised figure is not met, --check-memory only when it is one of memory\n  --short: probes take 20 minutes instead of 45, pull one round instead of three\n`,
   )
   process.exit(unknown.length > 0 ? 2 : 0)
 }

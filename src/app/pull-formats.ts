@@ -1,4 +1,4 @@
-import { access, copyFile, link, mkdir, open, writeFile } from 'node:fs/promises'
+import { access, copyFile, link, mkdir, open, realpath, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import type { AdapterFormat } from '../artifacts/adapter-format.ts'
 import { Manifest } from '../artifacts/checkpoint.ts'
@@ -39,17 +39,19 @@ export async function makeFormat(
   const spoken = ollamaFormatOf((await chatTemplate(text)) ?? '') ?? null
   const from = ollamaBase(baseNamed(base)?.model?.name ?? null, wanted.ollamaFrom)
   const known = { version, base, format: spoken }
+  // Without a link in it: a folder that is reached by one is refused by Ollama as insecure.
+  const own = join(await realpath(path), wanted.format)
   if (wanted.format === 'ollama') {
     if (spoken && !spoken.takesSafetensors) throw needsGguf(spoken)
     if (from === null) throw noOllamaBase(base)
-    const adapter = './adapter'
+    const made = modelfile({ ...known, from, adapter: join(own, 'adapter') })
     await folder.addFormat(version, 'ollama', async (fresh) => {
-      await writeFile(join(fresh, 'Modelfile'), modelfile({ ...known, from, adapter }))
-      await adapterForOllama(path, join(fresh, adapter))
+      await writeFile(join(fresh, 'Modelfile'), made)
+      await adapterForOllama(path, join(fresh, 'adapter'))
     })
     return
   }
-  const adapter = './adapter.gguf'
+  const adapter = 'adapter.gguf'
   if (await isGguf(join(path, 'gguf', adapter))) return
   const converter = await converterOf(wanted)
   const of = baseOf(base, wanted.baseFolder)
@@ -59,7 +61,10 @@ export async function makeFormat(
     await convertToGguf({ python, converter, adapter: path, base: of, outfile, environment })
     if (!(await isGguf(outfile))) throw noGguf(converter)
     if (from === null) return
-    await writeFile(join(fresh, 'Modelfile'), modelfile({ ...known, from, adapter }))
+    await writeFile(
+      join(fresh, 'Modelfile'),
+      modelfile({ ...known, from, adapter: join(own, adapter) }),
+    )
   })
 }
 

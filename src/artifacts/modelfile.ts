@@ -103,16 +103,25 @@ export interface ModelfileOf {
   readonly base: string
   /** A name of Ollama's, or a path to a GGUF file. */
   readonly from: string
-  /** The path of the adapter, as seen from the Modelfile. */
+  /** Its path, from the root. */
   readonly adapter: string
   /** Null where the tokenizer tells none: the model that it is built upon keeps its own. */
   readonly format: OllamaFormat | null
 }
 
-/** What `ollama create NAME -f Modelfile` reads: the base, the adapter, and the chat format that the adapter was trained with. */
+/**
+ * What `ollama create NAME -f Modelfile` reads: the base, the adapter, and the chat format that the adapter was trained with.
+ * @throws AppError `invalid` (`path_refused`) for a path that a Modelfile cannot hold
+ */
 export function modelfile({ version, base, from, adapter, format }: ModelfileOf): string {
+  if (/["\p{C}]/u.test(adapter)) {
+    throw new AppError('invalid', `no Modelfile can name the path ${shown(adapter)}`, {
+      code: 'path_refused',
+      next: 'Pull into a folder without quotation marks in its path',
+    })
+  }
   const chat = format ? `TEMPLATE """${format.template}"""\nPARAMETER stop "${format.stop}"\n` : ''
-  return `# Adapter ${version}, trained on ${shown(base)}.\nFROM ${from}\nADAPTER ${adapter}\n${chat}`
+  return `# Adapter ${version}, trained on ${shown(base)}.\nFROM ${from}\nADAPTER "${adapter}"\n${chat}`
 }
 
 /** What a stranger may have written, on one line. */

@@ -83,7 +83,7 @@ describe('a pull for Ollama', () => {
     const { err, status } = await pull('mistral', '--format', 'ollama', '--exec', exec)
     expect([status, err]).toEqual([0, ''])
     expect(readFileSync(log, 'utf8')).toMatch(
-      /^# Adapter [0-9a-f]{12}, trained on mistralai\/Mistral-7B-Instruct-v0\.3\.\nFROM mistral:7b-instruct\nADAPTER \.\/adapter\nTEMPLATE """.*"""\nPARAMETER stop "<\/s>"\n$/,
+      /^# Adapter [0-9a-f]{12}, trained on mistralai\/Mistral-7B-Instruct-v0\.3\.\nFROM mistral:7b-instruct\nADAPTER "\/.*\/versions\/[0-9a-f]{12}\/ollama\/adapter"\nTEMPLATE """.*"""\nPARAMETER stop "<\/s>"\n$/,
     )
     expect((await pull('mistral')).out).toContain('is there already')
   })
@@ -125,7 +125,7 @@ describe('a pull for llama.cpp', () => {
       /^GGUF--outtype f16 --outfile .*\/\.fetching\/.* --base-model-id Qwen\/Qwen2\.5-7B-Instruct /,
     )
     expect(told).toContain(`/versions/${readlinkSync(join(box, 'current')).split('/')[1]}`)
-    expect(made('gguf/Modelfile')).toContain('ADAPTER ./adapter.gguf\nTEMPLATE')
+    expect(made('gguf/Modelfile')).toMatch(/ADAPTER ".*\/gguf\/adapter\.gguf"\nTEMPLATE/)
     await pull('qwen', ...from)
     expect(made('gguf/adapter.gguf')).toBe(told)
   })
