@@ -1,5 +1,6 @@
 import { pathToFileURL } from 'node:url'
 import packageJson from '../package.json' with { type: 'json' }
+import { endWithReader } from './cli/end-with-reader.ts'
 import { pullCommand } from './cli/pull.ts'
 import { runProgram } from './cli/run-program.ts'
 
@@ -9,6 +10,7 @@ const place = {
   entry: process.execPath,
   version: packageJson.version,
 }
+endWithReader()
 void runProgram(process.argv.slice(2), place, async () => [pullCommand]).then((status) => {
   process.exitCode = status
 })

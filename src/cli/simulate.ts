@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
-import { systemCode } from '../lib/errors.ts'
 import type { News } from '../rotation/engine/changes.ts'
 import { withoutNodeFaults } from '../simulation/faults.ts'
 import { simulate } from '../simulation/simulate.ts'
@@ -40,8 +39,6 @@ export function simulateCommand(program: Command, context: Context): void {
     )
     .action(async (flags: SimulateFlags) => {
       const world = simulatedWorld(flags)
-      // Whoever reads only the beginning of a story has had enough.
-      process.stdout.on('error', (error) => process.exit(systemCode(error) === 'EPIPE' ? 0 : 1))
       context.say(`${describeWorld(world)}\n`)
       const results: SimulatedJson[] = []
       for (const seed of world.seeds) {

@@ -111,7 +111,7 @@ describe('rodizio notebooks evaluate', () => {
   it('takes adapters and data by their addresses, and repeats none when something is wrong', async () => {
     using folder = temporaryFolder()
     const at = (name: string) => join(folder.path, name)
-    const entry = { name: 'manifest.json', url: 'https://x.example/?sig=s3', bytes: 9 }
+    const entry = { name: 'manifest.json', url: 'https://x.example/?sig=s3cr3t', bytes: 9 }
     const files = [{ ...entry, sha256: 'a'.repeat(64) }]
     writeFileSync(at('new.json'), JSON.stringify(files))
     const common = ['--provider', 'colab', '--candidate-files', at('new.json'), '--to', at('out')]
@@ -121,7 +121,7 @@ describe('rodizio notebooks evaluate', () => {
     const { status, err } = await run(...common, '--data-files', at('two.json'))
     expect(status).toBe(2)
     expect(err).toMatch(/data_refused[\s\S]*list of one/)
-    expect(err).not.toContain('s3')
+    expect(err).not.toContain('s3cr3t')
   })
 
   it('refuses two bases before a notebook is made', async () => {
