@@ -74,8 +74,12 @@ export function openPull(options: PullOptions) {
     })
     if (options.format) await makeFormat(folder, found.version, options.format)
     const told = reloadBy
-      ? (version: { readonly name: string; readonly path: string }) =>
-          reload(reloadBy, { ...version, manifestSha256: found.manifestSha256 })
+      ? async (version: { readonly name: string; readonly path: string }) =>
+          // Of that version, which may be the one before.
+          reload(reloadBy, {
+            ...version,
+            manifestSha256: await folder.hash(version.name, 'manifest.json', false),
+          })
       : null
     const went = await goLive(folder, found.version, told)
     const { version, line } = found

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NEEDED = {'adapter_config.json', 'adapter_model.safetensors', 'tokenizer_config.json'}
+# Folders in which a box keeps the same adapter in other formats: nothing here reads them.
+OTHER_FORMATS = {'gguf', 'ollama'}
 MOST_MANIFEST_BYTES = 1 << 20
 
 
@@ -71,7 +73,8 @@ def check_files(folder, manifest):
         raise Rejected('adapter_damaged', '%s holds a %s of the engine %s, and no adapter'
                        % (folder.name, manifest['kind'], manifest['engine']))
     listed = {file['name']: file['sha256'] for file in manifest['files']}
-    there = {path.name for path in folder.iterdir()} - {'manifest.json'}
+    there = {path.name for path in folder.iterdir()
+             if path.name not in OTHER_FORMATS or not path.is_dir()} - {'manifest.json'}
     for name in sorted(NEEDED - set(listed)):
         raise Rejected('adapter_damaged', 'the manifest of %s lists no %s' % (folder.name, name))
     for name in sorted(there - set(listed)):

@@ -82,11 +82,18 @@ it('brings what is served, once, and all of it', async () => {
 it('has a command take the new one, and goes back when it will not', async () => {
   await leave('two', second, { loss: 1.9, from: first.manifestSha256, fromLoss: 2 })
   expect((await json('adapters', 'show', 'v2')).why).toContain('5.00 % below')
-  const failed = await run('pull', '--to', to(), '--exec', 'echo no room >&2; exit 1')
+  const told = join(box.path, 'told')
+  const only = `echo "$RODIZIO_VERSION $RODIZIO_MANIFEST_SHA256" >> ${told}; test $RODIZIO_VERSION = v1 || { echo no room >&2; exit 1; }`
+  const failed = await run('pull', '--to', to(), '--exec', only)
   expect(failed.status).not.toBe(0)
   expect(failed.err).toContain('v2 could not be loaded')
   expect(failed.err).toContain('no room')
+  expect(failed.err).toContain('v1 serves again')
   expect(served()).toBe('versions/v1')
+  // Each by the hash of its own manifest.
+  expect(readFileSync(told, 'utf8')).toBe(
+    `v2 ${second.manifestSha256}\nv1 ${first.manifestSha256}\n`,
+  )
   const log = join(box.path, 'log')
   const noting = `echo "$RODIZIO_VERSION $(cat "$RODIZIO_VERSION_DIR/README.md")" >> ${log}`
   expect((await run('pull', '--to', to(), '--exec', noting)).out).toContain('v2 of one is live')

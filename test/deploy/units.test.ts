@@ -20,6 +20,14 @@ function saidOf(name: string, changed: (text: string) => string): string[] {
     'ExecStart=/bin/true',
   )
   writeFileSync(file, changed(text))
+  if (name.endsWith('.timer')) {
+    const service = name.replace(/timer$/, 'service') // without it a timer is refused for that alone
+    const own = readFileSync(join(deploy, service), 'utf8').replaceAll(
+      /^ExecStart=\S+/gm,
+      'ExecStart=/bin/true',
+    )
+    writeFileSync(join(folder.path, basename(service)), own)
+  }
   const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], {
     encoding: 'utf8',
   })
@@ -32,7 +40,9 @@ describe.skipIf(!isThere)('a unit', () => {
   })
 
   it.each(units)('%s is told when a word of it is wrong', (name) => {
-    const said = saidOf(name, (text) => text.replace('[Service]', '[Service]\nRestrat=always'))
+    const said = saidOf(name, (text) =>
+      text.replace(/^\[(?:Service|Timer)\]$/m, '$&\nRestrat=always'),
+    )
     expect(said.join()).toContain('Restrat')
   })
 })

@@ -17,7 +17,8 @@ HERE = Path(__file__).resolve().parent
 # What shares trained folders goes together; the longest first, so that both ends come together.
 SHARING = (('test_training', 'test_two_processes', 'test_evaluating_notebooks'),
            ('test_rotation',), ('test_policy',), ('test_faults',))
-ALONE = ('test_serving', 'test_serving_notebooks')  # they measure time: the machine is theirs
+# They measure time: the machine is theirs.
+ALONE = ('test_serving', 'test_serving_notebooks', 'test_pulled')
 SUM = re.compile(r'^Ran (\d+) tests? in [\d.]+s$', re.M)
 COUNTS = re.compile(r'(failures|errors|skipped)=(\d+)')
 BAD = re.compile(r'^(?:FAIL|ERROR): .*?\((test_\w+(?:\.\w+)+)\)', re.M)

@@ -42,6 +42,13 @@ class Verification(unittest.TestCase):
         (self.folder / 'chat_template.jinja').write_text('{{ messages }}')
         self.rejected('adapter_damaged', 'chat_template.jinja is not in the manifest')
 
+    def test_other_formats_that_a_box_keeps_beside_it_are_left_alone(self):
+        (self.folder / 'ollama').mkdir()
+        (self.folder / 'ollama' / 'Modelfile').write_text('FROM mistral')
+        verified_adapter(self.folder)
+        (self.folder / 'gguf').write_text('a file')
+        self.rejected('adapter_damaged', 'gguf is not in the manifest')
+
     def test_another_manifest_than_was_asked_for_is_refused(self):
         self.rejected('adapter_damaged', 'another hash', 'a' * 64)
 
