@@ -24,6 +24,15 @@ before = base(torch.tensor([[1, 2, 3]])).logits
 model = PeftModel.from_pretrained(base, sys.argv[2]).eval()
 print(float((model(torch.tensor([[1, 2, 3]])).logits - before).abs().max()))
 """
+# The kind, the architecture and the number of tensors of a GGUF file, by llama.cpp's own reader.
+READ = """import sys
+sys.path.insert(0, sys.argv[1])
+from gguf import GGUFReader
+reader = GGUFReader(sys.argv[2])
+text = lambda name: bytes(reader.fields[name].parts[-1]).decode()
+print(text('general.type'), text('general.architecture'), len(reader.tensors))
+"""
+LLAMA_CPP = os.environ.get('RODIZIO_TEST_LLAMA_CPP')
 
 
 def publish(source, to, **plan):
@@ -66,8 +75,8 @@ class Pulled(NotebookServer):
     def env(cls, **more):
         return {'PATH': os.environ['PATH'], 'HOME': str(cls.place), **more}
 
-    def pull(self, name, to, *more):
-        env = self.env(RODIZIO_HUB_URL=self.hub, HF_TOKEN='hf_ana')
+    def pull(self, name, to, *more, **settings):
+        env = self.env(RODIZIO_HUB_URL=self.hub, HF_TOKEN='hf_ana', **settings)
         return subprocess.run(
             PROGRAM + ['pull', '--to', str(to), '--from', 'hub:ana/' + name, *more], env=env,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
@@ -85,6 +94,25 @@ class Pulled(NotebookServer):
                 self.assertEqual(ran.returncode, 0, ran.stdout)
                 # Its weights are in: what the base says has changed.
                 self.assertGreater(float(ran.stdout.strip().splitlines()[-1]), 0.01)
+
+    @unittest.skipUnless(LLAMA_CPP, 'RODIZIO_TEST_LLAMA_CPP names no copy of llama.cpp')
+    def test_llama_cpp_converts_what_is_pulled(self):
+        to = self.root / 'box'
+        python = self.root / 'python'  # its own environment, which a pull does not hand on
+        python.write_text('#!/bin/sh\nexec %s "$@"\n' % python_of(self.stack_name))
+        python.chmod(0o755)
+        pulled = self.pull('one', to, '--format', 'gguf', '--llama-cpp', LLAMA_CPP,
+                           '--base-folder', tiny_model(), RODIZIO_PYTHON=str(python))
+        self.assertEqual(pulled.returncode, 0, pulled.stdout)
+        ran = subprocess.run(
+            [python_of(self.stack_name), '-c', READ, LLAMA_CPP + '/gguf-py',
+             str(to / 'current' / 'gguf' / 'adapter.gguf')],
+            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        kind, architecture, tensors = ran.stdout.split()[-3:]
+        self.assertEqual((kind, architecture), ('adapter', 'llama'))
+        config = json.loads((Path(tiny_model()) / 'config.json').read_text())
+        self.assertEqual(int(tensors), 2 * 7 * config['num_hidden_layers'])
 
     def test_the_serving_notebook_takes_what_is_pulled_and_drops_no_request(self):
         to, key, port = self.root / 'box', self.root / 'key', free_port()
