@@ -8,13 +8,16 @@ import { fileURLToPath } from 'node:url'
 
 export const projectRoot = fileURLToPath(new URL('../', import.meta.url))
 export const program = join(projectRoot, 'dist/rodizio.js')
-/** As package.json's `start` has them; the last keeps an optimizing compiler away from fetch's HTTP parser, which costs 13 MB. */
-export const shippedFlags = [
+/** As the program's own first line has them; the last keeps an optimizing compiler away from fetch's HTTP parser, which costs 13 MB. */
+export const commandFlags = [
   '--optimize-for-size',
   '--max-semi-space-size=1',
   '--max-old-space-size=64',
   '--liftoff-only',
 ]
+
+/** As package.json's `start` has them: collecting the heap's garbage less often, on one thread, takes a sixth less processor. */
+export const shippedFlags = [...commandFlags, '--heap-growing-percent=50', '--single-threaded-gc']
 
 /** A field of /proc/<pid>/status in MB (10^6 bytes), such as VmRSS now or VmHWM at its highest; NaN where there is no /proc. */
 export function memoryMb(pid: number, field: 'VmRSS' | 'VmHWM'): number {

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { startHubEmulator } from '../src/emulators/hub/server.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { loraTensors, safetensors, tinyAdapter } from '../test/artifacts/tiny-lora.ts'
-import { memoryMb, program, projectRoot, shippedFlags } from './process.ts'
+import { commandFlags, memoryMb, program, projectRoot } from './process.ts'
 import { type Figures, median, rounded } from './promises.ts'
 
 /**
@@ -56,7 +56,7 @@ export async function measure(isShort: boolean): Promise<Figures> {
       const pull = async (url: string, name: string, ...more: string[]) => {
         const args = ['pull', '--to', to(name), '--from', 'hub:ana/house', ...more]
         const env = { RODIZIO_HUB_URL: url, HOME: place }
-        const ran = await timed(process.execPath, [...shippedFlags, program, ...args], env)
+        const ran = await timed(process.execPath, [...commandFlags, program, ...args], env)
         same(join(to(name), 'current/adapter_model.safetensors'), sum)
         rmSync(to(name), { recursive: true })
         peaks.push(ran.peakRssMb)

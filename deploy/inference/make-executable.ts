@@ -17,7 +17,7 @@ writeFileSync(
     main: at('rodizio-pull.cjs'),
     output: at('rodizio-pull.blob'),
     disableExperimentalSEAWarning: true,
-    // As package.json's `start` has them: a pull stays small.
+    // As the program's own first line has them: a pull stays small.
     execArgv: [
       '--optimize-for-size',
       '--max-semi-space-size=1',

@@ -18,7 +18,7 @@ import { CLIENT, freshGoogle, SECRET } from '../emulators/google-fixture.ts'
 import { runningService } from '../http/service.ts'
 import { insertDatasetVersion, leaveAdapter } from '../store/left-adapter.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { program, shippedFlags } from './service.ts'
+import { commandFlags, program } from './service.ts'
 
 const mostRssMb = 120
 const cuts = 5
@@ -43,7 +43,7 @@ const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex
 
 /** Runs a pull as it ships, and gives its status, its words and its memory at the highest, in MB. */
 async function pull(args: readonly string[], env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [...shippedFlags, program, 'pull', ...args], {
+  const child = spawn(process.execPath, [...commandFlags, program, 'pull', ...args], {
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })

@@ -10,7 +10,7 @@ import { runningService } from '../http/service.ts'
 import { insertDatasetVersion, leaveAdapter } from '../store/left-adapter.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { randomFrom } from './random-from.ts'
-import { program, shippedFlags } from './service.ts'
+import { commandFlags, program } from './service.ts'
 
 const kills = 50
 
@@ -61,7 +61,7 @@ it('a pull that is killed at fifty random moments leaves current on a whole vers
     RODIZIO_DATA_DIR: service.folder,
   }
   const begin = () =>
-    spawn(process.execPath, [...shippedFlags, program, 'pull', '--to', to, '--quiet'], {
+    spawn(process.execPath, [...commandFlags, program, 'pull', '--to', to, '--quiet'], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -144,7 +144,7 @@ it('a pull that watches has what is promoted served within seconds, by a token f
   const exec = `echo "$RODIZIO_VERSION" >> ${log}`
   const child = spawn(
     process.execPath,
-    [...shippedFlags, program, 'pull', '--to', to, '--watch', '--exec', exec, '--json'],
+    [...commandFlags, program, 'pull', '--to', to, '--watch', '--exec', exec, '--json'],
     { env, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   try {

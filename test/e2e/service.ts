@@ -11,13 +11,16 @@ import { type RodizioClient, rodizioClient } from '../../src/api/client.ts'
 export const projectRoot = fileURLToPath(new URL('../../', import.meta.url))
 export const program = join(projectRoot, 'dist/rodizio.js')
 
-/** The shipped flags: what is tested is what runs on the VM. */
-export const shippedFlags = [
+/** The flags of a command, as the program's own first line has them. */
+export const commandFlags = [
   '--optimize-for-size',
   '--max-semi-space-size=1',
   '--max-old-space-size=64',
   '--liftoff-only',
 ]
+
+/** The shipped flags of the service: what is tested is what runs on the VM. */
+export const shippedFlags = [...commandFlags, '--heap-growing-percent=50', '--single-threaded-gc']
 
 export type Env = Readonly<Record<string, string>>
 
