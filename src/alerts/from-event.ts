@@ -47,6 +47,7 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
   'checkpoint.damaged',
   'adapter.promoted',
   'adapter.rejected',
+  'adapter.publish_blocked',
   'google.signed_out',
   'hub.signed_out',
 ])
@@ -150,6 +151,13 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
         thread: runId,
         facts,
       })
+    }
+    case 'adapter.publish_blocked': {
+      const version = text(data.version)
+      const facts = {
+        words: `mend what keeps ${version} from ${text(data.target)} (rodizio adapters show ${version})`,
+      }
+      return make({ kind: 'action-needed', about: text(data.line) ?? name, thread: null, facts })
     }
     case 'google.signed_out':
     case 'hub.signed_out': {

@@ -115,6 +115,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `adapter ${word(d, 'version')} of ${word(d, 'line')} is not promoted${byWhom(d)}: ${word(d, 'why')}`,
   'adapter.rolled_back': (d) =>
     `${word(d, 'line')} serves ${word(d, 'version')} again in place of ${word(d, 'instead')}${byWhom(d)}: ${word(d, 'why')}`,
+  'adapter.published': (d) =>
+    `adapter ${word(d, 'version')} of ${word(d, 'line')} is published: ${word(d, 'place')}`,
+  'adapter.publish_blocked': (d) =>
+    `adapter ${word(d, 'version')} of ${word(d, 'line')} cannot be published to ${word(d, 'target')}: ${word(d, 'why')}`,
   'artifact.committed': (d) =>
     `artifact "${word(d, 'label')}" at step ${word(d, 'step')} is in the store${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ''}`,
   'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,

@@ -27,6 +27,8 @@ export type EventKind =
   | 'adapter.promoted'
   | 'adapter.rejected'
   | 'adapter.rolled_back'
+  | 'adapter.published'
+  | 'adapter.publish_blocked'
   | 'account.added'
   | 'account.held'
   | 'account.adjusted'
