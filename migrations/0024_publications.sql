@@ -14,6 +14,13 @@ create table publications (
   look_at    text not null, -- not looked at before
   asked_at   text not null,
   done_at    text,
+  missing    text not null default '0', -- bytes that somebody has to carry yet; decimal text: may exceed 32 bits
   unique (number, target)
 );
 create index publications_open on publications (look_at) where state <> 'done';
+
+-- Bytes of large files that have come to the Hub from here, by the month (UTC): a free line or account has a limit for what goes out.
+create table hub_uploads (
+  month text primary key, -- 2026-11
+  bytes text not null
+);

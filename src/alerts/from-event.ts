@@ -50,6 +50,7 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
   'adapter.publish_blocked',
   'google.signed_out',
   'hub.signed_out',
+  'hub.uploads_low',
 ])
 
 /**
@@ -158,6 +159,10 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
         words: `mend what keeps ${version} from ${text(data.target)} (rodizio adapters show ${version})`,
       }
       return make({ kind: 'action-needed', about: text(data.line) ?? name, thread: null, facts })
+    }
+    case 'hub.uploads_low': {
+      const words = `${figure(data.megabytes)} of ${figure(data.most)} MB of this month have gone to the hub`
+      return make({ kind: 'quota-low', about: 'the hub of models', thread: null, facts: { words } })
     }
     case 'google.signed_out':
     case 'hub.signed_out': {

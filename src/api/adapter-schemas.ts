@@ -111,7 +111,7 @@ export const RolledBack = z.object({ from: Version, to: Version, line: z.string(
 
 export const LineChange = z.strictObject({
   policy: z.enum(['auto', 'manual']).optional(),
-  publishTo: Target.nullable().optional().describe('null for nowhere'),
+  publishTo: Target.optional().describe('hub:OWNER/NAME, drive or folder:/PATH; none for nowhere'),
 })
 export type LineChange = z.infer<typeof LineChange>
 

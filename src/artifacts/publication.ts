@@ -20,6 +20,8 @@ export interface Publication {
   readonly why: string | null
   readonly next: string | null
   readonly tries: number
+  /** Bytes that somebody has to carry yet, as far as is known. */
+  readonly missingBytes: number
   readonly lookAt: Date
   readonly askedAt: Date
   readonly doneAt: Date | null

@@ -124,7 +124,7 @@ export function adapterCommands(program: Command, context: Context): void {
       const change: LineChange = {
         ...(policy ? { policy } : {}),
         ...(typeof publish === 'string' ? { publishTo: publish } : {}),
-        ...(publish === false ? { publishTo: null } : {}),
+        ...(publish === false ? { publishTo: 'none' } : {}),
       }
       const client = context.client()
       const found =

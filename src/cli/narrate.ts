@@ -171,6 +171,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `the hub of models knows the token of ${word(d, 'user')}: gated bases can be fetched`,
   'hub.signed_out': (d) =>
     `${d.asked === true ? 'the token for the hub of models is forgotten, as asked' : 'the hub of models takes the token no longer'}: runs on gated bases wait for another one, given with rodizio login hub`,
+  'hub.uploads_low': (d) =>
+    `${word(d, 'megabytes')} of ${word(d, 'most')} MB of this month have gone to the hub of models`,
   'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
 }
 

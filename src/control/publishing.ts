@@ -23,6 +23,8 @@ export interface Noted {
   readonly next?: string | undefined
   readonly tries: number
   readonly lookAt: Date
+  /** Left out: as before. What is less than before has come to the Hub. */
+  readonly missingBytes?: number
 }
 
 export interface PublicationRows {
@@ -130,7 +132,13 @@ export function publishing(ports: PublishingPorts) {
     try {
       const reached = await reach(before)
       if (typeof reached === 'string') {
-        const done = { state: 'done' as const, place: reached, tries, lookAt: now() }
+        const done = {
+          state: 'done' as const,
+          place: reached,
+          tries,
+          lookAt: now(),
+          missingBytes: 0,
+        }
         return { publication: await rows.note(before, done), uploads: [] }
       }
       const names = reached.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`)
@@ -141,6 +149,7 @@ export function publishing(ports: PublishingPorts) {
         next: `The session that made it carries it; where none is left: rodizio adapters publish v${before.number}`,
         tries,
         lookAt: after(pause),
+        missingBytes: reached.reduce((sum, { bytes }) => sum + bytes, 0),
       }
       return { publication: await rows.note(before, waits), uploads: reached }
     } catch (error) {

@@ -139,8 +139,9 @@ export const adapterRoutes = ({ adapterDesk: desk, publishing }: AdapterPorts) =
       const name = c.req.valid('param').line
       const { policy, publishTo } = c.req.valid('json')
       if (publishTo !== undefined) {
-        refuseForeignFolder(publishTo, whoOf(c))
-        await publishing.setPublishTo(name, publishTo)
+        const target = publishTo === 'none' ? null : publishTo
+        refuseForeignFolder(target, whoOf(c))
+        await publishing.setPublishTo(name, target)
       }
       if (policy !== undefined) await desk.setPolicy(name, policy)
       return c.json(await whole(name), 200)

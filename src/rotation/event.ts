@@ -53,6 +53,7 @@ export type EventKind =
   | 'google.signed_out'
   | 'hub.signed_in'
   | 'hub.signed_out'
+  | 'hub.uploads_low'
 
 export interface RotationEvent {
   /** Dense and growing. */

@@ -26,6 +26,7 @@ const toPublication = (row: Row): Publication => ({
   why: textOrNull(row, 'why'),
   next: textOrNull(row, 'next_step'),
   tries: number(row, 'tries'),
+  missingBytes: Number(text(row, 'missing')),
   lookAt: date(row, 'look_at'),
   askedAt: date(row, 'asked_at'),
   doneAt: dateOrNull(row, 'done_at'),
@@ -129,9 +130,10 @@ async function note(
   at: Date,
 ): Promise<Publication> {
   const isDone = noted.state === 'done'
+  const missing = noted.missingBytes ?? before.missingBytes
   const changed = await tx.run(
-    `update publications set state = $1, place = $2, code = $3, why = $4, next_step = $5, tries = $6, look_at = $7, done_at = $8
-     where id = $9 and state <> 'done'`,
+    `update publications set state = $1, place = $2, code = $3, why = $4, next_step = $5, tries = $6, look_at = $7, done_at = $8,
+       missing = $9 where id = $10 and state <> 'done'`,
     noted.state,
     noted.place ?? null,
     noted.code ?? null,
@@ -140,8 +142,10 @@ async function note(
     noted.tries,
     noted.lookAt.toISOString(),
     isDone ? at.toISOString() : null,
+    String(missing),
     before.id,
   )
+  if (changed > 0) await countUploaded(tx, before.missingBytes - missing, at)
   const adapter = await readAdapter(tx, before.number)
   const isNewlyBlocked =
     noted.state === 'blocked' && (before.state !== 'blocked' || before.code !== noted.code)
@@ -163,4 +167,25 @@ async function note(
   }
   const row = await tx.first('select * from publications where id = $1', before.id)
   return toPublication(row ?? {})
+}
+
+/** So much may go to the Hub in a month, and so much of it is left when a person is told: figures to be careful by, of no provider's. */
+const monthlyBytes = 5_000_000_000
+const lowBytes = 500_000_000
+
+/** What has come to the Hub is counted in the month in which that was learnt. */
+async function countUploaded(tx: Queries, bytes: number, at: Date): Promise<void> {
+  if (bytes <= 0) return
+  const month = at.toISOString().slice(0, 7)
+  const row = await tx.first('select bytes from hub_uploads where month = $1', month)
+  const before = row ? Number(text(row, 'bytes')) : 0
+  await tx.run(
+    'insert into hub_uploads (month, bytes) values ($1, $2) on conflict (month) do update set bytes = $2',
+    month,
+    String(before + bytes),
+  )
+  const told = monthlyBytes - lowBytes
+  if (before >= told || before + bytes < told) return
+  const data = { megabytes: Math.round((before + bytes) / 1e6), most: monthlyBytes / 1e6 }
+  await insertEvent(tx, { kind: 'hub.uploads_low', data }, at.toISOString())
 }

@@ -347,6 +347,32 @@ describe('the session that has left an adapter', () => {
   })
 })
 
+describe('what goes to the Hub', () => {
+  it('is counted once by the month, and told of when little is left of it', async () => {
+    await using world = await publishWorld()
+    await world.access.keep(writer)
+    const made = houseAdapter(1)
+    await world.leave(made)
+    const counted = async () => Number((await world.db.first('select * from hub_uploads'))?.bytes)
+    const large = ['adapter_model.safetensors', 'tokenizer.json'] as const
+    const bytes = large.reduce((sum, name) => sum + (made.files.get(name)?.length ?? 0), 0)
+    await toTheEnd(world, made)
+    expect(await counted()).toBe(bytes)
+    await toTheEnd(world, made)
+    expect(await counted()).toBe(bytes)
+    const low = async () =>
+      (await world.db.all("select facts from alerts where kind = 'quota-low'")).length
+    expect(await low()).toBe(0)
+    await world.db.run("update hub_uploads set bytes = '4499000000'")
+    for (const [which, mark] of [2, 3].entries()) {
+      const next = houseAdapter(mark)
+      await world.leave(next)
+      await toTheEnd(world, next, which + 2)
+    }
+    expect(await low()).toBe(1)
+  })
+})
+
 describe('a folder', () => {
   it('gets the version whole or not at all, once', async () => {
     await using world = await publishWorld()
