@@ -8,7 +8,7 @@ import {
   targetOf,
 } from '../artifacts/publication.ts'
 import { addSeconds } from '../lib/clock.ts'
-import { AppError } from '../lib/errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import { baseNamed } from '../notebooks/catalogue.ts'
 import type { AdapterBook } from './adapter-book.ts'
 import type { HubAccess } from './hub-access.ts'
@@ -153,7 +153,13 @@ export function publishing(ports: PublishingPorts) {
       }
       return { publication: await rows.note(before, waits), uploads: reached }
     } catch (error) {
-      if (!(error instanceof AppError)) throw error
+      if (!(error instanceof AppError)) {
+        // Ours to mend: it must not keep the others waiting meanwhile.
+        const why = `something unexpected went wrong: ${messageOf(error)}`
+        const lookAt = after(longestPauseSeconds)
+        await rows.note(before, { state: 'pending', code: 'internal', why, tries, lookAt })
+        throw error
+      }
       const passes = error.kind === 'unavailable'
       const seconds = passes ? Math.max(pause, error.retryAfterSeconds ?? 0) : longestPauseSeconds
       const { code, message: why, next } = error
@@ -213,7 +219,15 @@ export function publishing(ports: PublishingPorts) {
     card: async ({ number }: Adapter): Promise<string> => (await publishable(number)).card(null),
     /** Takes on what is due. */
     async look(): Promise<void> {
-      for (const { id } of await rows.due(now())) await step(id)
+      let failed: { readonly why: unknown } | undefined
+      for (const { id } of await rows.due(now())) {
+        try {
+          await step(id)
+        } catch (why) {
+          failed ??= { why } // said below, once the others have had their turn
+        }
+      }
+      if (failed) throw failed.why
     },
   }
 }

@@ -160,6 +160,52 @@ describe('a publication to the Hub', () => {
     expect(world.requests('commit')).toHaveLength(before)
   })
 
+  it('goes on after a commit of somebody else that came in between, and keeps it', async () => {
+    await using world = await publishWorld()
+    await world.access.keep(writer)
+    const made = houseAdapter(1)
+    await world.leave(made)
+    const { uploads } = await world.desk.publish(await adapterAt(world), target)
+    await world.carry([...uploads], made)
+    const { hub } = world.ports
+    let between = 2
+    const missing: typeof hub.missing = async (token, id, objects) => {
+      const found = await hub.missing(token, id, objects)
+      if (between > 0) {
+        between -= 1
+        const parent = (await hub.refs(token, id))?.main ?? ''
+        const small = [{ path: `notes-${between}.txt`, content: Buffer.from('mine') }]
+        await hub.commit(token, id, {
+          title: 'mine',
+          description: '',
+          parent,
+          small,
+          large: [],
+          gone: [],
+        })
+      }
+      return found
+    }
+    const desk = publishing({ ...world.ports, hub: { ...hub, missing } })
+    expect((await desk.publish(await adapterAt(world), target)).publication.state).toBe('done')
+    expect(await titles(world)).toEqual([
+      expect.stringContaining('v1 of house'),
+      'mine',
+      'mine',
+      'initial commit',
+    ])
+    expect((await world.get('/ana/house/resolve/v1/notes-0.txt')).text).toBe('mine')
+  })
+
+  it('is written down again with a rollback to what was never published', async () => {
+    await using world = await publishWorld()
+    await world.leave(houseAdapter(1))
+    await world.leave(houseAdapter(2))
+    await world.desk.setPublishTo('house', target)
+    await world.rows.rollBack('house', null, 'ana', 'better')
+    expect(await world.publications.of(1)).toMatchObject([{ target, state: 'pending' }])
+  })
+
   it('leaves a tag alone that is somebody else’s', async () => {
     await using world = await publishWorld()
     await world.access.keep(writer)
@@ -272,6 +318,25 @@ describe('what stands in the way', () => {
     }
   })
 
+  it('that nobody foresaw is told, and keeps no other waiting', async () => {
+    await using world = await publishWorld()
+    await world.access.keep(writer)
+    const made = houseAdapter(1)
+    await world.leave(made)
+    const adapter = await adapterAt(world)
+    await world.publications.ask(adapter, 'hub:ana/broken')
+    await world.publications.ask(adapter, target)
+    const sorted: typeof world.ports.hub.sorted = async (token, id, files) => {
+      if (id === 'ana/broken') throw new TypeError('a bug of ours')
+      return await world.ports.hub.sorted(token, id, files)
+    }
+    const desk = publishing({ ...world.ports, hub: { ...world.ports.hub, sorted } })
+    await expect(desk.look()).rejects.toThrow('a bug of ours')
+    const codes = (await world.publications.of(1)).map(({ code }) => code)
+    expect(codes.toSorted()).toEqual(['bytes_missing', 'internal'])
+    await desk.look()
+  })
+
   it('is told once, and goes on by itself when it is mended', async () => {
     await using world = await publishWorld()
     await world.publications.setPublishTo('house', target)
@@ -332,7 +397,9 @@ describe('the session that has left an adapter', () => {
       throw new AppError('unauthorized', 'dead', { code: 'token_unknown' })
     }
     const ports = { desk: { live }, publishing: world.desk } as unknown as PublicationPorts
-    const app = sessionPublications(ports)
+    const app = sessionPublications(ports).onError(
+      (error) => new Response(error.message, { status: 401 }),
+    )
     const ask = async (token: string) => {
       const headers = { authorization: `Bearer ${token}` }
       return await app.request('/v1/session/publications', { method: 'POST', headers })
@@ -343,7 +410,7 @@ describe('the session that has left an adapter', () => {
     await world.carry(first.uploads, made)
     expect(await (await ask('rzs_mine')).json()).toEqual({ published: [target], uploads: [] })
     expect(await (await ask('rzs_mine')).json()).toEqual({ published: [], uploads: [] })
-    expect((await ask('rzs_other')).status).not.toBe(200)
+    expect((await ask('rzs_other')).status).toBe(401)
   })
 })
 
