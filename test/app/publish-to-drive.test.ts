@@ -31,6 +31,8 @@ async function driveWorld() {
     ...world,
     google,
     made,
+    files,
+    index,
     onDrive,
     what: { adapter, prefix, manifest, manifestText: made.manifest, card },
     put: (artifacts: Parameters<typeof publishToDrive>[1]) =>
@@ -78,6 +80,14 @@ it('copies on Drive itself what stands there, whatever answers are lost, once', 
   const { length } = world.google.admin.state().files
   await put(world.what, { kind: 'drive' })
   expect(world.google.admin.state().files).toHaveLength(length)
+  // A copy that was thought lost, and comes into being all the same.
+  const name = 'adapter_config.json'
+  const [source, copy] = await Promise.all(
+    [prefix, 'published/house/v1'].map((folder) => world.index.get(`${folder}/${name}`)),
+  )
+  if (!source || !copy) throw new Error('not in the index')
+  await world.files.copy(source.fileId, { ...copy, id: copy.fileId })
+  expect(world.google.admin.state().files).toHaveLength(length)
   // A copy is a file of its own: the run may go.
   await store.remove(prefix)
   expect(world.published()).toEqual(wanted(world))
@@ -94,3 +104,25 @@ it('sends what stands in a folder, through a cut, the manifest last', async () =
   expect(world.published()).toEqual(wanted(world))
   expect(world.google.admin.state().files.at(-1)?.name).toBe('manifest.json')
 })
+
+it('makes nothing of bytes that are not those of the manifest', async () => {
+  await using world = await driveWorld()
+  const { store } = world.onDrive
+  const other = Buffer.from('other bytes')
+  const { sha256Hex } = await import('../../src/lib/random.ts')
+  for (const { name, ...expected } of world.what.manifest.files) {
+    const isOther = name === 'adapter_config.json'
+    const body = isOther ? inOnePiece(other) : await world.artifacts.read(`${prefix}/${name}`)
+    const own = { bytes: other.length, sha256: sha256Hex(other) }
+    await store.receive(`${prefix}/${name}`, body, isOther ? own : expected)
+  }
+  const refused = world.put(store)(world.what, { kind: 'drive' })
+  await expect(refused).rejects.toMatchObject({ code: 'hash_mismatch' })
+  const names = world.published().map(([name]) => name)
+  expect(names).not.toContain('adapter_config.json')
+  expect(names).not.toContain('manifest.json')
+})
+
+async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

@@ -132,7 +132,7 @@ export function createModels({ file, objects, settings, now, url }: ModelsOption
       }
       const { title, description } = wanted
       const all = [...files.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      if (JSON.stringify(all) === JSON.stringify(head.files)) return head // git makes no empty one
+      // One that changes nothing is one too: the hub leaves it to its clients not to make it.
       return append(model, { title, description, by, files: all })
     },
     /** @throws HubError 409 for a name that is taken */

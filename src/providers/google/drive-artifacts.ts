@@ -244,6 +244,8 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
         const client = await ownClient(known)
         await client.copy(known.fileId, { id: fileId, key: to, bytes, sha256 })
         if (await takePlace(to, await index.get(to), expected)) return
+        const arriving = await index.get(pending(to))
+        if (arriving) await drop(arriving)
         throw new AppError('invalid', `${from} has other bytes on Drive than its manifest says`, {
           code: 'hash_mismatch',
         })
