@@ -1,4 +1,4 @@
-"""Creates, uploads, lists, tags and downloads with the official client; what it saw goes out as JSON."""
+"""Creates, uploads, lists, tags and downloads with the official client; says as JSON what it saw."""
 import hashlib
 import json
 import sys
@@ -24,10 +24,11 @@ api.create_repo(repo, private=True)
 again = status_of(lambda: api.create_repo(repo, private=True))
 api.create_repo(repo, private=True, exist_ok=True)
 first = api.upload_folder(repo_id=repo, folder_path=folder, commit_message='the first')
-second = api.upload_file(repo_id=repo, path_or_fileobj=b'{"r": 8}\n', path_in_repo='adapter_config.json',
-                         commit_message='the second', parent_commit=first.oid)
-late = status_of(lambda: api.upload_file(repo_id=repo, path_or_fileobj=b'late', path_in_repo='late.txt',
-                                         parent_commit=first.oid))
+second = api.upload_file(repo_id=repo, path_or_fileobj=b'{"r": 8}\n',
+                         path_in_repo='adapter_config.json', commit_message='the second',
+                         parent_commit=first.oid)
+late = status_of(lambda: api.upload_file(repo_id=repo, path_or_fileobj=b'late',
+                                         path_in_repo='late.txt', parent_commit=first.oid))
 api.create_tag(repo, tag='v1', revision=first.oid)
 taken = status_of(lambda: api.create_tag(repo, tag='v1', revision=second.oid))
 refs = api.list_repo_refs(repo)
