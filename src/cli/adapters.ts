@@ -76,8 +76,14 @@ export function adapterCommands(program: Command, context: Context): void {
       '\nExample:\n  rodizio adapters promote v3 --why "answers better in Portuguese"',
     )
     .action(async (version: string, { why }: { why?: string }) => {
-      const found = await context.client().promoteAdapter(version, said(why))
-      context.answer(found, () => `${found.line} serves ${found.version} now`)
+      const client = context.client()
+      const found = await client.promoteAdapter(version, said(why))
+      const { publishTo } = await client.adapterLine(found.line)
+      // Its session is long over: no other carries what the Hub lacks.
+      const carried = publishTo?.startsWith('hub:')
+        ? `\nIt is published to ${publishTo} by: rodizio adapters publish ${found.version}`
+        : ''
+      context.answer(found, () => `${found.line} serves ${found.version} now${carried}`)
     })
 
   adapters

@@ -36,6 +36,8 @@ export interface PublicationRows {
   of(which: number): Promise<readonly Publication[]>
   /** Open ones of what a session has left. */
   leftBy(runId: string, generation: number): Promise<readonly Publication[]>
+  /** Whether the session that has left an adapter is still there to carry it. */
+  isLive(runId: string, generation: number): Promise<boolean>
   publishTo(line: string): Promise<string | null>
   /** What the line serves is published there too. */
   setPublishTo(line: string, target: string | null): Promise<void>
@@ -122,7 +124,26 @@ export function publishing(ports: PublishingPorts) {
     })
   }
 
-  async function stepOnce(id: string): Promise<Stepped> {
+  /** What has to be carried, and by whom, as it is shown. */
+  async function waiting(
+    { number: which }: Publication,
+    uploads: readonly SignedUpload[],
+    isCarried: boolean,
+  ): Promise<Pick<Noted, 'state' | 'code' | 'why' | 'next' | 'missingBytes'>> {
+    const adapter = await ports.find(which)
+    const isLive = adapter && (await rows.isLive(adapter.runId, adapter.generation))
+    const names = uploads.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`)
+    const missingBytes = uploads.reduce((sum, { bytes }) => sum + bytes, 0)
+    const next = `It is carried by: rodizio adapters publish v${which}`
+    if (isCarried || isLive) {
+      const why = `${names.join(', ')} has not arrived there yet`
+      return { state: 'pending', code: 'bytes_missing', why, next, missingBytes }
+    }
+    const why = `the session that made it is over, and ${names.join(', ')} has not arrived there`
+    return { state: 'blocked', code: 'no_carrier', why, next, missingBytes }
+  }
+
+  async function stepOnce(id: string, isCarried: boolean): Promise<Stepped> {
     const before = await rows.find(id)
     if (!before) throw new AppError('not-found', `there is no publication ${id}`)
     if (before.state === 'done') return { publication: before, uploads: [] }
@@ -141,16 +162,8 @@ export function publishing(ports: PublishingPorts) {
         }
         return { publication: await rows.note(before, done), uploads: [] }
       }
-      const names = reached.map(({ name, bytes }) => `${name} (${(bytes / 1e6).toFixed(1)} MB)`)
-      const waits = {
-        state: 'pending' as const,
-        code: 'bytes_missing',
-        why: `${names.join(', ')} has not arrived there yet`,
-        next: `The session that made it carries it; where none is left: rodizio adapters publish v${before.number}`,
-        tries,
-        lookAt: after(pause),
-        missingBytes: reached.reduce((sum, { bytes }) => sum + bytes, 0),
-      }
+      const said = await waiting(before, reached, isCarried)
+      const waits = { ...said, tries, lookAt: after(pause) }
       return { publication: await rows.note(before, waits), uploads: reached }
     } catch (error) {
       if (!(error instanceof AppError)) {
@@ -169,10 +182,11 @@ export function publishing(ports: PublishingPorts) {
     }
   }
 
-  async function step(id: string): Promise<Stepped> {
+  /** @param isCarried whether whoever asks carries what has to be carried */
+  async function step(id: string, isCarried = false): Promise<Stepped> {
     const mine = (turns.get(id) ?? Promise.resolve())
       .catch(() => undefined)
-      .then(() => stepOnce(id))
+      .then(() => stepOnce(id, isCarried))
     turns.set(id, mine)
     try {
       return await mine
@@ -194,7 +208,7 @@ export function publishing(ports: PublishingPorts) {
      * Writes down that an adapter shall be published, where its line is when no target is given, and takes it as far as it goes.
      * @throws AppError `invalid` (`target_invalid`, `target_missing`, `rehearsal`)
      */
-    async publish(adapter: Adapter, given: string | undefined): Promise<Stepped> {
+    async publish(adapter: Adapter, given: string | undefined, isCarried = true): Promise<Stepped> {
       refuseRehearsal(adapter)
       const target = given ?? (await rows.publishTo(adapter.line))
       if (target === null) {
@@ -205,14 +219,14 @@ export function publishing(ports: PublishingPorts) {
       }
       targetOf(target)
       const asked = await rows.ask(adapter, target)
-      return await step(asked.id)
+      return await step(asked.id, isCarried)
     },
     /** What the session that has left an adapter is to carry, to repositories of the Hub alone. */
     async forSession(runId: string, generation: number): Promise<readonly Stepped[]> {
       const open = await rows.leftBy(runId, generation)
       const hubs = open.filter(({ target }) => targetOf(target).kind === 'hub')
       const steps: Stepped[] = []
-      for (const { id } of hubs) steps.push(await step(id))
+      for (const { id } of hubs) steps.push(await step(id, true))
       return steps
     },
     /** The card as it is published. */

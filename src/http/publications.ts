@@ -41,7 +41,7 @@ export const publicationRoutes = (ports: PublicationPorts) =>
     const adapter = await ports.adapterDesk.must(c.req.valid('param').version)
     const { to, carry } = c.req.valid('json')
     if (to !== undefined) refuseForeignFolder(to, whoOf(c))
-    const { publication, uploads } = await ports.publishing.publish(adapter, to)
+    const { publication, uploads } = await ports.publishing.publish(adapter, to, carry)
     const isCarried = carry && uploads.length > 0
     const answer = {
       publication: toPublication(publication),

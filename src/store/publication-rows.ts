@@ -94,6 +94,14 @@ export function publicationRows(db: Database, now: () => Date): PublicationRows 
         runId,
         generation,
       ),
+    async isLive(runId, generation) {
+      const row = await db.first(
+        'select 1 as one from sessions where run_id = $1 and generation = $2 and ended_at is null',
+        runId,
+        generation,
+      )
+      return row !== undefined
+    },
     publishTo: (line) => readPublishTo(db, line),
     setPublishTo: (line, target) =>
       db.transaction(async (tx) => {

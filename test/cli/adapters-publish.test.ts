@@ -137,6 +137,10 @@ describe('rodizio adapters publish', () => {
       { timeout: 15_000, interval: 200 },
     )
     expect(readdirSync(path)).toEqual(['v2'])
+    await run('adapters', 'line', 'house', '--publish', 'hub:ana/house')
+    expect((await run('adapters', 'promote', 'v1')).out).toBe(
+      'house serves v1 now\nIt is published to hub:ana/house by: rodizio adapters publish v1\n',
+    )
     const none = await json('adapters', 'line', 'house', '--no-publish')
     expect(none).toMatchObject({ publishTo: null, policy: 'auto' })
     rmSync(path, { recursive: true })

@@ -1,4 +1,4 @@
-"""Creates, uploads, lists, tags and downloads with the official client; says as JSON what it saw."""
+"""Creates, uploads, lists, tags, downloads with the official client; says as JSON what it saw."""
 import hashlib
 import json
 import sys

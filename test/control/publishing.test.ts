@@ -5,7 +5,11 @@ import type { SignedUpload } from '../../src/artifacts/publication.ts'
 import { publishing } from '../../src/control/publishing.ts'
 import { type PublicationPorts, sessionPublications } from '../../src/http/publications.ts'
 import { AppError } from '../../src/lib/errors.ts'
+import { rotationStore } from '../../src/store/rotation-store.ts'
+import { readRun } from '../../src/store/run-rows.ts'
 import type { TinyAdapter } from '../artifacts/tiny-lora.ts'
+import { endSession, planSession } from '../store/by-hand.ts'
+import { accountOf, endOf, HOUR, plannedOf, seed } from '../store/fixture.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { atEachCall, Died, dying } from './dying.ts'
 import { houseAdapter, publishWorld, writer } from './publish-world.ts'
@@ -333,7 +337,7 @@ describe('what stands in the way', () => {
     const desk = publishing({ ...world.ports, hub: { ...world.ports.hub, sorted } })
     await expect(desk.look()).rejects.toThrow('a bug of ours')
     const codes = (await world.publications.of(1)).map(({ code }) => code)
-    expect(codes.toSorted()).toEqual(['bytes_missing', 'internal'])
+    expect(codes.toSorted()).toEqual(['internal', 'no_carrier'])
     await desk.look()
   })
 
@@ -345,13 +349,16 @@ describe('what stands in the way', () => {
     await world.desk.look()
     world.clock.advance(3601)
     await world.desk.look()
-    const blocked = (await world.events()).filter(({ kind }) => kind === 'adapter.publish_blocked')
-    expect(blocked).toHaveLength(1)
+    const blocked = async () =>
+      (await world.events()).filter(({ kind }) => kind === 'adapter.publish_blocked').length
+    expect(await blocked()).toBe(1)
     await world.access.keep(writer)
     world.clock.advance(3601)
     await world.desk.look()
     const [open] = await world.publications.of(1)
-    expect(open).toMatchObject({ state: 'pending', code: 'bytes_missing' })
+    expect(open).toMatchObject({ state: 'blocked', code: 'no_carrier' })
+    // That nobody is left to carry it is other news.
+    expect(await blocked()).toBe(2)
     const { uploads } = await world.desk.step(open?.id ?? '')
     await world.carry([...uploads], made)
     world.clock.advance(3601)
@@ -411,6 +418,28 @@ describe('the session that has left an adapter', () => {
     expect(await (await ask('rzs_mine')).json()).toEqual({ published: [target], uploads: [] })
     expect(await (await ask('rzs_mine')).json()).toEqual({ published: [], uploads: [] })
     expect((await ask('rzs_other')).status).toBe(401)
+  })
+})
+
+describe('an adapter whose session still goes on', () => {
+  it('waits for it without a word, and is told of when that is over', async () => {
+    await using world = await publishWorld()
+    await world.access.keep(writer)
+    await world.publications.setPublishTo('house', target)
+    await world.leave(houseAdapter(1))
+    await seed(world.db, [accountOf('ana')], [])
+    const run = await readRun(world.db, 'run_house')
+    if (!run) throw new Error('no run')
+    const store = rotationStore(world.db, () => world.clock.now())
+    await planSession(store, plannedOf(run, accountOf('ana'), world.clock.now(), HOUR))
+    await world.desk.look()
+    expect(await world.publications.of(1)).toMatchObject([{ state: 'pending' }])
+    await endSession(store, 'ses_house_1', endOf('lost'))
+    world.clock.advance(3601)
+    await world.desk.look()
+    expect(await world.publications.of(1)).toMatchObject([
+      { code: 'no_carrier', next: 'It is carried by: rodizio adapters publish v1' },
+    ])
   })
 })
 
