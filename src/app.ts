@@ -8,6 +8,7 @@ import { openHub } from './app/hub.ts'
 import { openNodes } from './app/nodes.ts'
 import { openPlans } from './app/plans.ts'
 import { openProviders, type Providers } from './app/providers.ts'
+import { openPublishing } from './app/publishing.ts'
 import { openReal, type Real } from './app/real.ts'
 import { openSealed } from './app/sealed.ts'
 import { openStorage, type Storage } from './app/storage.ts'
@@ -108,6 +109,8 @@ export async function startService(options: ServiceOptions) {
       sessionUrl: address.forTransfers,
     })
     const hub = openHub(storage, artifacts, { config, clock })
+    const { google } = providers
+    const published = openPublishing(storage, artifacts, hub, { config, clock, google })
     const upkeep = openUpkeep(storage, artifacts, clock)
     const told = (error: unknown) => log.error({ event: 'alerts.trouble', ...described(error) })
     const plans = openPlans(storage, providers, artifacts, hub, { config, now })
@@ -133,6 +136,7 @@ export async function startService(options: ServiceOptions) {
         now,
         clock,
         relay,
+        publishing: published,
         ownAddress: address.shown,
       },
     )
@@ -201,6 +205,10 @@ export async function startService(options: ServiceOptions) {
         async () => new Set((await rotation.openSessions()).map(({ name }) => name)),
       )
     undo.unshift(startBeat({ everySeconds: 300, work: endOrphans, failed }, clock))
+    const publish = async () => {
+      if (ready) await published.look()
+    }
+    undo.unshift(startBeat({ everySeconds: 3, work: publish, failed }, clock))
     /** What a removal that was cut short, or met a store out of reach, has left. */
     const goOn = async () => {
       if (ready) await upkeep.removals.sweep()

@@ -47,8 +47,10 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
   'checkpoint.damaged',
   'adapter.promoted',
   'adapter.rejected',
+  'adapter.publish_blocked',
   'google.signed_out',
   'hub.signed_out',
+  'hub.uploads_low',
 ])
 
 /**
@@ -150,6 +152,17 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
         thread: runId,
         facts,
       })
+    }
+    case 'adapter.publish_blocked': {
+      const version = text(data.version)
+      const facts = {
+        words: `mend what keeps ${version} from ${text(data.target)} (rodizio adapters show ${version})`,
+      }
+      return make({ kind: 'action-needed', about: text(data.line) ?? name, thread: null, facts })
+    }
+    case 'hub.uploads_low': {
+      const words = `${figure(data.megabytes)} of ${figure(data.most)} MB of this month have gone to the hub`
+      return make({ kind: 'quota-low', about: 'the hub of models', thread: null, facts: { words } })
     }
     case 'google.signed_out':
     case 'hub.signed_out': {

@@ -26,9 +26,63 @@ export const Adapter = z.object({
 })
 export type Adapter = z.infer<typeof Adapter>
 
+/** Where an adapter is published beside the store, or how far that has come. */
+export const Publication = z.object({
+  id: z.string(),
+  target: z.string().describe('hub:OWNER/NAME, drive or folder:/PATH'),
+  state: z.enum(['pending', 'blocked', 'done']).describe('blocked: a person has to mend something'),
+  place: z.string().nullable().describe('where it stands'),
+  code: z.string().nullable(),
+  why: z.string().nullable().describe('what stood in the way the last time'),
+  next: z.string().nullable(),
+  askedAt: Time,
+  doneAt: Time.nullable(),
+})
+export type Publication = z.infer<typeof Publication>
+
+export const AdapterDetails = Adapter.extend({ publications: z.array(Publication) })
+export type AdapterDetails = z.infer<typeof AdapterDetails>
+
+const Target = z.string().min(1).max(1100)
+
+/** Where an adapter shall go. */
+export const NewPublication = z.strictObject({
+  to: Target.optional().describe('where its line is published when left out'),
+  carry: z.boolean().default(false).describe('whether the caller carries what has to be carried'),
+})
+
+const SignedUpload = z.object({
+  name: z.string(),
+  bytes: z.number(),
+  sha256: Sha256,
+  href: z.string(),
+  headers: z.record(z.string(), z.string()),
+  parts: z.object({ partBytes: z.number(), hrefs: z.array(z.string()) }).nullable(),
+})
+
+/** A publication, and what its caller is to carry before it gets on. */
+export const PublicationStep = z.object({
+  publication: Publication,
+  uploads: z.array(SignedUpload).describe('with signed addresses, where the caller carries'),
+  sources: z
+    .array(
+      z.object({
+        name: z.string(),
+        path: z.string().nullable().describe("on the service's own machine"),
+        url: z.string().describe('relative to this service, or elsewhere'),
+        headers: z.record(z.string(), z.string()),
+      }),
+    )
+    .describe('where the bytes of the uploads are'),
+})
+export type PublicationStep = z.infer<typeof PublicationStep>
+
+export const AdapterCard = z.object({ version: Version, card: z.string().describe('Markdown') })
+
 export const AdapterLine = z.object({
   line: z.string(),
   policy: z.enum(['auto', 'manual']),
+  publishTo: z.string().nullable().describe('where its promotions are published; null for nowhere'),
   served: Version.nullable(),
   moves: z
     .array(
@@ -55,7 +109,11 @@ export const Rollback = Decision.extend({
 
 export const RolledBack = z.object({ from: Version, to: Version, line: z.string() })
 
-export const LineChange = z.strictObject({ policy: z.enum(['auto', 'manual']) })
+export const LineChange = z.strictObject({
+  policy: z.enum(['auto', 'manual']).optional(),
+  publishTo: Target.optional().describe('hub:OWNER/NAME, drive or folder:/PATH; none for nowhere'),
+})
+export type LineChange = z.infer<typeof LineChange>
 
 /** What a box is to serve, and where its bytes are. */
 export const Resolution = z.object({

@@ -141,7 +141,15 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
       const response = await send(`/v1/served-adapter?${query}`, stop, patienceMs)
       return response.status === 204 ? null : parse(adapter.Resolution, await response.json())
     },
-    adapter: (version: string) => read(`/v1/adapters/${at(version)}`, adapter.Adapter),
+    adapter: (version: string) => read(`/v1/adapters/${at(version)}`, adapter.AdapterDetails),
+    adapterCard: (version: string) => read(`/v1/adapters/${at(version)}/card`, adapter.AdapterCard),
+    /** The Hub and Drive are given time. */
+    publishAdapter: async (version: string, wanted: z.input<typeof adapter.NewPublication>) => {
+      const path = `/v1/adapters/${at(version)}/publications`
+      const headers = { 'content-type': 'application/json' }
+      const init = { method: 'POST', headers, body: JSON.stringify(wanted) }
+      return parse(adapter.PublicationStep, await (await send(path, init, patientMs)).json())
+    },
     promoteAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>
       post(`/v1/adapters/${at(version)}/promotion`, said, adapter.Adapter),
     rejectAdapter: (version: string, said: z.input<typeof adapter.Decision>) =>

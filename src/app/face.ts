@@ -5,6 +5,7 @@ import { addAccount } from '../control/accounts.ts'
 import { adapterDesk } from '../control/adapters.ts'
 import { adjustBudget } from '../control/adjust-budget.ts'
 import type { PlanDesk } from '../control/plan-desk.ts'
+import type { Publishing } from '../control/publishing.ts'
 import { removeAccount } from '../control/remove-account.ts'
 import { runOutlook } from '../control/run-outlook.ts'
 import { servedVersions } from '../control/served-version.ts'
@@ -35,6 +36,7 @@ export interface FaceOptions {
   readonly now: () => Date
   readonly clock: Clock
   readonly relay: Relay
+  readonly publishing: Publishing
   /** Where this service is reached: from elsewhere where it can be, else from its own machine. */
   readonly ownAddress: () => string
 }
@@ -106,6 +108,13 @@ export function openFace(
     now,
   }
   const promoted = adapterDesk(storage.adapters)
+  const versions = servedVersions({
+    desk: promoted,
+    book: adapters,
+    artifacts,
+    clock: options.clock,
+    direct: kept.direct && ((keys) => ways.downloads('', keys.map(storedAt))),
+  })
   const app = httpApp({
     adminToken: storage.admin.token,
     version: options.version,
@@ -160,13 +169,12 @@ export function openFace(
     adapterDesk: promoted,
     tokens: tokenDesk(storage.tokens, options.now),
     audit: storage.audit,
-    servedVersions: servedVersions({
-      desk: promoted,
-      book: adapters,
-      artifacts,
-      clock: options.clock,
-      direct: kept.direct && ((keys) => ways.downloads('', keys.map(storedAt))),
-    }),
+    servedVersions: versions,
+    publishing: options.publishing,
+    artifactPathOf: async (adapter) => {
+      if (kept.direct) return null
+      return kept.pathOf(artifactPrefix(adapter.runId, adapter.label, adapter.generation))
+    },
     history: nodes.history,
     nodeSession: storage.session,
     nodesUp: storage.nodesUp,

@@ -34,6 +34,7 @@ import { readOwners } from '../store/owner-rows.ts'
 import { policyBook } from '../store/policy-book.ts'
 import { probeBook } from '../store/probe-book.ts'
 import { probeHistory } from '../store/probe-history.ts'
+import { publicationRows } from '../store/publication-rows.ts'
 import { reads } from '../store/reads.ts'
 import { removalRows } from '../store/removal-rows.ts'
 import { rotationStore } from '../store/rotation-store.ts'
@@ -92,6 +93,7 @@ export async function openStorage(
         (await look.policies(1, undefined)).items.length > 0 ||
         (await db.first("select 1 as one from removals where kind = 'run'")) !== undefined,
       adapters: adapterRows(db, now),
+      publications: publicationRows(db, now),
       tokens: tokenRows(db, now),
       audit: auditLog(db, now),
       adjustments: adjustmentRows(db, now),

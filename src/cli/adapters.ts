@@ -1,7 +1,8 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
-import type { Adapter } from '../api/adapter-schemas.ts'
+import type { Adapter, AdapterLine, LineChange } from '../api/adapter-schemas.ts'
 import { AppError } from '../lib/errors.ts'
+import { publicationLines, publishCommands } from './adapters-publish.ts'
 import type { Context } from './context.ts'
 import { bytes } from './narrate.ts'
 import { table } from './table.ts'
@@ -48,7 +49,7 @@ export function adapterCommands(program: Command, context: Context): void {
     .addHelpText('after', '\nExample:\n  rodizio adapters show v3')
     .action(async (version: string) => {
       const found = await context.client().adapter(version)
-      context.answer(found, () => described(found))
+      context.answer(found, () => [described(found), ...publicationLines(found)].join('\n'))
     })
 
   adapters
@@ -75,8 +76,14 @@ export function adapterCommands(program: Command, context: Context): void {
       '\nExample:\n  rodizio adapters promote v3 --why "answers better in Portuguese"',
     )
     .action(async (version: string, { why }: { why?: string }) => {
-      const found = await context.client().promoteAdapter(version, said(why))
-      context.answer(found, () => `${found.line} serves ${found.version} now`)
+      const client = context.client()
+      const found = await client.promoteAdapter(version, said(why))
+      const { publishTo } = await client.adapterLine(found.line)
+      // Its session is long over: no other carries what the Hub lacks.
+      const carried = publishTo?.startsWith('hub:')
+        ? `\nIt is published to ${publishTo} by: rodizio adapters publish ${found.version}`
+        : ''
+      context.answer(found, () => `${found.line} serves ${found.version} now${carried}`)
     })
 
   adapters
@@ -109,21 +116,30 @@ export function adapterCommands(program: Command, context: Context): void {
     .command('line <name>')
     .description('how a line is decided, and what it has served')
     .option('--policy <policy>', 'auto: the judge decides; manual: a person does')
+    .option('--publish <target>', 'what it promotes goes to hub:OWNER/NAME, drive or folder:/PATH')
+    .option('--no-publish', 'what it promotes goes nowhere else')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio adapters line house\n  rodizio adapters line house --policy manual',
+      '\nExamples:\n  rodizio adapters line house\n  rodizio adapters line house --policy manual\n  rodizio adapters line house --publish hub:ana/house',
     )
-    .action(async (name: string, { policy }: { policy?: string }) => {
+    .action(async (name: string, flags: { policy?: string; publish?: string | boolean }) => {
+      const { policy, publish } = flags
       if (policy !== undefined && policy !== 'auto' && policy !== 'manual') {
         throw new AppError('invalid', `--policy ${policy} is neither auto nor manual`)
       }
+      const change: LineChange = {
+        ...(policy ? { policy } : {}),
+        ...(typeof publish === 'string' ? { publishTo: publish } : {}),
+        ...(publish === false ? { publishTo: 'none' } : {}),
+      }
       const client = context.client()
-      const found = policy
-        ? await client.changeAdapterLine(name, { policy })
-        : await client.adapterLine(name)
+      const found =
+        Object.keys(change).length > 0
+          ? await client.changeAdapterLine(name, change)
+          : await client.adapterLine(name)
       context.answer(found, () =>
         [
-          `${found.line}: ${found.policy === 'auto' ? 'the judge decides' : 'a person decides'}; it serves ${found.served ?? 'nothing yet'}`,
+          howItGoes(found),
           ...found.moves.map(
             ({ at, kind, version, by }) =>
               `${momentOf(new Date(at), localZone())}  ${kind === 'promoted' ? 'promoted' : 'rolled back to'} ${version} (${by})`,
@@ -131,7 +147,16 @@ export function adapterCommands(program: Command, context: Context): void {
         ].join('\n'),
       )
     })
+
+  publishCommands(adapters, context)
 }
+
+const howItGoes = ({ line, policy, served, publishTo }: AdapterLine): string =>
+  [
+    `${line}: ${policy === 'auto' ? 'the judge decides' : 'a person decides'}`,
+    `it serves ${served ?? 'nothing yet'}`,
+    ...(publishTo === null ? [] : [`what it promotes goes to ${publishTo}`]),
+  ].join('; ')
 
 const said = (why: string | undefined) => ({
   by: userInfo().username,

@@ -16,7 +16,7 @@ export function toldOfHub({ state, hub, user, role }: HubStatus): string {
   if (state === 'refused') return `The hub at ${hub} takes the stored token of ${user} no longer.`
   const more =
     role === 'write'
-      ? '\n  It may write too, and is never used for that: a read token is enough.'
+      ? '\n  It may write too: that is used for lines that are published to the hub, and for nothing else.'
       : ''
   return `The hub at ${hub} knows the stored token of ${user} (${role}).${more}`
 }

@@ -52,7 +52,7 @@ export function loginCommands(program: Command, context: Context): void {
   login
     .command('hub')
     .description(
-      'give the service a read token of the Hugging Face hub, for bases that ask for an accepted licence',
+      'give the service a token of the Hugging Face hub: to read, for bases that ask for an accepted licence; to write, for adapters that are published there',
     )
     .option('--status', 'only say whether there is one, and whose')
     .addHelpText(

@@ -115,6 +115,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `adapter ${word(d, 'version')} of ${word(d, 'line')} is not promoted${byWhom(d)}: ${word(d, 'why')}`,
   'adapter.rolled_back': (d) =>
     `${word(d, 'line')} serves ${word(d, 'version')} again in place of ${word(d, 'instead')}${byWhom(d)}: ${word(d, 'why')}`,
+  'adapter.published': (d) =>
+    `adapter ${word(d, 'version')} of ${word(d, 'line')} is published: ${word(d, 'place')}`,
+  'adapter.publish_blocked': (d) =>
+    `adapter ${word(d, 'version')} of ${word(d, 'line')} cannot be published to ${word(d, 'target')}: ${word(d, 'why')}`,
   'artifact.committed': (d) =>
     `artifact "${word(d, 'label')}" at step ${word(d, 'step')} is in the store${count(d, 'bytes') > 0 ? `, ${bytes(count(d, 'bytes'))}` : ''}`,
   'account.added': (d) => `account ${place(d)}, lent by ${word(d, 'owner')}, joins the rotation`,
@@ -167,6 +171,8 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `the hub of models knows the token of ${word(d, 'user')}: gated bases can be fetched`,
   'hub.signed_out': (d) =>
     `${d.asked === true ? 'the token for the hub of models is forgotten, as asked' : 'the hub of models takes the token no longer'}: runs on gated bases wait for another one, given with rodizio login hub`,
+  'hub.uploads_low': (d) =>
+    `${word(d, 'megabytes')} of ${word(d, 'most')} MB of this month have gone to the hub of models`,
   'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
 }
 

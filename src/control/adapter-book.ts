@@ -37,12 +37,23 @@ export function adapterBook(
       const prefix = row && artifactPrefix(row.runId, row.label, row.generation)
       const files = prefix && (await listedFiles(artifacts, prefix, sha256))
       if (prefix && files) return { prefix, files }
-      throw new AppError('not-found', `the adapter ${sha256.slice(0, 12)} is not in the store`, {
-        code: 'adapter_gone',
-        next: 'Put it back, or begin another run without --from-adapter',
-      })
+      throw gone(sha256)
+    },
+    /** The folder of an adapter, and its manifest as it was committed. @throws AppError as `files` */
+    async whole(sha256: string) {
+      const row = await find(sha256)
+      const prefix = row && artifactPrefix(row.runId, row.label, row.generation)
+      const listed = prefix && (await listedManifest(artifacts, prefix, sha256))
+      if (prefix && listed) return { prefix, manifest: listed.manifest, text: listed.text }
+      throw gone(sha256)
     },
   }
 }
+
+const gone = (sha256: string): AppError =>
+  new AppError('not-found', `the adapter ${sha256.slice(0, 12)} is not in the store`, {
+    code: 'adapter_gone',
+    next: 'Put it back, or begin another run without --from-adapter',
+  })
 
 export type AdapterBook = ReturnType<typeof adapterBook>

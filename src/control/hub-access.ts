@@ -35,7 +35,7 @@ export interface HubStatus {
   readonly role: string | null
 }
 
-/** The person's read token of the model hub: proved, kept sealed, never given out; sessions get addresses made with it. */
+/** The person's token of the model hub: proved, kept sealed, never given out; sessions get addresses made with it. */
 export function hubAccess({ hubUrl, rows, whoIs }: HubAccessPorts) {
   const status = async (): Promise<HubStatus> => {
     const kept = await rows.read(hubUrl)

@@ -16,16 +16,19 @@ export async function listedFiles(
   return [{ name: 'manifest.json', bytes, sha256: manifestSha256 }, ...manifest.files]
 }
 
-/** The manifest of a folder in the store, and its size; undefined when it is not whole. */
+/** The manifest of a folder in the store, its text and its size; undefined when it is not whole. */
 export async function listedManifest(
   artifacts: ArtifactStore,
   prefix: string,
   manifestSha256: string,
-): Promise<{ readonly manifest: Manifest; readonly bytes: number } | undefined> {
+): Promise<
+  { readonly manifest: Manifest; readonly text: string; readonly bytes: number } | undefined
+> {
   const text = await manifestText(artifacts, prefix, manifestSha256)
   if (text === undefined) return undefined
   const manifest = Manifest.safeParse(JSON.parse(text))
-  return manifest.success ? { manifest: manifest.data, bytes: Buffer.byteLength(text) } : undefined
+  if (!manifest.success) return undefined
+  return { manifest: manifest.data, text, bytes: Buffer.byteLength(text) }
 }
 
 async function manifestText(

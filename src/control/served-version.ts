@@ -84,6 +84,8 @@ export function servedVersions({ desk, book, artifacts, direct, clock }: ServedV
         await clock.sleep(Math.min(lookMs, leftMs), signal)
       }
     },
+    /** Where the files of any version are, promoted or not, for who carries them on. @throws AppError `not-found` */
+    files: async (adapter: Adapter) => (await withFiles(adapter)).files,
     /** A file of a version, for boxes that fetch it through this service. @throws AppError `not-found` */
     async file(
       version: string,

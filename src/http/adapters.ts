@@ -2,6 +2,8 @@ import { createRoute } from '@hono/zod-openapi'
 import { z } from 'zod'
 import {
   Adapter,
+  AdapterCard,
+  AdapterDetails,
   AdapterLine,
   Decision,
   LineChange,
@@ -10,10 +12,13 @@ import {
 } from '../api/adapter-schemas.ts'
 import { versionOf } from '../artifacts/adapter.ts'
 import type { AdapterDesk, ListedAdapter } from '../control/adapters.ts'
+import type { Publishing } from '../control/publishing.ts'
+import { refuseForeignFolder, toPublication, whoOf } from './publications.ts'
 import { answers, answersPage, body, PageQuery, routes } from './routes.ts'
 
 export interface AdapterPorts {
   readonly adapterDesk: AdapterDesk
+  readonly publishing: Publishing
 }
 
 const VersionParam = z.object({ version: z.string().min(1).max(80) })
@@ -30,7 +35,14 @@ const show = createRoute({
   method: 'get',
   path: '/v1/adapters/{version}',
   request: { params: VersionParam },
-  responses: answers('An adapter', Adapter),
+  responses: answers('An adapter, and where it is published', AdapterDetails),
+})
+
+const card = createRoute({
+  method: 'get',
+  path: '/v1/adapters/{version}/card',
+  request: { params: VersionParam },
+  responses: answers('Its card, as it is published', AdapterCard),
 })
 
 const promote = createRoute({
@@ -71,7 +83,7 @@ const rollBack = createRoute({
 })
 
 /** Adapters, and which of them are served. */
-export const adapterRoutes = ({ adapterDesk: desk }: AdapterPorts) => {
+export const adapterRoutes = ({ adapterDesk: desk, publishing }: AdapterPorts) => {
   const one = async (version: string): Promise<Adapter> => {
     const adapter = await desk.must(version)
     const heads = await desk.heads()
@@ -83,6 +95,7 @@ export const adapterRoutes = ({ adapterDesk: desk }: AdapterPorts) => {
     return {
       line: name,
       policy: await desk.policy(name),
+      publishTo: await publishing.publishTo(name),
       served: head ? versionOf(head) : null,
       moves: moves.map(({ version, kind, at, by }) => ({
         version,
@@ -99,7 +112,16 @@ export const adapterRoutes = ({ adapterDesk: desk }: AdapterPorts) => {
       const next = page.next === null ? null : String(page.next)
       return c.json({ items: page.items.map(toWire), next }, 200)
     })
-    .openapi(show, async (c) => c.json(await one(c.req.valid('param').version), 200))
+    .openapi(show, async (c) => {
+      const { version } = c.req.valid('param')
+      const publications = await publishing.of((await desk.must(version)).number)
+      const shown = { ...(await one(version)), publications: publications.map(toPublication) }
+      return c.json(shown, 200)
+    })
+    .openapi(card, async (c) => {
+      const { version } = c.req.valid('param')
+      return c.json({ version, card: await publishing.card(await desk.must(version)) }, 200)
+    })
     .openapi(promote, async (c) => {
       const { by, why } = c.req.valid('json')
       const { version } = c.req.valid('param')
@@ -115,7 +137,13 @@ export const adapterRoutes = ({ adapterDesk: desk }: AdapterPorts) => {
     .openapi(line, async (c) => c.json(await whole(c.req.valid('param').line), 200))
     .openapi(changeLine, async (c) => {
       const name = c.req.valid('param').line
-      await desk.setPolicy(name, c.req.valid('json').policy)
+      const { policy, publishTo } = c.req.valid('json')
+      if (publishTo !== undefined) {
+        const target = publishTo === 'none' ? null : publishTo
+        refuseForeignFolder(target, whoOf(c))
+        await publishing.setPublishTo(name, target)
+      }
+      if (policy !== undefined) await desk.setPolicy(name, policy)
       return c.json(await whole(name), 200)
     })
     .openapi(rollBack, async (c) => {

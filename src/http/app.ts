@@ -22,6 +22,7 @@ import { type NodePorts, nodeRoutes } from './nodes.ts'
 import { type PlanPorts, planRoutes } from './plan.ts'
 import { problem } from './problem.ts'
 import { publicStatus } from './public-status.ts'
+import { type PublicationPorts, publicationRoutes, sessionPublications } from './publications.ts'
 import { type RelayPorts, relayCallers, relayProtocol } from './relay.ts'
 import { type RunChangePorts, runChangeRoutes } from './run-changes.ts'
 import { type RunPorts, runRoutes } from './runs.ts'
@@ -43,6 +44,7 @@ export interface HttpPorts
     StorePorts,
     AbsencePorts,
     AdapterPorts,
+    PublicationPorts,
     ServedAdapterPorts,
     TokenPorts,
     AuditPorts,
@@ -92,6 +94,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   // Capabilities and session tokens of their own: neither takes the admin token.
   app.route('/', transferRoutes(ports.urls))
   app.route('/', sessionProtocol(ports.desk, ports.uploads))
+  app.route('/', sessionPublications(ports))
   app.route('/', publicStatus(ports))
   app.route('/', relayProtocol(ports))
   // The key to a policy's nodes opens them, and the admin token does not.
@@ -133,6 +136,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', incidentRoutes(ports))
   app.route('/', alertRoutes(ports))
   app.route('/', adapterRoutes(ports))
+  app.route('/', publicationRoutes(ports))
   app.route('/', servedAdapterRoutes(ports))
   app.route('/', tokenRoutes(ports))
   app.route('/', auditRoutes(ports))

@@ -27,6 +27,8 @@ export type EventKind =
   | 'adapter.promoted'
   | 'adapter.rejected'
   | 'adapter.rolled_back'
+  | 'adapter.published'
+  | 'adapter.publish_blocked'
   | 'account.added'
   | 'account.held'
   | 'account.adjusted'
@@ -51,6 +53,7 @@ export type EventKind =
   | 'google.signed_out'
   | 'hub.signed_in'
   | 'hub.signed_out'
+  | 'hub.uploads_low'
 
 export interface RotationEvent {
   /** Dense and growing. */

@@ -10,6 +10,7 @@ import {
 } from './adapter-rows.ts'
 import type { Queries } from './database.ts'
 import { insertEvent } from './event-rows.ts'
+import { publishPromoted } from './publication-rows.ts'
 
 const asPromoted = (adapter: Adapter): Promoted[] =>
   adapter.judged === null || adapter.score === null
@@ -63,6 +64,7 @@ interface Said {
 export async function promoteAdapter(tx: Queries, adapter: Adapter, said: Said): Promise<void> {
   await writeDecision(tx, { number: adapter.number, state: 'promoted', ...said })
   await insertMove(tx, adapter, 'promoted', said.by, said.at)
+  await publishPromoted(tx, adapter, said.at)
   await tell(tx, 'adapter.promoted', adapter, said)
 }
 
@@ -87,6 +89,7 @@ export async function rollBack(
     why: to.why ?? said.why,
   })
   await insertMove(tx, to, 'rolled-back', said.by, said.at)
+  await publishPromoted(tx, to, said.at)
   await tell(tx, 'adapter.rolled_back', to, said, versionOf(from))
 }
 

@@ -22,6 +22,7 @@ from .heartbeat import BEAT_SECONDS, Heartbeat
 from .log_tail import LogTail
 from .machine import runtime
 from .program import Program
+from .publishing import TROUBLE_ON_THE_WAY, publish_folder
 from .supplies import Supplies
 from .uploads import Uploads, upload_folder
 from .wire import Fenced, OutOfTime, Refused, Wire
@@ -229,6 +230,8 @@ class Session:
                     self._carry('artifact', self.step, self._ending['artifact'])
                 except OutOfTime:
                     outcome = 'limit'
+                else:
+                    self._publish(self._ending['artifact'])
         self._report(outcome)
         self.say({'finished': 'finished: step %d, artifact and all',
                   'limit': 'the time of this session is over at step %d; another goes on',
@@ -256,6 +259,15 @@ class Session:
 
     def _carry(self, kind, step, folder, give_up=None):
         upload_folder(self.carrier, kind, step, folder, give_up)
+
+    def _publish(self, folder):
+        """Carries the adapter on to where it is published; the run does not hang on it."""
+        try:
+            publish_folder(self.carrier, folder, self.say)
+        except TROUBLE_ON_THE_WAY as error:
+            if getattr(error, 'status', None) != 404:  # a service that publishes nothing
+                self.say('the adapter is in the store, and was not published from here: %s'
+                         % (str(error) or type(error).__name__))
 
     def _offer(self, step, folder):
         """A checkpoint has been made on this disk."""

@@ -109,7 +109,8 @@ if (!base) giveUp('python3 does not run, or is older than 3.11', needPython)
 make({
   name: 'clients',
   requirements: 'requirements.txt',
-  modules: 'aiosmtpd, googleapiclient, kagglesdk, ipykernel, nbclient, nbformat, six',
+  modules:
+    'aiosmtpd, googleapiclient, huggingface_hub, kagglesdk, ipykernel, nbclient, nbformat, six',
   base,
 })
 

@@ -44,6 +44,9 @@ class ControlPlane:
         self.beats = []
         self.report = None
         self.spent = set()
+        self.publish = {}  # name -> bytes of a part, None for whole: what the Hub lacks
+        self.published = {}  # name -> what has come there, by the number of its part
+        self.signed_seen = []  # the headers of what came to signed addresses
         self.ranges = []  # the byte each download began at
         self.url_count = 0
 
@@ -143,6 +146,8 @@ class ControlPlane:
         for fragment, (status, code) in self.refuse.items():
             if fragment in request.path:
                 return self.answer(request, status, {'code': code, 'detail': 'refused: ' + code})
+        if '/signed/' in request.path:
+            return self.signed(request, body)
         if '/transfers/' in request.path:
             return self.transfer(request, body)
         sent = json.loads(body.decode('utf-8')) if body else None
@@ -184,9 +189,48 @@ class ControlPlane:
                 assert sha256(self.stored[kind, int(step)][file['name']]) == file['sha256']
             self.manifests[kind, int(step)] = text
             return {'step': int(step), 'committed': True}
+        if path.endswith('/publications'):
+            left = [name for name in self.publish if name not in self.published_whole()]
+            done = ['hub:ana/house'] if self.publish and not left else []
+            return {'uploads': [self.signed_upload(name) for name in left], 'published': done}
         assert path.endswith('/report'), path
         self.report = sent
         return {'ok': True}
+
+    def published_whole(self):
+        files = self.stored.get(('artifact', self.plan['targetSteps']), {})
+        return [name for name, parts in self.published.items()
+                if b''.join(parts[number] for number in sorted(parts)) == files[name]]
+
+    def signed_upload(self, name):
+        body = self.stored['artifact', self.plan['targetSteps']][name]
+        size = self.publish[name]
+        self.url_count += 1
+        href = '%s/signed/%s/%d' % (self.url, name, self.url_count)
+        count = -(-len(body) // size) if size else 0
+        return {'name': name, 'bytes': len(body), 'sha256': sha256(body), 'href': href + '/0',
+                'headers': {'x-told': 'so'} if not size else {},
+                'parts': {'partBytes': size, 'hrefs': ['%s/%d' % (href, number + 1)
+                                                       for number in range(count)]}
+                if size else None}
+
+    def signed(self, request, body):
+        self.signed_seen.append({name.lower(): value for name, value in request.headers.items()})
+        _, _, name, _count, number = request.path.split('/')
+        if self.take(self.expire, request.path):
+            return self.answer(request, 403, {})
+        if request.command == 'PUT':
+            self.published.setdefault(name, {})[int(number)] = body
+        else:
+            parts = json.loads(body.decode('utf-8'))['parts']
+            held = self.published[name]
+            assert [part['etag'] for part in parts] == [sha256(held[part['partNumber']])
+                                                        for part in parts]
+        request.send_response(200)
+        request.send_header('etag', sha256(body))
+        request.send_header('content-length', '0')
+        request.end_headers()
+        return None
 
     def transfer(self, request, body):
         name = request.path.split('/')[-1]

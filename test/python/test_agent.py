@@ -69,6 +69,29 @@ class Agent(unittest.TestCase):
             self.assertEqual(manifest, json.dumps(json.loads(manifest), sort_keys=True,
                                                   ensure_ascii=False) + '\n')
 
+    def test_what_it_has_made_is_carried_on_to_where_it_is_published(self):
+        with ControlPlane(plan(targetSteps=3), data()) as service:
+            service.publish = {'weights.bin': 4096, 'README.md': None}
+            service.expire = {'signed/README.md': 1}
+            service.fail = {'signed/weights.bin': 2, 'publications': 1}
+            status, output = self.run_it(service)
+            self.assertEqual((status, service.report['outcome']), (0, 'finished'), output)
+            self.assertEqual(sorted(service.published_whole()), ['README.md', 'weights.bin'])
+            self.assertGreater(len(service.published['weights.bin']), 1)
+            self.assertIn('the adapter is published to hub:ana/house', output)
+            self.assertNotIn('/signed/', output)
+            for headers in service.signed_seen:
+                self.assertNotIn('authorization', headers)
+            self.assertIn('so', [headers.get('x-told') for headers in service.signed_seen])
+
+    def test_a_place_that_cannot_be_published_to_costs_the_run_nothing(self):
+        for refusal, words in (((403, 'hub'), 'was not published from here'), ((404, 'old'), None)):
+            with ControlPlane(plan(targetSteps=3), data()) as service:
+                service.refuse = {'publications': refusal}
+                status, output = self.run_it(service)
+                self.assertEqual((status, service.report['outcome']), (0, 'finished'), output)
+                self.assertEqual('was not published' in output, words is not None, output)
+
     def test_the_committed_notebook_runs_with_parameters_put_after_its_own(self):
         path = ROOT / 'notebooks' / 'train-dry-local' / 'notebook.ipynb'
         notebook = json.loads(path.read_text(encoding='utf-8'))

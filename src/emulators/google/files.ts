@@ -175,6 +175,19 @@ export function createFiles({ file, settings, now }: FilesOptions) {
     return made
   }
 
+  /** Another file with the same bytes: https://developers.google.com/workspace/drive/api/reference/rest/v3/files/copy (read 2026-11). */
+  const copy = (found: DriveFile, metadata: Metadata, caller: Caller): DriveFile => {
+    if (found.mimeType === FOLDER) throw denied('This file cannot be copied by the user.')
+    const content = found.content && copyOf(found.content)
+    const parents = metadata.parents ?? found.parents
+    const name = metadata.name ?? `Copy of ${found.name}`
+    return create({ ...metadata, parents, name }, caller, content, found.mimeType)
+  }
+
+  /** The bytes again, under a name of their own: one of two files may go. */
+  const copyOf = (content: Content): Content =>
+    content.blob === '' ? content : { ...content, blob: file.copyBlob(content.blob) }
+
   const update = (
     found: DriveFile,
     metadata: Metadata,
@@ -238,6 +251,7 @@ export function createFiles({ file, settings, now }: FilesOptions) {
     checkCreate,
     checkRoom,
     create,
+    copy,
     update,
     replaceContent,
     remove,

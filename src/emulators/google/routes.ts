@@ -20,6 +20,7 @@ const ROUTES: readonly (readonly [string, RegExp, string])[] = [
   ['GET', /^\/drive\/v3\/files$/, 'files.list'],
   ['POST', new RegExp(`^${FILES}$`), 'files.create'],
   ['GET', /^\/drive\/v3\/files\/([^/]+)$/, 'files.get'],
+  ['POST', /^\/drive\/v3\/files\/([^/]+)\/copy$/, 'files.copy'],
   ['PATCH', new RegExp(`^${FILES}/([^/]+)$`), 'files.update'],
   ['DELETE', /^\/drive\/v3\/files\/([^/]+)$/, 'files.delete'],
 ]

@@ -209,6 +209,10 @@ export function createService(
         return files.shown(files.find(subject, caller), caller, asked.fields)
       case 'files.create':
         return files.shown(files.create(body, caller, null), caller, asked.fields)
+      case 'files.copy': {
+        const made = files.copy(files.find(subject, caller), body, caller)
+        return files.shown(made, caller, asked.fields)
+      }
       case 'files.update': {
         const found = files.findToChange(subject, caller)
         files.update(found, body, caller, asked)

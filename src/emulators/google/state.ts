@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { copyFileSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type StateFile as Memory, openStateFile, rememberedByAll } from '../state-file.ts'
@@ -131,6 +132,8 @@ export interface StateFile extends Memory<State> {
   /** Bytes that a blob has on disk now; 0 when there is none. */
   blobBytes(name: string): number
   removeBlob(name: string): void
+  /** The same bytes under another name, which is returned. */
+  copyBlob(name: string): string
 }
 
 /** Opens the memory in a folder. Throws `invalid` when what is there was not written by this emulator. */
@@ -147,6 +150,11 @@ export function openState(folder: string): StateFile {
     },
     blobPath: (name: string) => join(blobs, name),
     blobBytes: (name: string) => statSync(join(blobs, name), { throwIfNoEntry: false })?.size ?? 0,
+    copyBlob: (name: string) => {
+      const other = randomBytes(12).toString('hex')
+      copyFileSync(join(blobs, name), join(blobs, other))
+      return other
+    },
     removeBlob: (name: string) => rmSync(join(blobs, name), { force: true }),
   })
 }

@@ -3,7 +3,8 @@ import { type AdminCalls, check, commonCalls, done, type EmulatorAdmin } from '.
 
 /**
  * What can be done to the emulator from outside. Its calls are named, for faults, `whoami`, `info`, `tree`, `paths-info`,
- * `resolve`, `resolve-cache` and `signed`.
+ * `resolve`, `resolve-cache`, `signed`, `refs`, `commits`, `create`, `validate-yaml`, `preupload`, `lfs-batch`, `lfs-put`, `lfs-complete`,
+ * `lfs-verify`, `commit`, `tag` and `untag`. With `started_but_cut` the last eight are done, and their answer is lost.
  */
 export interface HubAdmin extends EmulatorAdmin {
   /** `POST /_emulator/accept {user, id}`: a person accepts the licence of a repository. */

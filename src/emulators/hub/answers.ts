@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { Travel } from '../answer.ts'
 import { deliver } from '../transfer.ts'
 import type { HubFile, OpenedRepository } from './repositories.ts'
+import type { Commit, Model } from './state.ts'
 import { HubError } from './wire.ts'
 
 /** A file as a listing shows it. */
@@ -15,19 +16,39 @@ export const treeEntry = ({ name, bytes, oid, largeOid }: HubFile) => ({
 })
 
 /** A repository as its own page of the API shows it. */
-export const modelInfo = ({ id, revision, isGated, files }: OpenedRepository) => ({
+export const modelInfo = ({ id, revision, isGated, isPrivate, files }: OpenedRepository) => ({
   _id: revision.slice(0, 24),
   id,
   modelId: id,
   author: id.split('/')[0],
   sha: revision,
-  private: false,
+  private: isPrivate,
   disabled: false,
   gated: isGated ? 'auto' : false,
   downloads: 0,
   likes: 0,
   tags: [],
   siblings: files.map(({ name }) => ({ rfilename: name })),
+})
+
+/** The branches and tags of a repository. */
+export const refsOf = ({ revision }: OpenedRepository, made: Model | undefined) => ({
+  branches: [{ name: 'main', ref: 'refs/heads/main', targetCommit: revision }],
+  converts: [],
+  tags: (made?.tags ?? []).map(({ name, commit }) => ({
+    name,
+    ref: `refs/tags/${name}`,
+    targetCommit: commit,
+  })),
+})
+
+/** A commit as the history shows it. */
+export const commitEntry = ({ oid, title, description, at, by }: Commit) => ({
+  id: oid,
+  title,
+  message: description,
+  authors: [{ user: by, avatar: '' }],
+  date: at,
 })
 
 export const etagOf = ({ oid, largeOid }: HubFile): string => `"${largeOid ?? oid}"`

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError, messageOf } from '../../lib/errors.ts'
+import type { Objects } from './objects.ts'
 import type { HubRepository, HubSettings } from './options.ts'
+import type { Model, StateFile } from './state.ts'
 import { HubError } from './wire.ts'
 
 /** A file of a repository, with what the hub tells of it. */
@@ -20,10 +22,12 @@ export interface OpenedRepository {
   readonly id: string
   readonly revision: string
   readonly isGated: boolean
+  readonly isPrivate: boolean
   readonly files: readonly HubFile[]
 }
 
-const gitOid = (content: Buffer): string =>
+/** What git calls this content. */
+export const gitOid = (content: Buffer): string =>
   createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex')
 
 /** In pieces: a model does not fit into memory. */
@@ -46,9 +50,16 @@ function openFile(folder: string, name: string, largeBytes: number): HubFile {
   if (bytes < largeBytes)
     return { name, path, bytes, oid: gitOid(readFileSync(path)), largeOid: null }
   const largeOid = sha256Of(path)
-  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${largeOid}\nsize ${bytes}\n`
-  return { name, path, bytes, oid: gitOid(Buffer.from(pointer)), largeOid }
+  return { name, path, bytes, oid: pointerOid(largeOid, bytes), largeOid }
 }
+
+/** What git calls the pointer that stands in the place of a large file. */
+export const pointerOid = (sha256: string, bytes: number): string =>
+  gitOid(
+    Buffer.from(
+      `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize ${bytes}\n`,
+    ),
+  )
 
 function openRepository(
   { id, folder, revision, isGated }: HubRepository,
@@ -59,7 +70,8 @@ function openRepository(
     .toSorted()
   const files = names.map((name) => openFile(folder, name, largeBytes))
   const content = createHash('sha1').update(files.map(({ name, oid }) => `${name} ${oid}`).join())
-  return { id, files, revision: revision ?? content.digest('hex'), isGated: isGated ?? false }
+  const found = revision ?? content.digest('hex')
+  return { id, files, revision: found, isGated: isGated ?? false, isPrivate: false }
 }
 
 /** Folders `owner/name` below one, each a gated repository. @throws AppError `invalid` where that folder cannot be read */
@@ -84,20 +96,48 @@ export function repositoriesBelow(folder: string): HubRepository[] {
   }
 }
 
-/** The repositories of the hub, read once, and how they are found. */
-export function openRepositories({ repositories, largeBytes }: HubSettings) {
+/** The repositories of the hub: folders, read once, and those that were made here. */
+export function openRepositories(
+  { repositories, largeBytes }: HubSettings,
+  file: StateFile,
+  objects: Objects,
+) {
   const opened = repositories.map((repository) => openRepository(repository, largeBytes))
+  const unknown = (revision: string) =>
+    new HubError(404, `Invalid rev id: ${revision}`, { code: 'RevisionNotFound' })
+
+  function atCommit(model: Model, revision: string): OpenedRepository {
+    const { id, isPrivate } = model
+    const tagged = model.tags.find(({ name }) => name === revision)?.commit
+    const newest = model.commits.at(-1)
+    const found =
+      revision === 'main'
+        ? newest
+        : model.commits.find(({ oid }) => oid === revision || oid === tagged)
+    if (!found) throw unknown(revision)
+    const files = found.files.map((one) => ({ ...one, path: objects.pathOf(one.sha256) }))
+    return { id, isPrivate, isGated: false, revision: found.oid, files }
+  }
+
   return {
     all: opened,
+    /** One that was made here; undefined for another. */
+    made: (id: string): Model | undefined => file.state.models.find((model) => model.id === id),
     /** @throws HubError 404 as the service has it, for a repository or a commit that is not there */
     find(id: string, revision: string): OpenedRepository {
+      const made = file.state.models.find((model) => model.id === id)
+      if (made) return atCommit(made, revision)
       const found = opened.find((repository) => repository.id === id)
-      if (!found) throw new HubError(404, 'Repository not found', { code: 'RepoNotFound' })
+      if (!found) throw noRepository()
       if (revision === 'main' || revision === found.revision) return found
-      throw new HubError(404, `Invalid rev id: ${revision}`, { code: 'RevisionNotFound' })
+      throw unknown(revision)
     },
   }
 }
+
+/** What a stranger is told of a private repository too. */
+export const noRepository = (): HubError =>
+  new HubError(404, 'Repository not found', { code: 'RepoNotFound' })
 
 export type Repositories = ReturnType<typeof openRepositories>
 

@@ -1,3 +1,16 @@
+/** The calls that change something. */
+export type WriteName =
+  | 'create'
+  | 'validate-yaml'
+  | 'preupload'
+  | 'lfs-batch'
+  | 'lfs-put'
+  | 'lfs-complete'
+  | 'lfs-verify'
+  | 'commit'
+  | 'tag'
+  | 'untag'
+
 /** What a request asks for: the name by which faults and records know it, and what its address says. */
 export interface Route {
   readonly name:
@@ -9,12 +22,32 @@ export interface Route {
     | 'resolve'
     | 'resolve-cache'
     | 'signed'
+    | 'refs'
+    | 'commits'
+    | WriteName
   readonly query: URLSearchParams
   /** `owner/name` of a repository; the name of an admin order. */
   readonly subject: string
   readonly revision: string
   readonly path: string
 }
+
+const reads: readonly string[] = [
+  'admin',
+  'whoami',
+  'info',
+  'tree',
+  'paths-info',
+  'resolve',
+  'resolve-cache',
+  'signed',
+  'refs',
+  'commits',
+] satisfies Exclude<Route['name'], WriteName>[]
+
+/** Whether a call changes something. */
+export const isWrite = (route: Route): route is Route & { readonly name: WriteName } =>
+  !reads.includes(route.name)
 
 const ID = '([^/]+/[^/]+)'
 const ROUTES: readonly (readonly [string, RegExp, Route['name']])[] = [
@@ -25,6 +58,18 @@ const ROUTES: readonly (readonly [string, RegExp, Route['name']])[] = [
   ['GET', new RegExp(`^/api/models/${ID}$`), 'info'],
   ['GET', new RegExp(`^/api/resolve-cache/models/${ID}/([^/]+)/(.+)$`), 'resolve-cache'],
   ['GET', new RegExp(`^/_signed/${ID}/([^/]+)/(.+)$`), 'signed'],
+  ['GET', new RegExp(`^/api/models/${ID}/refs$`), 'refs'],
+  ['GET', new RegExp(`^/api/models/${ID}/commits/([^/]+)$`), 'commits'],
+  ['POST', /^\/api\/repos\/create$/, 'create'],
+  ['POST', /^\/api\/validate-yaml$/, 'validate-yaml'],
+  ['POST', new RegExp(`^/api/models/${ID}/preupload/([^/]+)$`), 'preupload'],
+  ['POST', new RegExp(`^/${ID}\\.git/info/lfs/objects/batch$`), 'lfs-batch'],
+  ['POST', new RegExp(`^/${ID}\\.git/info/lfs/verify$`), 'lfs-verify'],
+  ['POST', new RegExp(`^/api/models/${ID}/commit/([^/]+)$`), 'commit'],
+  ['POST', new RegExp(`^/api/models/${ID}/tag/([^/]+)$`), 'tag'],
+  ['DELETE', new RegExp(`^/api/models/${ID}/tag/([^/]+)$`), 'untag'],
+  ['PUT', new RegExp(`^/_upload/${ID}/([0-9a-f]{64})/(\\d+-\\d+)$`), 'lfs-put'],
+  ['POST', new RegExp(`^/_upload/${ID}/([0-9a-f]{64})/(\\d+-\\d+)$`), 'lfs-complete'],
   ['GET', new RegExp(`^/${ID}/resolve/([^/]+)/(.+)$`), 'resolve'],
 ]
 

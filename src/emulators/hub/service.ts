@@ -12,32 +12,54 @@ import {
   type Travel,
 } from '../answer.ts'
 import type { Place } from '../emulator.ts'
+import type { Fault } from '../faults.ts'
 import { createGround } from '../ground.ts'
 import { readJson } from '../request-body.ts'
 import { notModelled, ServiceError } from '../service-error.ts'
 import { receive } from '../transfer.ts'
 import { type HubAdmin, hubCalls } from './admin.ts'
-import { etagOf, modelInfo, sendFile, treeEntry } from './answers.ts'
+import { commitEntry, etagOf, modelInfo, refsOf, sendFile, treeEntry } from './answers.ts'
 import { createDoorkeeper } from './doorkeeper.ts'
-import { defaultSettings, type HubEmulatorOptions, type HubSettings } from './options.ts'
+import { createLimits } from './limits.ts'
+import { createModels } from './models.ts'
+import { createObjects } from './objects.ts'
+import {
+  defaultSettings,
+  type HubEmulatorOptions,
+  type HubSettings,
+  type HubUser,
+} from './options.ts'
 import { fileOf, openRepositories } from './repositories.ts'
-import { type Route, routeOf } from './routes.ts'
+import { isWrite, type Route, routeOf, type WriteName } from './routes.ts'
 import { createSigned } from './signed.ts'
 import type { StateFile } from './state.ts'
 import { HubError } from './wire.ts'
+import { Cut, createWriting, type Written } from './writing.ts'
 
 /** Joins the parts and decides which of them answers a request. */
 export function createService(
   options: HubEmulatorOptions,
-  { file, url }: Pick<Place<StateFile>, 'file' | 'url'>,
+  { file, folder, url }: Pick<Place<StateFile>, 'file' | 'folder' | 'url'>,
 ) {
   const settings: HubSettings = { ...defaultSettings, ...options }
   const ground = createGround(options, file)
   const { now, faults, requests } = ground
-  const repositories = openRepositories(settings)
+  const objects = createObjects(folder)
+  const repositories = openRepositories(settings, file, objects)
+  const models = createModels({ file, objects, settings, now, url })
+  const limits = createLimits(settings, now)
   const doorkeeper = createDoorkeeper(file, settings)
   const port = () => Number(new URL(url).port)
   const signed = createSigned({ file, seconds: settings.signedSeconds, now, port })
+  const writing = createWriting({
+    models,
+    objects,
+    repositories,
+    doorkeeper,
+    signed,
+    settings,
+    url,
+  })
 
   const admin: HubAdmin = {
     ...ground.orders,
@@ -46,6 +68,7 @@ export function createService(
     reset: () => {
       faults.clear()
       requests.clear()
+      limits.clear()
       file.clear()
     },
     state: () => ({ now: iso(now()), faults: faults.list() }),
@@ -67,7 +90,35 @@ export function createService(
     if (settings.latencyMs > 0) await delay(settings.latencyMs)
     const fault = faults.take(route.name)
     if (fault && (await sendObstacle(fault, request, response, refuseByFault))) return
+    if (isWrite(route)) return await change(route, request, response, fault)
     await serve(route, request, response, journeyOf(fault, settings.bytesPerSecond))
+  }
+
+  /** Does what changes something; a lost answer changes nothing about that. */
+  const change = async (
+    route: Route & { readonly name: WriteName },
+    request: IncomingMessage,
+    response: ServerResponse,
+    fault: Fault | undefined,
+  ): Promise<void> => {
+    const { name } = route
+    let done: Written
+    let limit: Record<string, string> = {}
+    if (name === 'lfs-put' || name === 'lfs-complete') {
+      const { pathname, searchParams } = new URL(request.url ?? '/', url)
+      signed.check(pathname, searchParams)
+      if (request.headers.authorization !== undefined)
+        throw new HubError(400, 'Only one auth mechanism allowed')
+      const cutAfterBytes = fault?.kind === 'cut' ? (fault.afterBytes ?? 0) : undefined
+      done = await writing.take(route, request, cutAfterBytes)
+    } else {
+      const caller = doorkeeper.callerOf(request.headers.authorization)
+      limit = limits.count(caller?.name ?? '', 'api')
+      done = await writing.perform(name, route, request, caller)
+    }
+    if (fault?.kind === 'started_but_cut') return void response.destroy()
+    const travel = journeyOf(fault, settings.bytesPerSecond)
+    await sendJson(response, 200, done.body, travel, { ...limit, ...done.headers })
   }
 
   const serve = async (
@@ -85,15 +136,35 @@ export function createService(
       return sendFile(response, found, asked, travel)
     }
     const caller = doorkeeper.callerOf(request.headers.authorization)
+    const kind = route.name.startsWith('resolve') ? 'resolvers' : 'api'
+    const limit = limits.count(caller?.name ?? '', kind)
+    for (const [header, value] of Object.entries(limit)) response.setHeader(header, value)
     if (route.name === 'whoami') {
       if (!caller) throw new HubError(401, 'Invalid username or password.')
-      return sendJson(response, 200, whoAmI(caller.name, iso(now())), travel)
+      return sendJson(response, 200, whoAmI(caller, iso(now())), travel)
     }
+    const made = repositories.made(subject)
+    if (made?.isPrivate) doorkeeper.showPrivate(made, caller)
     // Names and sizes of a gated repository's files are for everybody; only the files themselves are not.
-    const repository = repositories.find(subject, revision)
+    const repository = repositories.find(subject, route.name === 'refs' ? 'main' : revision)
     switch (route.name) {
       case 'info':
         return sendJson(response, 200, modelInfo(repository), travel)
+      case 'refs':
+        return sendJson(response, 200, refsOf(repository, made), travel)
+      case 'commits': {
+        const all = made?.commits ?? []
+        const to = all.findIndex(({ oid }) => oid === repository.revision)
+        return sendJson(
+          response,
+          200,
+          all
+            .slice(0, to + 1)
+            .toReversed()
+            .map(commitEntry),
+          travel,
+        )
+      }
       case 'tree':
         return sendPage(route, repository.files.map(treeEntry), response, travel)
       case 'paths-info': {
@@ -169,22 +240,23 @@ async function refuseByFault(
 }
 
 function refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  if (error instanceof Cut) return void response.destroy()
   request.resume() // what is still on its way does not hold up the answer
   const known =
     error instanceof HubError
       ? error
       : new HubError(error instanceof ServiceError ? error.status : 500, messageOf(error))
-  sendRefusal(response, known.status, { error: known.message }, known.headers)
+  sendRefusal(response, known.status, { error: known.message, ...known.body }, known.headers)
 }
 
-const whoAmI = (name: string, createdAt: string) => ({
+const whoAmI = ({ name, role = 'read' }: HubUser, createdAt: string) => ({
   type: 'user',
   id: `id-of-${name}`,
   name,
   fullname: name,
   isPro: false,
   orgs: [],
-  auth: { type: 'access_token', accessToken: { displayName: 'rodizio', role: 'read', createdAt } },
+  auth: { type: 'access_token', accessToken: { displayName: 'rodizio', role, createdAt } },
 })
 
 /** The paths of a form or of JSON, as the official clients send them. */

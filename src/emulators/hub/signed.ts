@@ -11,18 +11,23 @@ export interface SignedOptions {
   readonly port: () => number
 }
 
-/** Addresses that are themselves the right to fetch one file, for a while. */
+/** Addresses that are themselves the right to fetch or send one file, for a while. */
 export function createSigned({ file, seconds, now, port }: SignedOptions) {
   const signature = (path: string, expires: string): string =>
     createHmac('sha256', file.state.signingKey).update(`${path} ${expires}`).digest('hex')
 
+  /** On another host name than the hub's own, so that no client sends its token along. */
+  function sign(path: string): string {
+    const expires = String(Math.floor(addSeconds(now(), seconds).getTime() / 1000))
+    return `http://localhost:${port()}${path}?Expires=${expires}&Signature=${signature(path, expires)}`
+  }
+
   return {
-    /** On another host name than the hub's own, so that no client sends its token along. */
-    address(id: string, revision: string, name: string): string {
-      const path = `/_signed/${id}/${revision}/${name.split('/').map(encodeURIComponent).join('/')}`
-      const expires = String(Math.floor(addSeconds(now(), seconds).getTime() / 1000))
-      return `http://localhost:${port()}${path}?Expires=${expires}&Signature=${signature(path, expires)}`
-    },
+    address: (id: string, revision: string, name: string): string =>
+      sign(`/_signed/${id}/${revision}/${name.split('/').map(encodeURIComponent).join('/')}`),
+    /** Where a large file goes: whole as part 0, or one part of it. */
+    upload: (id: string, sha256: string, bytes: number, part: number): string =>
+      sign(`/_upload/${id}/${sha256}/${bytes}-${part}`),
     /** @throws HubError 403 for an address that is over or was never signed */
     check(path: string, query: URLSearchParams): void {
       const expires = query.get('Expires') ?? ''

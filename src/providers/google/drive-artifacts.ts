@@ -30,6 +30,8 @@ export interface DriveFiles {
    * @throws AppError `invalid` (`hash_mismatch`; nothing is kept)
    */
   bring(file: NewDriveFile, source: (from: number) => AsyncIterable<Uint8Array>): Promise<void>
+  /** A second file of the same bytes, made on Drive itself. One of that id that is there is left as it is. */
+  copy(from: string, to: NewDriveFile): Promise<void>
   read(id: string, range: ByteRange): Promise<AsyncIterable<Uint8Array>>
   /** For good, past the bin; nothing there is no error. */
   remove(id: string): Promise<void>
@@ -229,6 +231,24 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
         const { fileId, bytes, sha256 } = await arrivingFile(key, expected)
         await client.bring({ id: fileId, key, bytes, sha256 }, source)
         await takePlace(key, await index.get(key), expected)
+      }),
+    /**
+     * Another key with the bytes of a key, which do not leave Drive. Repeated it changes nothing.
+     * @throws AppError `not-found`, `invalid` (`hash_mismatch`)
+     */
+    copy: (from: string, to: string, expected: Expected): Promise<void> =>
+      inTurn(checked(to), async () => {
+        const known = await index.get(checked(from))
+        if (!known) throw new AppError('not-found', `${from} is not in the store`)
+        const { fileId, bytes, sha256 } = await arrivingFile(to, expected)
+        const client = await ownClient(known)
+        await client.copy(known.fileId, { id: fileId, key: to, bytes, sha256 })
+        if (await takePlace(to, await index.get(to), expected)) return
+        const arriving = await index.get(pending(to))
+        if (arriving) await drop(arriving)
+        throw new AppError('invalid', `${from} has other bytes on Drive than its manifest says`, {
+          code: 'hash_mismatch',
+        })
       }),
     /** How a session reaches files of this store by itself; paths begin with `store/`. */
     ways: {

@@ -84,6 +84,14 @@ export function driveFiles(options: DriveFilesOptions): DriveFiles {
       const file = { id, ...(await placeOf(key)), bytes, sha256, appProperties }
       await uploadFile({ drive: client, clock }, file, source)
     },
+    async copy(from, { id, key, sha256 }) {
+      const appProperties = { rodizio: key, sha256 }
+      try {
+        await client.copy(from, { id, ...(await placeOf(key)), appProperties })
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'drive_id_used') throw error
+      }
+    },
     read: (id, range) => client.download(id, range),
     remove: (id) => client.remove(id),
     async everything() {

@@ -279,6 +279,17 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     return send(url, init, doing)
   }
 
+  /**
+   * Makes another file of the same bytes, without their leaving Drive, under an id of `generateIds`.
+   * @throws AppError `conflict` (`drive_id_used`) when the file of that id is already there
+   */
+  const copy = async (from: string, to: NewFile & { readonly id: string }): Promise<DriveFile> => {
+    const doing = 'a file was copied'
+    const order = { fileId: from, fields: FILE_FIELDS, requestBody: metadataOf(to) }
+    const answer = await call(doing, (api, options) => api.files.copy(order, options))
+    return await read(answer, FileAnswer, doing)
+  }
+
   /** The bytes of a file, or half-open `[from, to)` of them. Unchecked: compare their hash. */
   const download = async (
     id: string,
@@ -349,6 +360,7 @@ export function driveClient({ rootUrl, tokens, timeoutMs, clock }: DriveClientOp
     openUpload,
     uploadStatus,
     sendChunk,
+    copy,
     move,
     download,
     remove,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { garbledAnswer, networkFailure, statusFailure } from './failures.ts'
+import { hubSend } from './send.ts'
 
 export interface HubClientOptions {
   /** Without a slash at its end. */
@@ -39,21 +40,7 @@ const mostHops = 3
  * `unavailable`.
  */
 export function hubClient({ baseUrl, timeoutMs }: HubClientOptions) {
-  const isHubs = (url: string): boolean => URL.parse(url)?.origin === new URL(baseUrl).origin
-
-  /** One request, redirects left to whoever asked. What the hub names as its next page must be its own. */
-  async function send(url: string, init: RequestInit, doing: string, id?: string) {
-    if (!isHubs(url)) throw garbledAnswer(doing)
-    const signal = AbortSignal.timeout(timeoutMs)
-    const response = await fetch(url, { ...init, redirect: 'manual', signal }).catch(
-      (error: unknown) => {
-        throw networkFailure(error, doing)
-      },
-    )
-    if (response.ok || (response.status >= 300 && response.status < 400)) return response
-    await response.body?.cancel()
-    throw statusFailure(response, doing, baseUrl, id)
-  }
+  const { send, isHubs } = hubSend({ baseUrl, timeoutMs }, statusFailure)
 
   /** The hub's answer for a file, or the address elsewhere to which it points. */
   async function resolve(token: string, id: string, revision: string, name: string) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Manifest } from '../../artifacts/checkpoint.ts'
+import { keptReadme } from '../../artifacts/published.ts'
 import type { Served } from '../../artifacts/served.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
@@ -55,6 +56,16 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
       refusal: (status) => refusal(status, what, hub, repository, token !== null),
     })
 
+  async function isThere(url: string): Promise<boolean> {
+    try {
+      await text(url, `a file of ${repository}`)
+      return true
+    } catch (error) {
+      if (error instanceof AppError && error.kind === 'not-found') return false
+      throw error
+    }
+  }
+
   async function commit(): Promise<string> {
     const what = `${repository} at ${revision}`
     const said = await text(`${hub}/api/models/${repository}/revision/${revision}`, what)
@@ -69,8 +80,7 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
       : `${revision}-${sha.slice(0, 12)}`
 
   async function at(sha: string): Promise<Served> {
-    const urlOf = (name: string) =>
-      `${hub}/${repository}/resolve/${sha}/${encodeURIComponent(name)}`
+    const urlOf = (name: string) => `${hub}/${repository}/resolve/${sha}/${encodeURI(name)}`
     const manifestText = await text(urlOf('manifest.json'), `manifest.json of ${repository}`)
     const manifest = Manifest.safeParse(parsed(manifestText))
     if (!manifest.success) {
@@ -86,12 +96,15 @@ export function hubServed({ hub, token, source, clock }: HubSourceOptions) {
     const manifestSha256 = sha256Hex(manifestText)
     const bytes = Buffer.byteLength(manifestText)
     const files = [{ name: 'manifest.json', bytes, sha256: manifestSha256 }, ...manifest.data.files]
+    const readme = files.find(({ name }) => name === 'README.md')
+    const isKept = readme !== undefined && (await isThere(urlOf(keptReadme)))
+    const placeOf = (name: string) => urlOf(isKept && name === 'README.md' ? keptReadme : name)
     return {
       version: versionOf(sha),
       line: repository,
       run: manifest.data.run,
       manifestSha256,
-      files: files.map((file) => ({ ...file, url: urlOf(file.name), headers })),
+      files: files.map((file) => ({ ...file, url: placeOf(file.name), headers })),
     }
   }
 
