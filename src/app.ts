@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { inWords, serviceAddress } from './app/address.ts'
 import { openAlerts } from './app/alerts.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
+import { openBackups } from './app/backups.ts'
 import { openFace } from './app/face.ts'
 import { openHub } from './app/hub.ts'
 import { openNodes } from './app/nodes.ts'
@@ -34,6 +35,7 @@ import { openRelay } from './serving/relay.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
+export { offlineBackups } from './app/backups.ts'
 export { keepHubToken } from './app/hub.ts'
 export { whoIs } from './app/providers.ts'
 export { trlPythons } from './app/trl-pythons.ts'
@@ -119,12 +121,22 @@ export async function startService(options: ServiceOptions) {
     }
     const nodes = openNodes(storage, { config, clock, lookThrough, giveUp, failed })
     const alerts = openAlerts(storage, { config, clock, trouble: told })
+    const backups = openBackups(storage, artifacts, {
+      config,
+      clock,
+      root,
+      version: options.version,
+      trouble: (error) => log.error({ event: 'backup.trouble', ...described(error) }),
+      drive: () => {
+        throw new AppError('invalid', 'there is no Google Drive', { code: 'backup_place_unknown' })
+      },
+    })
     const { app, begin, standing } = openFace(
       storage,
       providers,
       artifacts,
       hub,
-      { upkeep, nodes, alerts },
+      { upkeep, nodes, alerts, backups },
       {
         plans: plans.desk,
         version: options.version,
@@ -222,6 +234,8 @@ export async function startService(options: ServiceOptions) {
       isStart = false
     }
     undo.unshift(startBeat({ everySeconds: 600, work: prune, failed }, clock))
+    await backups.begin()
+    undo.unshift(startBeat({ everySeconds: 300, work: backups.look, failed }, clock))
     if (heartbeat) undo.unshift(startBeat({ everySeconds: 300, work: heartbeat, failed }, clock))
     if (emulators) {
       const claim = async () => {

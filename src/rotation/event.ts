@@ -51,6 +51,7 @@ export type EventKind =
   | 'google.signed_out'
   | 'hub.signed_in'
   | 'hub.signed_out'
+  | 'service.restored'
 
 export interface RotationEvent {
   /** Dense and growing. */
