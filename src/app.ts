@@ -127,9 +127,7 @@ export async function startService(options: ServiceOptions) {
       root,
       version: options.version,
       trouble: (error) => log.error({ event: 'backup.trouble', ...described(error) }),
-      drive: () => {
-        throw new AppError('invalid', 'there is no Google Drive', { code: 'backup_place_unknown' })
-      },
+      google: providers.google,
     })
     const { app, begin, standing } = openFace(
       storage,

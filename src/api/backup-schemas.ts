@@ -36,6 +36,11 @@ export const NewBackup = z.strictObject({
   withAdapters: z.boolean().optional(),
 })
 
+export const BackupCopied = z.object({
+  name: z.string(),
+  path: z.string().describe('of its folder on the machine of the service'),
+})
+
 export const BackupMade = Backup.extend({
   place: z.string(),
   leftOut: z.array(z.string()).describe('what is not in it, for people'),

@@ -156,6 +156,16 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     auditVerdict: () => read('/v1/audit/verdict', log.AuditVerdict),
     backups: (from?: string) =>
       read(`/v1/backups${from === undefined ? '' : `?from=${at(from)}`}`, safe.Backups),
+    /** How backups fare, without a look at their place. */
+    backupState: () => read('/v1/backups?brief=true', safe.Backups),
+    fetchBackup: (name: string, from: string) =>
+      post(
+        `/v1/backups/${at(name)}/copy?from=${at(from)}`,
+        {},
+        safe.BackupCopied,
+        undefined,
+        backupMs,
+      ),
     createBackup: (wanted: z.input<typeof safe.NewBackup>) =>
       post('/v1/backups', wanted, safe.BackupMade, undefined, backupMs),
     tokens: () => all('/v1/tokens', access.Token),

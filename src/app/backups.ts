@@ -12,6 +12,7 @@ import { type BackupManifest, backupName, peekManifest } from '../safekeeping/ba
 import type { BackupPlace } from '../safekeeping/backup-place.ts'
 import { backupAt, backupFolder, partPrefix } from '../store/backup-folder.ts'
 import { folderLayout, lockDataFolder } from '../store/data-folder.ts'
+import { fetchBackup } from '../store/fetch-backup.ts'
 import { makeBackup, type Staging } from '../store/make-backup.ts'
 import { migrate, newestForm } from '../store/migrate.ts'
 import {
@@ -25,6 +26,7 @@ import {
 import { type Restored, restoreFolder } from '../store/restore-folder.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Artifacts } from './artifacts.ts'
+import type { Google } from './google.ts'
 import type { Storage } from './storage.ts'
 
 export interface BackupOptions {
@@ -33,8 +35,7 @@ export interface BackupOptions {
   readonly root: URL
   readonly version: string
   readonly trouble: (error: unknown) => void
-  /** The place on Google Drive; throws where there is none. */
-  readonly drive: () => BackupPlace
+  readonly google: Pick<Google, 'backups'> | undefined
 }
 
 /** At the most so much later than asked for. */
@@ -44,12 +45,12 @@ const jitterSeconds = 900
 export function openBackups(
   storage: Storage,
   { artifacts, adapters }: Pick<Artifacts, 'artifacts' | 'adapters'>,
-  { config, clock, root, version, trouble, drive }: BackupOptions,
+  { config, clock, root, version, trouble, google }: BackupOptions,
 ): BackupDesk {
   const { folder } = storage
   const now = () => clock.now()
   const migrations = new URL('migrations/', root)
-  const placeOf = placesFor(config, drive)
+  const placeOf = placesFor(config, () => google?.backups() ?? noGoogle())
   const [hours, minutes] = config.RODIZIO_BACKUP_AT.split(':').map(Number)
   const minute = hours === undefined || minutes === undefined ? null : hours * 60 + minutes
   return backupDesk({
@@ -72,6 +73,10 @@ export function openBackups(
       )
     },
     peek: async (place, name) => peekManifest(await manifestText(place, name)),
+    async fetch(place, name) {
+      const backup = await openBackup(place, name, backupPassphrase(config), newestForm(migrations))
+      return fetchBackup(backup, folder.backups, now())
+    },
     async drill(place, name) {
       const backup = await openBackup(place, name, backupPassphrase(config), newestForm(migrations))
       await drillIn(backup, folder.backups, migrations, now())
@@ -90,6 +95,17 @@ export function openBackups(
     trouble,
     now,
   })
+}
+
+const noGoogle = (): never => {
+  throw new AppError(
+    'invalid',
+    'backups are to go to Google Drive, and no Google client is configured',
+    {
+      code: 'google_client_missing',
+      next: 'Set GOOGLE_CLIENT_FILE and sign in (rodizio login google), or name a folder with RODIZIO_BACKUP_TO',
+    },
+  )
 }
 
 const placesFor =

@@ -46,11 +46,13 @@ export function backupCommands(program: Command, context: Context): void {
     .option('--from <place>', 'where a backup that is named lies; as set when left out')
     .addHelpText(
       'after',
-      '\nA backup is its name, or the path of its folder.\n\nExamples:\n  rodizio backup verify rodizio-20261122T033000Z-4f1c\n  rodizio backup verify /mnt/usb/rodizio-20261122T033000Z-4f1c',
+      '\nA backup is its name, or the path of its folder.\n\nExamples:\n  rodizio backup verify rodizio-20261122T033000000Z-4f1c\n  rodizio backup verify /mnt/usb/rodizio-20261122T033000000Z-4f1c',
     )
     .action(async (name: string, flags: { from?: string }) => {
       const here = await offline(context)
-      const { files, ...manifest } = await here.verify(name, flags.from)
+      const { files, ...manifest } = await here.verify(
+        ...(await reachable(context, name, flags.from)),
+      )
       const size = files.reduce((sum, file) => sum + file.bytes, 0)
       context.answer(
         { name: manifest.name, whole: true, files: files.length, bytes: size },
@@ -65,7 +67,12 @@ export function backupCommands(program: Command, context: Context): void {
     .addHelpText('after', '\nExample:\n  rodizio backup drill')
     .action(async (name: string | undefined, flags: { from?: string }) => {
       const here = await offline(context)
-      const { rows, ...manifest } = await here.drill(name, flags.from)
+      const wanted = name ?? (await newestElsewhere(context, flags.from))
+      const [which, from] =
+        wanted === undefined
+          ? [undefined, flags.from]
+          : await reachable(context, wanted, flags.from)
+      const { rows, ...manifest } = await here.drill(which, from)
       const count = Object.values(rows).reduce((sum, one) => sum + one, 0)
       context.answer(
         { name: manifest.name, good: true, tables: Object.keys(rows).length, rows: count },
@@ -85,7 +92,7 @@ export function restoreCommand(program: Command, context: Context): void {
     .option('--force', 'put aside what stands there; never while a service works on it')
     .addHelpText(
       'after',
-      '\nSessions that the backup has as open are ended, and no token, ticket or address of theirs is good any more.\n\nExamples:\n  rodizio restore rodizio-20261122T033000Z-4f1c --into /var/lib/rodizio\n  rodizio restore /mnt/usb/rodizio-20261122T033000Z-4f1c --into data --force',
+      '\nSessions that the backup has as open are ended, and no token, ticket or address of theirs is good any more.\n\nExamples:\n  rodizio restore rodizio-20261122T033000000Z-4f1c --into /var/lib/rodizio\n  rodizio restore /mnt/usb/rodizio-20261122T033000000Z-4f1c --into data --force',
     )
     .action(async (name: string, flags: { into: string; from?: string; force?: boolean }) => {
       const { resolve } = await import('node:path')
@@ -93,8 +100,7 @@ export function restoreCommand(program: Command, context: Context): void {
       const here = await offline(context)
       const step = (words: string) => context.say(`  ${words} …`)
       const { manifest, restored } = await here.restore(
-        name,
-        flags.from,
+        ...(await reachable(context, name, flags.from)),
         into,
         flags.force ?? false,
         step,
@@ -160,6 +166,30 @@ async function offline(context: Context): Promise<OfflineBackups> {
     version: context.version,
     clock: systemClock,
   })
+}
+
+const isElsewhere = (context: Context, from: string | undefined): boolean =>
+  (from ?? context.config().RODIZIO_BACKUP_TO) === 'drive'
+
+/** A backup as this process can read it: one that lies on Google Drive is fetched by the service first. */
+async function reachable(
+  context: Context,
+  nameOrPath: string,
+  from: string | undefined,
+): Promise<readonly [nameOrPath: string, from: string | undefined]> {
+  if (!isElsewhere(context, from) || nameOrPath.includes('/')) return [nameOrPath, from]
+  context.say('Fetching it from Google Drive.')
+  const { path } = await context.client().fetchBackup(nameOrPath, 'drive')
+  return [path, undefined]
+}
+
+/** The newest where a service has to say which that is. */
+async function newestElsewhere(
+  context: Context,
+  from: string | undefined,
+): Promise<string | undefined> {
+  if (!isElsewhere(context, from)) return undefined
+  return (await context.client().backups(from)).items[0]?.name
 }
 
 /** Whether a service is to be asked: one elsewhere, or one that may run on this folder. */

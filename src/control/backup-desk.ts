@@ -49,6 +49,8 @@ export interface BackupPorts {
   readonly peek: (place: BackupPlace, name: string) => Promise<BackupManifest>
   /** Restores it into a scratch folder and looks through it. @throws AppError where it is not whole */
   readonly drill: (place: BackupPlace, name: string) => Promise<void>
+  /** Brings a backup from elsewhere into this data folder's own place, and gives the path of its folder. */
+  readonly fetch: (place: BackupPlace, name: string) => Promise<string>
   readonly schedule: BackupSchedule
   /** Whether this service was at work before that moment. */
   readonly wasThere: (before: Date) => Promise<boolean>
@@ -230,7 +232,18 @@ export function backupDesk(ports: BackupPorts) {
       return { manifest, place: place.shown }
     },
     list,
-    shown: (from: string | undefined) => ports.placeOf(from).shown,
+    /** A backup of another place beside the service's own, where commands can read it. One that is there already stays. */
+    fetch: (name: string, from: string | undefined) =>
+      alone(async () => ports.fetch(ports.placeOf(from), name)),
+    /** As a person names it; as it was asked for where it leads nowhere. */
+    shown(from: string | undefined): string {
+      try {
+        return ports.placeOf(from).shown
+      } catch (error) {
+        if (error instanceof AppError) return from ?? 'nowhere'
+        throw error
+      }
+    },
     /** The last good ones, and the last try where that failed. */
     async state() {
       const [lastBackup, lastDrill] = [await rows.lastDone('backup'), await rows.lastDone('drill')]

@@ -1,8 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { type Backup, BackupMade, Backups, NewBackup } from '../api/backup-schemas.ts'
+import { type Backup, BackupCopied, BackupMade, Backups, NewBackup } from '../api/backup-schemas.ts'
 import type { BackupAttempt, BackupDesk, ListedBackup } from '../control/backup-desk.ts'
 import { bytesOf } from '../control/backup-desk.ts'
-import { answers, body, routes } from './routes.ts'
+import { answers, body, NameParam, routes } from './routes.ts'
 
 export interface BackupPorts {
   readonly backups: BackupDesk
@@ -11,7 +11,12 @@ export interface BackupPorts {
 const list = createRoute({
   method: 'get',
   path: '/v1/backups',
-  request: { query: z.object({ from: z.string().max(1000).optional() }) },
+  request: {
+    query: z.object({
+      from: z.string().max(1000).optional(),
+      brief: z.enum(['true', 'false']).default('false').describe('without a look at the place'),
+    }),
+  },
   responses: answers('Backups at a place, newest first, and how they fare', Backups),
 })
 
@@ -23,12 +28,23 @@ const create = createRoute({
   responses: answers('The backup', BackupMade),
 })
 
+const fetched = createRoute({
+  method: 'post',
+  path: '/v1/backups/{name}/copy',
+  description: 'Brings a backup from elsewhere beside the service, where commands can read it.',
+  request: {
+    params: NameParam,
+    query: z.object({ from: z.string().max(1000).optional() }),
+  },
+  responses: answers('Where it is now', BackupCopied),
+})
+
 /** Backups of the service. */
 export const backupRoutes = ({ backups }: BackupPorts) =>
   routes()
     .openapi(list, async (c) => {
-      const { from } = c.req.valid('query')
-      const items = (await backups.list(from)).map(toWire)
+      const { from, brief } = c.req.valid('query')
+      const items = brief === 'true' ? [] : (await backups.list(from)).map(toWire)
       const { minute, lastBackup, lastDrill, failure, isBusy } = await backups.state()
       return c.json(
         {
@@ -58,6 +74,11 @@ export const backupRoutes = ({ backups }: BackupPorts) =>
         schema,
       }
       return c.json({ ...made, place, leftOut: [...leftOut] }, 200)
+    })
+    .openapi(fetched, async (c) => {
+      const { name } = c.req.valid('param')
+      const path = await backups.fetch(name, c.req.valid('query').from)
+      return c.json({ name, path }, 200)
     })
 
 const toWire = ({ isEncrypted, isOwn: _, madeAt, ...rest }: ListedBackup): Backup => ({

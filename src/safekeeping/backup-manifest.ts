@@ -3,8 +3,8 @@ import { AppError } from '../lib/errors.ts'
 import { sameSecret, sha256Hex } from '../lib/random.ts'
 import { type BackupKeys, Encryption, keysOf } from './backup-key.ts'
 
-/** Names sort by their time; four digits of chance part two of one second. */
-export const backupName = /^rodizio-\d{8}T\d{6}Z-[0-9a-f]{4}$/
+/** Names sort by their time; four digits of chance part two of one moment. */
+export const backupName = /^rodizio-\d{8}T\d{9}Z-[0-9a-f]{4}$/
 
 /** The file that makes a backup whole: it is written last. */
 export const manifestFile = 'manifest.json'

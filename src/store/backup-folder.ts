@@ -5,6 +5,7 @@ import { AppError, messageOf, systemCode } from '../lib/errors.ts'
 import { backupName, manifestFile } from '../safekeeping/backup-manifest.ts'
 import type { BackupPlace } from '../safekeeping/backup-place.ts'
 import { syncFolder } from './backup-files.ts'
+import { makeFolder } from './data-folder.ts'
 
 /** What is being made, or on its way out, begins so: no name of a backup does. */
 export const partPrefix = '.part-'
@@ -81,7 +82,7 @@ const unknownBackup = (name: string, where: string): AppError =>
  */
 export async function stageIn(root: string, name: string, isOurs: boolean, now: Date) {
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 })
+    makeFolder(root)
     for (const left of await readdir(root)) {
       if (!left.startsWith(partPrefix)) continue
       const { mtimeMs } = await stat(join(root, left))

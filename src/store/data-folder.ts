@@ -78,7 +78,7 @@ export function lockDataFolder(root: string): { readonly release: () => void } {
 }
 
 /** Makes a folder and those above it, one by one: Node's own recursive way never returns below /proc. */
-function makeFolder(folder: string): void {
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) return
   if (dirname(folder) !== folder) makeFolder(dirname(folder))
   mkdirSync(folder, { mode: 0o700 })

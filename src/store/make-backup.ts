@@ -163,9 +163,9 @@ const rotationOf = ({ openRuns, openSessions, newestGeneration }: DatabaseFacts)
   newestGeneration,
 })
 
-/** Such as `rodizio-20261122T033000Z-4f1c`. */
+/** Such as `rodizio-20261122T033000000Z-4f1c`. */
 const nameAt = (at: Date): string =>
-  `rodizio-${at.toISOString().replaceAll(/[-:]|\.\d+/g, '')}-${randomBytes(2).toString('hex')}`
+  `rodizio-${at.toISOString().replaceAll(/[-:.]/g, '')}-${randomBytes(2).toString('hex')}`
 
 const secretWords: Readonly<Record<(typeof secretFiles)[number][1], string>> = {
   'secret.key':

@@ -52,6 +52,7 @@ async function deskOf(first = '2026-11-22T12:00:00Z') {
         return manifest
       },
       peek: async (_place, name) => made.get(name) as BackupManifest,
+      fetch: async () => '/there',
       async drill(_place, name) {
         if (fails.drill) throw new Error(fails.drill)
         drilled.push(name)
@@ -70,9 +71,9 @@ async function deskOf(first = '2026-11-22T12:00:00Z') {
       now,
     })
   let desk = open()
-  const passing = async (seconds: number) => {
-    for (let passed = 0; passed < seconds; passed += 300) {
-      clock.advance(300)
+  const passing = async (seconds: number, step = 300) => {
+    for (let passed = 0; passed < seconds; passed += step) {
+      clock.advance(step)
       await desk.look()
     }
   }
@@ -134,14 +135,15 @@ describe('the daily backup', () => {
     await using world = await deskOf()
     await world.passing(day)
     world.fails.backup = 'the disk is full'
-    await world.passing(day)
+    await world.passing(17 * hour)
+    expect(world.says()).toEqual(['backup-failed backup-failed'])
+    await world.passing(7 * hour)
     const [newest] = await world.rows.newest('backup', 1)
     expect(newest).toMatchObject({ outcome: 'failed', why: 'the disk is full' })
     const tries = (await world.rows.newest('backup', 100)).length
     expect(tries).toBeGreaterThan(6)
     expect(tries).toBeLessThan(12)
-    expect(world.says()).toEqual(['backup-failed backup-failed'])
-    await world.passing(day)
+    await world.passing(day, hour)
     expect(world.says()).toEqual(['backup-failed backup-failed', 'backup-failed backup-late'])
     world.fails.backup = null
     await world.passing(2 * hour)
@@ -168,7 +170,7 @@ describe('the daily backup', () => {
     await world.passing(2 * day)
     const proven = world.drilled[0]
     world.fails.drill = 'a page is damaged'
-    await world.passing(60 * day)
+    await world.passing(30 * day, 3 * hour)
     expect(world.names.length).toBeLessThanOrEqual(14)
     expect(world.names).toContain(proven)
   })
@@ -177,7 +179,7 @@ describe('the daily backup', () => {
 describe('the weekly drill', () => {
   it('is made once a week from the first backup on', async () => {
     await using world = await deskOf()
-    await world.passing(16 * day)
+    await world.passing(16 * day, hour)
     expect(world.drilled.length).toBe(3)
   })
 
@@ -185,7 +187,7 @@ describe('the weekly drill', () => {
     await using world = await deskOf()
     await world.passing(2 * day)
     world.fails.drill = 'a page is damaged'
-    await world.passing(20 * day)
+    await world.passing(20 * day, 3 * hour)
     expect(world.says()).toEqual(['backup-failed drill-failed', 'backup-failed drill-late'])
   })
 })
