@@ -20,6 +20,7 @@ import { firstStart } from './control/first-start.ts'
 import { serveSessionNotebook } from './control/serve-session-notebook.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
+import { takeBack } from './control/take-back.ts'
 import { startBeat } from './daemon/heart.ts'
 import { stopLocalSessions } from './daemon/stop-local.ts'
 import { closeServer, listen } from './http/listen.ts'
@@ -292,6 +293,7 @@ async function prepare(
   const open = new Set((await storage.rotation.openSessions()).map(({ name }) => name))
   await local.endOrphans(open)
   await storage.files.sweep()
+  await takeBackAfterRestore(storage, providers, artifacts, told)
   // What is left over can wait for a better day: a store that cannot be reached must not keep the service from starting.
   await artifacts.checkpoints.sweep().catch(told)
   if (!emulators) return
@@ -314,6 +316,30 @@ async function prepare(
     },
     startRun: (wanted) => begin(wanted, false),
   })
+}
+
+/**
+ * Before anything is swept, and before a run goes on: what was committed between a backup and the loss may stand in the store.
+ * @throws AppError while the store cannot be asked: then it is tried again, and nothing begins before
+ */
+async function takeBackAfterRestore(
+  storage: Storage,
+  { emulators }: Providers,
+  artifacts: Artifacts,
+  told: (error: unknown) => void,
+): Promise<void> {
+  const ports = {
+    ...storage.takeBackRows,
+    ...artifacts.found,
+    inventory: artifacts.inventory,
+    openRuns: storage.rotation.openRuns,
+    trouble: told,
+  }
+  if (!emulators) return void (await takeBack(ports))
+  // The emulators of the lost folder are lost with it.
+  if (!(await ports.isWanted())) return
+  await emulators.ensure()
+  await takeBack(ports).catch(told)
 }
 
 async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

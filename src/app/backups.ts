@@ -73,7 +73,7 @@ export function openBackups(
       )
     },
     peek: async (place, name) => peekManifest(await manifestText(place, name)),
-    async fetch(place, name) {
+    async bringHere(place, name) {
       const backup = await openBackup(place, name, backupPassphrase(config), newestForm(migrations))
       return fetchBackup(backup, folder.backups, now())
     },

@@ -48,6 +48,7 @@ import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import { standingRows } from '../store/standing-rows.ts'
+import { takeBackRows } from '../store/take-back-rows.ts'
 import { tokenRows } from '../store/token-rows.ts'
 
 /**
@@ -96,6 +97,7 @@ export async function openStorage(
       tokens: tokenRows(db, now),
       audit: auditLog(db, now),
       backupRows: backupRows(db, now),
+      takeBackRows: takeBackRows(db, now),
       /** The database as it is at one moment, into a file that is not there yet. */
       copyDatabase: (to: string) => db.copyTo(to),
       adjustments: adjustmentRows(db, now),

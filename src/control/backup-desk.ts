@@ -50,7 +50,7 @@ export interface BackupPorts {
   /** Restores it into a scratch folder and looks through it. @throws AppError where it is not whole */
   readonly drill: (place: BackupPlace, name: string) => Promise<void>
   /** Brings a backup from elsewhere into this data folder's own place, and gives the path of its folder. */
-  readonly fetch: (place: BackupPlace, name: string) => Promise<string>
+  readonly bringHere: (place: BackupPlace, name: string) => Promise<string>
   readonly schedule: BackupSchedule
   /** Whether this service was at work before that moment. */
   readonly wasThere: (before: Date) => Promise<boolean>
@@ -233,8 +233,8 @@ export function backupDesk(ports: BackupPorts) {
     },
     list,
     /** A backup of another place beside the service's own, where commands can read it. One that is there already stays. */
-    fetch: (name: string, from: string | undefined) =>
-      alone(async () => ports.fetch(ports.placeOf(from), name)),
+    bringHere: (name: string, from: string | undefined) =>
+      alone(async () => ports.bringHere(ports.placeOf(from), name)),
     /** As a person names it; as it was asked for where it leads nowhere. */
     shown(from: string | undefined): string {
       try {

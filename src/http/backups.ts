@@ -77,7 +77,7 @@ export const backupRoutes = ({ backups }: BackupPorts) =>
     })
     .openapi(fetched, async (c) => {
       const { name } = c.req.valid('param')
-      const path = await backups.fetch(name, c.req.valid('query').from)
+      const path = await backups.bringHere(name, c.req.valid('query').from)
       return c.json({ name, path }, 200)
     })
 

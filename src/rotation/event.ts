@@ -23,6 +23,7 @@ export type EventKind =
   | 'checkpoint.committed'
   | 'checkpoint.pruned'
   | 'checkpoint.damaged'
+  | 'checkpoint.taken_back'
   | 'artifact.committed'
   | 'adapter.promoted'
   | 'adapter.rejected'

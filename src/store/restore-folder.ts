@@ -35,8 +35,8 @@ const brought = [
   'config.env',
   'service.json',
 ]
-/** What a lock leaves behind is nothing. */
-const isLock = (name: string) => name.startsWith('lock.db')
+/** What a lock leaves behind is nothing, and neither is a marker that was being written. */
+const isNothing = (name: string) => name.startsWith('lock.db') || name === 'restoring.json.new'
 const clockToleranceMs = 300_000
 
 /** Read back by a restore that takes up what another one has left. */
@@ -68,7 +68,7 @@ export async function restoreFolder(
     )
   }
   const wasThere = existsSync(into)
-  const before = wasThere ? (await readdir(into)).filter((name) => !isLock(name)) : []
+  const before = wasThere ? (await readdir(into)).filter((name) => !isNothing(name)) : []
   const layout = folderLayout(into)
   const begun = await readMarker(layout.restoring)
   if (before.length > 0 && !begun && !options.force) {
@@ -96,7 +96,7 @@ export async function restoreFolder(
 /** What was made for a restore that came to nothing. */
 async function removeIfEmpty(folder: string): Promise<void> {
   const left = await readdir(folder)
-  if (left.every(isLock)) await rm(folder, { recursive: true, force: true })
+  if (left.every(isNothing)) await rm(folder, { recursive: true, force: true })
 }
 
 async function fill(

@@ -52,7 +52,7 @@ async function deskOf(first = '2026-11-22T12:00:00Z') {
         return manifest
       },
       peek: async (_place, name) => made.get(name) as BackupManifest,
-      fetch: async () => '/there',
+      bringHere: async () => '/there',
       async drill(_place, name) {
         if (fails.drill) throw new Error(fails.drill)
         drilled.push(name)
