@@ -73,6 +73,17 @@ describe('a sealed stream', () => {
     }
   })
 
+  it('is refused with its last frame gone and the one before marked as the last', async () => {
+    const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = framesOf(
+      await sealed(randomBytes(2 * frame + 100)),
+    )
+    const marked = Buffer.from(second)
+    marked.writeUInt32BE((marked.readUInt32BE() | 0x80000000) >>> 0)
+    await expect(opened(Buffer.concat([first, marked]))).rejects.toMatchObject({
+      code: 'backup_damaged',
+    })
+  })
+
   it.each<[string, (frames: Buffer[], others: Buffer[]) => Buffer[]]>([
     ['two frames in each other’s place', ([a, b, c]) => [b, a, c] as Buffer[]],
     ['a frame left out', ([, b, c]) => [b, c] as Buffer[]],

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import Sqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
@@ -46,7 +47,11 @@ describe('a copy of the database', () => {
       }
     })()
     // Begun with a transaction open: SQLite says of that moment that nothing is left to copy.
-    const open = put(1_000_000)
+    const open = db.transaction(async (tx) => {
+      await tx.run('insert into books values (1000000, 7, $1)', blob)
+      await delay(50)
+      await tx.run('insert into books values (1000001, -7, $1)', blob)
+    })
     await db.copyTo(join(folder.path, 'copy.db'))
     const during = id - 2000
     writing = false
@@ -208,10 +213,9 @@ describe('a drill', () => {
     [
       'a page that was damaged before',
       (db, file) => {
+        db.exec("insert into events values (99, '2026', 'x', 'run_of_some_length', null, '{}')")
         const page = db
-          .prepare(
-            "select rootpage from sqlite_schema where name like 'sqlite_autoindex_dataset_versions%'",
-          )
+          .prepare("select rootpage from sqlite_schema where name = 'events_by_run'")
           .pluck()
           .get() as number
         const size = db.pragma('page_size', { simple: true }) as number

@@ -198,6 +198,20 @@ describe('the folder of a restore', () => {
     expect(existsSync(into)).toBe(false)
   })
 
+  it('is not there when its database was damaged before it was copied', async () => {
+    const { world, into } = await lostWorld()
+    await using _world = world
+    const db = openSqlite(join(world.data, 'rodizio.db'))
+    await world.storage.audit.add({ who: 'admin', what: 'POST /v1/runs', outcome: 200 })
+    await db.run("update audit_log set who = 'nobody'")
+    await db.close()
+    const { name } = await world.make()
+    await expect(world.restore(name, into)).rejects.toMatchObject({
+      code: 'backup_database_damaged',
+    })
+    expect(existsSync(into)).toBe(false)
+  })
+
   it('is refused by a service while a restore is half done, until it was begun anew and ended', async () => {
     const { world, name, into, clock } = await lostWorld()
     await using _world = world
