@@ -234,7 +234,11 @@ export async function startService(options: ServiceOptions) {
     }
     undo.unshift(startBeat({ everySeconds: 600, work: prune, failed }, clock))
     await backups.begin()
-    undo.unshift(startBeat({ everySeconds: 300, work: backups.look, failed }, clock))
+    const stopBackups = startBeat({ everySeconds: 300, work: backups.look, failed }, clock)
+    undo.unshift(async () => {
+      // One that is under way is not waited for: it is not there until it is whole, and is made up for.
+      await Promise.race([stopBackups(), systemClock.sleep(2000)])
+    })
     if (heartbeat) undo.unshift(startBeat({ everySeconds: 300, work: heartbeat, failed }, clock))
     if (emulators) {
       const claim = async () => {

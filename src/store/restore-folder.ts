@@ -115,6 +115,7 @@ async function fill(
     await rename(fresh, layout.restoring)
     await syncFolder(into)
   }
+  let isTouched = !isFirst
   try {
     step('reading the backup')
     await mkdir(part, { mode: 0o700 })
@@ -131,11 +132,12 @@ async function fill(
     } finally {
       await db.close()
     }
+    isTouched = true
     const aside = await putInPlace(into, part, marker)
     return { ...moved, aside }
   } catch (error) {
-    // Nothing was touched yet, unless a try before this one had come further: then the marker has to stay.
-    if (isFirst && existsSync(part) && !existsSync(join(into, marker.aside))) {
+    // Where something was moved, now or by a try before this one, the marker has to stay.
+    if (!isTouched) {
       await rm(part, { recursive: true, force: true })
       await rm(layout.restoring, { force: true })
     }

@@ -15,7 +15,7 @@ function explained(error: unknown, file: string): unknown {
   if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') {
     return new AppError('internal', `${file} is damaged (${code})`, {
       code: 'database_damaged',
-      next: 'Stop the service and put a backup of the file in its place',
+      next: 'Stop the service, then put a backup in its place: rodizio backup list, rodizio restore NAME --into FOLDER --force',
       cause: error,
     })
   }
