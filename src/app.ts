@@ -234,7 +234,13 @@ export async function startService(options: ServiceOptions) {
     }
     undo.unshift(startBeat({ everySeconds: 600, work: prune, failed }, clock))
     await backups.begin()
-    const stopBackups = startBeat({ everySeconds: 300, work: backups.look, failed }, clock)
+    let isFirstLook = true
+    const keepSafe = async () => {
+      // As above: what was missed is made up for five minutes after a start.
+      if (!isFirstLook) await backups.look()
+      isFirstLook = false
+    }
+    const stopBackups = startBeat({ everySeconds: 300, work: keepSafe, failed }, clock)
     undo.unshift(async () => {
       // One that is under way is not waited for: it is not there until it is whole, and is made up for.
       await Promise.race([stopBackups(), systemClock.sleep(2000)])

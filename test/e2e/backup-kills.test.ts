@@ -13,7 +13,7 @@ import { temporaryFolder } from '../temporary-folder.ts'
 import { randomFrom } from './random-from.ts'
 import { execute, program } from './service.ts'
 
-const kills = 6
+const kills = 4
 
 /** A data folder of some 12 MB that no service works on, and how the program is called on it. */
 async function place() {
