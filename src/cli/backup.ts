@@ -105,7 +105,7 @@ export function restoreCommand(program: Command, context: Context): void {
         flags.force ?? false,
         step,
       )
-      const sealed = manifest.encryption === null ? [...restored.sealed] : []
+      const sealed = restored.hasKey ? [] : [...restored.sealed]
       const answer = {
         backup: manifest.name,
         madeAt: manifest.madeAt,

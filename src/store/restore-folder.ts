@@ -22,6 +22,8 @@ export interface RestoreOptions {
 export interface Restored extends MovedOn {
   /** Where what stood there before lies now; null where there was nothing. */
   readonly aside: string | null
+  /** Whether a key that may open the sealed secrets stands in the folder now. */
+  readonly hasKey: boolean
 }
 
 /** What a restore brings, and so puts aside. Backups, the artifact store and logs stay where they are. */
@@ -35,6 +37,8 @@ const brought = [
   'config.env',
   'service.json',
 ]
+/** Of these, what stands in the folder stays when the backup has none: it may well be the right one. */
+const secrets = ['secret.key', 'token', 'config.env']
 /** What a lock leaves behind is nothing, and neither is a marker that was being written. */
 const isNothing = (name: string) => name.startsWith('lock.db') || name === 'restoring.json.new'
 const clockToleranceMs = 300_000
@@ -134,7 +138,7 @@ async function fill(
     }
     isTouched = true
     const aside = await putInPlace(into, part, marker)
-    return { ...moved, aside }
+    return { ...moved, aside, hasKey: existsSync(layout.secretKey) }
   } catch (error) {
     // Where something was moved, now or by a try before this one, the marker has to stay.
     if (!isTouched) {
@@ -151,6 +155,7 @@ async function putInPlace(into: string, part: string, marker: Marker): Promise<s
   for (const name of brought) {
     const stands = join(into, name)
     if (!existsSync(stands)) continue
+    if (secrets.includes(name) && !existsSync(join(part, name))) continue
     if (!marker.found.includes(name) || existsSync(join(aside, name))) {
       await rm(stands, { recursive: true, force: true }) // of a try before this one
       continue

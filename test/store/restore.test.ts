@@ -188,6 +188,20 @@ describe('the folder of a restore', () => {
     expect(valueIn(join(into, 'rodizio.db'), 'select count(*) from restores')).toBe(1)
   })
 
+  it('keeps its own key and token where the backup has none, and gives them up for those it has', async () => {
+    const { world, name, into } = await lostWorld()
+    await using _world = world
+    const { name: plain } = await world.make(null)
+    mkdirSync(into)
+    writeFileSync(join(into, 'secret.key'), 'of this folder')
+    expect(await world.restore(plain, into, null, true)).toMatchObject({ hasKey: true })
+    const key = () => readFileSync(join(into, 'secret.key'), 'utf8')
+    expect(key()).toBe('of this folder')
+    const { aside } = await world.restore(name, into, passphrase, true)
+    expect(key()).toBe(readFileSync(join(world.data, 'secret.key'), 'utf8'))
+    expect(readFileSync(join(aside ?? '', 'secret.key'), 'utf8')).toBe('of this folder')
+  })
+
   it('is not there when the backup is not whole', async () => {
     const { world, name, into } = await lostWorld()
     await using _world = world
