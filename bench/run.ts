@@ -8,6 +8,7 @@ interface Bench {
 
 /** Loaded one at a time, so that one bench does not weigh on another. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  backup: () => import('./backup.ts'),
   checkpoints: () => import('./checkpoints.ts'),
   footprint: () => import('./footprint.ts'),
   import: () => import('./import.ts'),

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { inWords, serviceAddress } from './app/address.ts'
 import { openAlerts } from './app/alerts.ts'
 import { type Artifacts, openArtifacts } from './app/artifacts.ts'
+import { openBackups } from './app/backups.ts'
 import { openFace } from './app/face.ts'
 import { openHub } from './app/hub.ts'
 import { openNodes } from './app/nodes.ts'
@@ -20,6 +21,7 @@ import { firstStart } from './control/first-start.ts'
 import { serveSessionNotebook } from './control/serve-session-notebook.ts'
 import { sessionNotebook } from './control/session-notebook.ts'
 import type { WantedRun } from './control/start-run.ts'
+import { takeBack } from './control/take-back.ts'
 import { startBeat } from './daemon/heart.ts'
 import { stopLocalSessions } from './daemon/stop-local.ts'
 import { closeServer, listen } from './http/listen.ts'
@@ -35,6 +37,7 @@ import { openRelay } from './serving/relay.ts'
 import { removeServiceFile, writeServiceFile } from './store/data-folder.ts'
 import { loadTemplates } from './store/template-files.ts'
 
+export { offlineBackups } from './app/backups.ts'
 export { keepHubToken } from './app/hub.ts'
 export { whoIs } from './app/providers.ts'
 export { trlPythons } from './app/trl-pythons.ts'
@@ -122,12 +125,20 @@ export async function startService(options: ServiceOptions) {
     }
     const nodes = openNodes(storage, { config, clock, lookThrough, giveUp, failed })
     const alerts = openAlerts(storage, { config, clock, trouble: told })
+    const backups = openBackups(storage, artifacts, {
+      config,
+      clock,
+      root,
+      version: options.version,
+      trouble: (error) => log.error({ event: 'backup.trouble', ...described(error) }),
+      google: providers.google,
+    })
     const { app, begin, standing } = openFace(
       storage,
       providers,
       artifacts,
       hub,
-      { upkeep, nodes, alerts },
+      { upkeep, nodes, alerts, backups },
       {
         plans: plans.desk,
         version: options.version,
@@ -230,6 +241,18 @@ export async function startService(options: ServiceOptions) {
       isStart = false
     }
     undo.unshift(startBeat({ everySeconds: 600, work: prune, failed }, clock))
+    await backups.begin()
+    let isFirstLook = true
+    const keepSafe = async () => {
+      // As above: what was missed is made up for five minutes after a start.
+      if (!isFirstLook) await backups.look()
+      isFirstLook = false
+    }
+    const stopBackups = startBeat({ everySeconds: 300, work: keepSafe, failed }, clock)
+    undo.unshift(async () => {
+      // One that is under way is not waited for: it is not there until it is whole, and is made up for.
+      await Promise.race([stopBackups(), systemClock.sleep(2000)])
+    })
     if (heartbeat) undo.unshift(startBeat({ everySeconds: 300, work: heartbeat, failed }, clock))
     if (emulators) {
       const claim = async () => {
@@ -288,6 +311,7 @@ async function prepare(
   const open = new Set((await storage.rotation.openSessions()).map(({ name }) => name))
   await local.endOrphans(open)
   await storage.files.sweep()
+  await takeBackAfterRestore(storage, providers, artifacts, told)
   // What is left over can wait for a better day: a store that cannot be reached must not keep the service from starting.
   await artifacts.checkpoints.sweep().catch(told)
   if (!emulators) return
@@ -310,6 +334,30 @@ async function prepare(
     },
     startRun: (wanted) => begin(wanted, false),
   })
+}
+
+/**
+ * Before anything is swept, and before a run goes on: what was committed between a backup and the loss may stand in the store.
+ * @throws AppError while the store cannot be asked: then it is tried again, and nothing begins before
+ */
+async function takeBackAfterRestore(
+  storage: Storage,
+  { emulators }: Providers,
+  artifacts: Artifacts,
+  told: (error: unknown) => void,
+): Promise<void> {
+  const ports = {
+    ...storage.takeBackRows,
+    ...artifacts.found,
+    inventory: artifacts.inventory,
+    openRuns: storage.rotation.openRuns,
+    trouble: told,
+  }
+  if (!emulators) return void (await takeBack(ports))
+  // The emulators of the lost folder are lost with it.
+  if (!(await ports.isWanted())) return
+  await emulators.ensure()
+  await takeBack(ports).catch(told)
 }
 
 async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

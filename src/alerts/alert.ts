@@ -20,6 +20,8 @@ export type AlertKind =
   | 'checkpoint-damaged'
   | 'store-nearly-full'
   | 'backup-failed'
+  | 'backup-recovered'
+  | 'service-restored'
   | 'digest'
 
 /** A message about an event; stored in the transaction of its cause. */

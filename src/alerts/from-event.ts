@@ -51,6 +51,7 @@ export const toldEvents: ReadonlySet<EventKind> = new Set([
   'google.signed_out',
   'hub.signed_out',
   'hub.uploads_low',
+  'service.restored',
 ])
 
 /**
@@ -171,6 +172,14 @@ export function alertsFromEvent(event: Happened, run: RunOfEvent | null): FromEv
       const facts = { words: `sign in again with: rodizio login ${isGoogle ? 'google' : 'hub'}` }
       const about = isGoogle ? 'Google' : 'the hub of models'
       return make({ kind: 'action-needed', about, thread: null, facts })
+    }
+    case 'service.restored': {
+      const facts = {
+        from: text(data.madeAt),
+        sessions: figure(data.endedSessions),
+        parked: figure(data.parkedMessages),
+      }
+      return make({ kind: 'service-restored', about: 'Rodízio', thread: null, facts })
     }
     default:
       return nothing

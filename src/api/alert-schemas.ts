@@ -23,6 +23,8 @@ export const AlertKind = z.enum([
   'checkpoint-damaged',
   'store-nearly-full',
   'backup-failed',
+  'backup-recovered',
+  'service-restored',
   'digest',
 ])
 

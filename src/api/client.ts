@@ -3,6 +3,7 @@ import { AppError, type ErrorKind, messageOf } from '../lib/errors.ts'
 import * as adapter from './adapter-schemas.ts'
 import * as alerts from './alert-schemas.ts'
 import * as log from './audit-schemas.ts'
+import * as safe from './backup-schemas.ts'
 import * as node from './node-schemas.ts'
 import * as wire from './schemas.ts'
 import * as served from './serving-schemas.ts'
@@ -30,6 +31,8 @@ const kindOf = (status: number): ErrorKind => {
 
 /** Work that takes a call to the store for each file may last so long. */
 const patientMs = 600_000
+/** A backup may have to be sent elsewhere. */
+const backupMs = 4 * 3_600_000
 
 export interface ClientOptions {
   readonly url: string
@@ -75,10 +78,12 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     body: unknown,
     schema: T,
     idempotencyKey?: string,
+    patienceMs?: number,
   ): Promise<z.output<T>> => {
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (idempotencyKey) headers['idempotency-key'] = idempotencyKey
-    const response = await send(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const init = { method: 'POST', headers, body: JSON.stringify(body) }
+    const response = await send(path, init, patienceMs)
     return parse(schema, await response.json())
   }
 
@@ -157,6 +162,20 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     audit: async (most: number) =>
       (await read(`/v1/audit?limit=${most}`, wire.page(log.AuditLine))).items,
     auditVerdict: () => read('/v1/audit/verdict', log.AuditVerdict),
+    backups: (from?: string) =>
+      read(`/v1/backups${from === undefined ? '' : `?from=${at(from)}`}`, safe.Backups),
+    /** How backups fare, without a look at their place. */
+    backupState: () => read('/v1/backups?brief=true', safe.Backups),
+    fetchBackup: (name: string, from: string) =>
+      post(
+        `/v1/backups/${at(name)}/copy?from=${at(from)}`,
+        {},
+        safe.BackupCopied,
+        undefined,
+        backupMs,
+      ),
+    createBackup: (wanted: z.input<typeof safe.NewBackup>) =>
+      post('/v1/backups', wanted, safe.BackupMade, undefined, backupMs),
     tokens: () => all('/v1/tokens', access.Token),
     createToken: (wanted: z.input<typeof access.NewToken>) =>
       post('/v1/tokens', wanted, access.TokenMade),

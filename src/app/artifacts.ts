@@ -7,6 +7,7 @@ import { adapterBook } from '../control/adapter-book.ts'
 import { checkpointBook } from '../control/checkpoint-book.ts'
 import { oneTimeUrls } from '../control/one-time-urls.ts'
 import { type StoredData, storedData } from '../control/stored-data.ts'
+import type { TakeBackPorts } from '../control/take-back.ts'
 import type { Ways } from '../control/ways.ts'
 import { type Clock, secondsBetween } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -34,13 +35,13 @@ export function openArtifacts(storage: Storage, options: ArtifactOptions) {
     readData: (version, file, range) => files.read(version, file, range.from, range.to),
     baseUrl: options.sessionUrl,
   })
-  const { store, ways, pathOf, trouble, full, direct, inventory } =
+  const { store, ways, pathOf, trouble, full, direct, inventory, found } =
     options.config.RODIZIO_STORE === 'drive'
       ? onDrive(storage, options)
       : inFolder(folderStore, storage.folder.store, urls)
   const checkpoints = checkpointBook(storage.checkpointRows, store)
   const adapters = adapterBook(storage.look.artifactWith, store)
-  const kept = { artifacts: store, ways, pathOf, trouble, full, direct, inventory }
+  const kept = { artifacts: store, ways, pathOf, trouble, full, direct, inventory, found }
   return { urls, google, checkpoints, adapters, ...kept }
 }
 
@@ -51,6 +52,8 @@ interface Opened {
   readonly store: ArtifactStore
   /** All that lies there. */
   readonly inventory: Inventory
+  /** Files that lie there, whether their keys lead to them or not. */
+  readonly found: Pick<TakeBackPorts, 'read' | 'take'>
   readonly ways: Ways
   /** Where a person finds what stands below a prefix. */
   readonly pathOf: (prefix: string) => string
@@ -65,6 +68,7 @@ interface Opened {
 const inFolder = (store: ArtifactStore, root: string, ways: Ways): Opened => ({
   store,
   inventory: folderInventory(root),
+  found: { read: ({ key }) => store.read(key), take: ({ key }, file) => store.verify(key, file) },
   ways,
   pathOf: (prefix) => join(root, prefix),
   trouble: async () => null,
@@ -80,7 +84,10 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
     })
   }
   const room = roomWatch(google.freeBytes, clock)
-  const { store, ways, bring, inventory } = driveArtifacts(google.files, storage.fileIndex)
+  const { store, ways, bring, inventory, readFound, takeFound } = driveArtifacts(
+    google.files,
+    storage.fileIndex,
+  )
   const data = storedData({
     artifacts: store,
     bring,
@@ -92,6 +99,7 @@ function onDrive(storage: Storage, { google, clock }: ArtifactOptions): Opened {
   return {
     store,
     inventory,
+    found: { read: readFound, take: takeFound },
     ways,
     direct: { slots, data },
     pathOf: (prefix) => `Drive: ${google.folder}/${prefix}`,

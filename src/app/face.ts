@@ -4,6 +4,7 @@ import { readCredentials, testAccount } from '../control/account-access.ts'
 import { addAccount } from '../control/accounts.ts'
 import { adapterDesk } from '../control/adapters.ts'
 import { adjustBudget } from '../control/adjust-budget.ts'
+import type { BackupDesk } from '../control/backup-desk.ts'
 import type { PlanDesk } from '../control/plan-desk.ts'
 import type { Publishing } from '../control/publishing.ts'
 import { removeAccount } from '../control/remove-account.ts'
@@ -46,6 +47,7 @@ export interface Around {
   readonly upkeep: Upkeep
   readonly nodes: Nodes
   readonly alerts: Alerts
+  readonly backups: BackupDesk
 }
 
 /** Who asks before anything begins waits so long for the hub. */
@@ -57,7 +59,7 @@ export function openFace(
   providers: Providers,
   kept: Artifacts,
   hub: Hub,
-  { upkeep, nodes, alerts }: Around,
+  { upkeep, nodes, alerts, backups }: Around,
   options: FaceOptions,
 ) {
   const { gate, look, runs, accounts } = storage
@@ -169,6 +171,7 @@ export function openFace(
     adapterDesk: promoted,
     tokens: tokenDesk(storage.tokens, options.now),
     audit: storage.audit,
+    backups,
     servedVersions: versions,
     publishing: options.publishing,
     artifactPathOf: async (adapter) => {

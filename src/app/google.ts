@@ -4,9 +4,11 @@ import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { type DriveClient, driveClient } from '../providers/google/drive.ts'
 import type { DriveFiles } from '../providers/google/drive-artifacts.ts'
+import { driveBackups } from '../providers/google/drive-backups.ts'
 import { driveFiles } from '../providers/google/drive-files.ts'
 import { notebookShelf } from '../providers/google/notebook-shelf.ts'
 import { googleOAuth } from '../providers/google/oauth.ts'
+import type { BackupPlace } from '../safekeeping/backup-place.ts'
 import type { Storage } from './storage.ts'
 
 export interface GoogleOptions {
@@ -59,6 +61,7 @@ export function openGoogle({ config, clock, signIns, urls }: GoogleOptions) {
     folder,
     files: async () => drive().files,
     shelf: async () => notebookShelf(drive().client, folder),
+    backups: (): BackupPlace => driveBackups(drive().client, folder, clock),
     freeBytes: async () => (await drive().client.quota()).freeBytes,
   }
 }

@@ -12,6 +12,7 @@ import { pruneOld } from '../store/alert-pruning.ts'
 import { alertReads } from '../store/alert-reads.ts'
 import { insertAlert } from '../store/alert-rows.ts'
 import { auditLog } from '../store/audit-rows.ts'
+import { backupRows } from '../store/backup-rows.ts'
 import { channelRows } from '../store/channel-rows.ts'
 import { checkpointRows } from '../store/checkpoint-rows.ts'
 import { refuseTurnedBackClock } from '../store/clock-check.ts'
@@ -48,6 +49,7 @@ import { signInRows } from '../store/sign-in-rows.ts'
 import { slotRows } from '../store/slot-rows.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import { standingRows } from '../store/standing-rows.ts'
+import { takeBackRows } from '../store/take-back-rows.ts'
 import { tokenRows } from '../store/token-rows.ts'
 
 /**
@@ -96,6 +98,10 @@ export async function openStorage(
       publications: publicationRows(db, now),
       tokens: tokenRows(db, now),
       audit: auditLog(db, now),
+      backupRows: backupRows(db, now),
+      takeBackRows: takeBackRows(db, now),
+      /** The database as it is at one moment, into a file that is not there yet. */
+      copyDatabase: (to: string) => db.copyTo(to),
       adjustments: adjustmentRows(db, now),
       absences: absenceRows(db, now),
       serving: servingRows(db, now),

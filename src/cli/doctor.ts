@@ -7,6 +7,7 @@ import { readServiceFile, readToken } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { howToBeReached } from '../rotation/reach.ts'
+import { backupChecks } from './backup-checks.ts'
 import { bad, type Check, good } from './check.ts'
 import type { Context } from './context.ts'
 import { googleClient, googleSignIn } from './google-checks.ts'
@@ -117,6 +118,9 @@ async function serviceChecks(context: Context): Promise<Check[]> {
     const nodes = await client.nodes()
     checks.push(...tunnelBudgets(nodes), ...nodesDown(nodes), ...deepRefused(nodes))
     checks.push(...brokenChannels(await client.alertChannels()))
+    const since = readServiceFile(config.RODIZIO_DATA_DIR)?.startedAt
+    const startedAt = since === undefined ? null : new Date(since)
+    checks.push(...backupChecks(await client.backupState(), startedAt, systemClock.now()))
     if (health.emulated.length === 0) checks.push(await clock(config.RODIZIO_KAGGLE_URL))
     const away = accounts.filter(({ provider, emulated }) => provider !== 'local' && !emulated)
     const publicUrl =

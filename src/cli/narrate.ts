@@ -173,6 +173,10 @@ const sentences: Readonly<Record<string, (data: Data) => string>> = {
     `${d.asked === true ? 'the token for the hub of models is forgotten, as asked' : 'the hub of models takes the token no longer'}: runs on gated bases wait for another one, given with rodizio login hub`,
   'hub.uploads_low': (d) =>
     `${word(d, 'megabytes')} of ${word(d, 'most')} MB of this month have gone to the hub of models`,
+  'checkpoint.taken_back': (d) =>
+    `the checkpoint at step ${count(d, 'step')} of session ${word(d, 'generation')} stands in the store: taken back`,
+  'service.restored': (d) =>
+    `restored from the backup of ${word(d, 'madeAt')}: ${count(d, 'endedSessions')} sessions that were open then are ended, ${count(d, 'runs')} runs go on in generations of their own`,
   'zombie.fenced': (d) => `an old session ${word(d, 'generation')} called in and was fenced off`,
 }
 

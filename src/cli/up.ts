@@ -8,6 +8,7 @@ import { readServiceFile, type ServiceFile } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError, systemCode } from '../lib/errors.ts'
 import { type Log, silentLog } from '../lib/log.ts'
+import { ago } from './backup-checks.ts'
 import type { Context } from './context.ts'
 import { fromOutside, greeting, whereNext } from './greeting.ts'
 import { sentence, wallTime } from './narrate.ts'
@@ -50,11 +51,20 @@ export function upCommands(program: Command, context: Context): void {
     .action(async () => {
       const service = readServiceFile(context.config().RODIZIO_DATA_DIR)
       const health = await context.client().health()
+      const backups = await lastBackup(context)
+      const told =
+        backups && (backups.at === null ? 'none yet' : ago(backups.at, systemClock.now()))
       context.answer(
-        { ...health, url: context.client().base, pid: service?.pid ?? null },
+        {
+          ...health,
+          url: context.client().base,
+          pid: service?.pid ?? null,
+          ...(backups ? { lastBackupAt: backups.at } : {}),
+        },
         () =>
           `Rodízio ${health.version} serves at ${context.client().base}${service ? ` (pid ${service.pid})` : ''}` +
-          (health.emulated.length > 0 ? `; emulated: ${health.emulated.join(', ')}` : ''),
+          (health.emulated.length > 0 ? `; emulated: ${health.emulated.join(', ')}` : '') +
+          (told ? `; last backup: ${told}` : ''),
       )
     })
 
@@ -84,6 +94,16 @@ export function upCommands(program: Command, context: Context): void {
         () => 'The service has stopped. Runs go on at its next start.',
       )
     })
+}
+
+/** When the last backup was made; null for who may not know. */
+async function lastBackup(context: Context): Promise<{ readonly at: string | null } | null> {
+  try {
+    return { at: (await context.client().backupState()).lastBackup?.at ?? null }
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'not-allowed') return null
+    throw error
+  }
 }
 
 /** A dead service's pid may belong to another program by now: only one that answers is ours. */

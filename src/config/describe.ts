@@ -13,6 +13,8 @@ const mask = (value: string): string => `••••${value.length > 12 ? value
 function shown(value: unknown, secret: boolean): string | null {
   if (value === undefined) return null
   if (typeof value === 'boolean') return value ? 'on' : 'off'
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.values(value).join(',')
   return secret ? mask(String(value)) : String(value)
 }
 

@@ -164,6 +164,43 @@ export const settings = {
     words.default([]),
     'Private names, addresses and networks that nodes and webhooks may be at, with commas between: gpu.lan,192.168.1.20,10.0.0.0/24',
   ),
+  RODIZIO_BACKUP_TO: setting(
+    z
+      .string()
+      .regex(/^(folder|folder:\/.+|drive)$/, 'one of folder, folder:/path and drive')
+      .default('folder'),
+    'Where backups go: the folder backups in the data folder, another folder, or Google Drive',
+  ),
+  RODIZIO_BACKUP_AT: setting(
+    z
+      .string()
+      .regex(/^(off|([01]?\d|2[0-3]):[0-5]\d)$/, 'neither off nor a time such as 03:30')
+      .default('03:30'),
+    'When a backup is made each day, in UTC and up to 15 minutes later; off makes none',
+  ),
+  RODIZIO_BACKUP_KEEP: setting(
+    z
+      .string()
+      .regex(/^\d{1,3},\d{1,3}$/, 'two figures with a comma between, such as 7,4')
+      .default('7,4')
+      .transform((text) => {
+        const [days = 7, weeks = 4] = text.split(',').map(Number)
+        return { days, weeks }
+      }),
+    'Of how many days and weeks the newest backup is kept; the newest that was proven is kept always',
+  ),
+  RODIZIO_BACKUP_KEY_FILE: setting(
+    z.string().min(1).optional(),
+    'File of the passphrase that backups are encrypted with; without one no secret goes into them',
+  ),
+  RODIZIO_BACKUP_ADAPTERS: setting(
+    flag.default(false),
+    'Whether the backup of each day holds promoted adapters',
+  ),
+  RODIZIO_BACKUP_DRILL: setting(
+    flag.default(true),
+    'Whether the newest backup is restored into a scratch folder once a week, and looked through',
+  ),
   GOOGLE_CLIENT_FILE: setting(
     z.string().min(1).optional(),
     'Client of your own at Google (type: TVs and limited input devices): its JSON file from the Google Cloud console',

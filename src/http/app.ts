@@ -13,6 +13,7 @@ import { type AdapterPorts, adapterRoutes } from './adapters.ts'
 import { type AlertPorts, alertRoutes } from './alerts.ts'
 import { type AuditPorts, audited, auditRoutes } from './audit.ts'
 import { requireScope } from './auth.ts'
+import { type BackupPorts, backupRoutes } from './backups.ts'
 import { bodyCap } from './body-cap.ts'
 import { type DatasetPorts, datasetRoutes } from './datasets.ts'
 import { type HubLoginPorts, hubLoginRoutes } from './hub-login.ts'
@@ -48,6 +49,7 @@ export interface HttpPorts
     ServedAdapterPorts,
     TokenPorts,
     AuditPorts,
+    BackupPorts,
     AlertPorts,
     PlanPorts,
     RunChangePorts,
@@ -118,6 +120,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
     '/v1/incidents/*',
     '/v1/silences/*',
     '/v1/tokens/*',
+    '/v1/backups/*',
   ])
     app.use(path, bodyCap())
   app.route('/', runRoutes(ports))
@@ -140,6 +143,7 @@ export function httpApp(ports: HttpPorts): OpenAPIHono {
   app.route('/', servedAdapterRoutes(ports))
   app.route('/', tokenRoutes(ports))
   app.route('/', auditRoutes(ports))
+  app.route('/', backupRoutes(ports))
   app.get('/openapi.json', (c) => c.json(app.getOpenAPI31Document(about(ports.version))))
   return app
 }

@@ -23,6 +23,7 @@ export type EventKind =
   | 'checkpoint.committed'
   | 'checkpoint.pruned'
   | 'checkpoint.damaged'
+  | 'checkpoint.taken_back'
   | 'artifact.committed'
   | 'adapter.promoted'
   | 'adapter.rejected'
@@ -54,6 +55,7 @@ export type EventKind =
   | 'hub.signed_in'
   | 'hub.signed_out'
   | 'hub.uploads_low'
+  | 'service.restored'
 
 export interface RotationEvent {
   /** Dense and growing. */

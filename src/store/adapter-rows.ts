@@ -68,7 +68,7 @@ export async function insertCandidate(
   await tx.run(
     `insert into adapters (number, line, run_id, run_name, label, generation, step, manifest_sha256, bytes, base, judged, state,
        created_at)
-     values ((select coalesce(max(number), 0) + 1 from adapters), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'candidate', $11)
+     values ((select max(coalesce((select max(number) from adapters), 0), coalesce((select max(adapters_from) from restores), 0)) + 1), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'candidate', $11)
      on conflict (manifest_sha256) do nothing`,
     await lineOf(tx, artifact.runId, name, from),
     artifact.runId,

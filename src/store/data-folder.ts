@@ -16,6 +16,7 @@ export interface DataFolder {
   readonly emulators: string
   /** The base of toy size, once it is made. */
   readonly tinyBase: string
+  readonly backups: string
   /** Releases the folder for the next service; the lock is also free at once when the process dies. */
   release(): void
 }
@@ -31,6 +32,10 @@ export const folderLayout = (root: string) => ({
   emulators: join(root, 'emulators'),
   tinyBase: join(root, 'tiny-base'),
   secretKey: join(root, 'secret.key'),
+  /** Where backups go unless told otherwise. */
+  backups: join(root, 'backups'),
+  /** Stands while a restore is under way, and after one that died. */
+  restoring: join(root, 'restoring.json'),
 })
 
 /**
@@ -52,11 +57,28 @@ export function takeDataFolder(root: string): DataFolder {
     })
   }
   const lock = takeLock(root)
+  if (existsSync(layout.restoring)) {
+    lock.close()
+    throw new AppError('conflict', `a restore into ${root} has not come to its end`, {
+      code: 'restore_unfinished',
+      next: 'Run it again, and it begins anew: rodizio restore NAME --into FOLDER; what stood there before lies in a folder before-restore-… in it',
+    })
+  }
   return { ...layout, release: () => lock.close() }
 }
 
+/**
+ * Takes a folder for this process without making anything else of it.
+ * @throws AppError `conflict` (`folder_taken`) when a service works on it
+ */
+export function lockDataFolder(root: string): { readonly release: () => void } {
+  makeFolder(root)
+  const lock = takeLock(root)
+  return { release: () => lock.close() }
+}
+
 /** Makes a folder and those above it, one by one: Node's own recursive way never returns below /proc. */
-function makeFolder(folder: string): void {
+export function makeFolder(folder: string): void {
   if (existsSync(folder)) return
   if (dirname(folder) !== folder) makeFolder(dirname(folder))
   mkdirSync(folder, { mode: 0o700 })

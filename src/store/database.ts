@@ -14,6 +14,12 @@ export interface Queries {
 export interface Database extends Queries {
   /** Runs `work` so that all of it is stored, or nothing; rejects with what `work` threw. */
   transaction<T>(work: (tx: Queries) => Promise<T>): Promise<T>
+  /**
+   * Copies all of it as it is at one moment into a file that is not there yet, while work goes on: what was committed before is in
+   * the copy, what is committed meanwhile may be.
+   * @throws AppError `disk-full` when there is no room
+   */
+  copyTo(file: string): Promise<void>
   close(): Promise<void>
 }
 

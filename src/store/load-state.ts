@@ -33,6 +33,7 @@ export function loadState(tx: Queries, input: RotationInput, now: Date): Promise
     case 'look':
       return allOpen(tx)
     case 'seek':
+    case 'restored':
       return everything(tx, now)
     case 'planned':
       return ofPlanned(tx, input.planned)

@@ -11,6 +11,16 @@ const statements = (sql: string): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '')
 
+const filesIn = (folder: URL): string[] =>
+  readdirSync(folder)
+    .filter((name) => /^\d{4}_.+\.sql$/.test(name))
+    .toSorted()
+
+const numberOf = (name: string): number => Number(name.slice(0, 4))
+
+/** The newest form of the database that this program knows. */
+export const newestForm = (folder: URL): number => Math.max(0, ...filesIn(folder).map(numberOf))
+
 /**
  * Brings the database to the newest form, all that is missing in one transaction, never twice: it is in the old form or in the new one.
  * @throws AppError `internal` when an applied file was changed since, or the database is newer than the program
@@ -25,12 +35,9 @@ export async function migrate(db: Database, folder: URL, now: Date): Promise<voi
       text(row, 'sha256'),
     ]),
   )
-  const files = readdirSync(folder)
-    .filter((name) => /^\d{4}_.+\.sql$/.test(name))
-    .toSorted()
-  const numberOf = (name: string): number => Number(name.slice(0, 4))
+  const files = filesIn(folder)
   const newest = Math.max(0, ...applied.keys())
-  const known = Math.max(0, ...files.map(numberOf))
+  const known = newestForm(folder)
   if (newest > known) {
     throw new AppError(
       'internal',

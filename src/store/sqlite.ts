@@ -15,7 +15,7 @@ function explained(error: unknown, file: string): unknown {
   if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') {
     return new AppError('internal', `${file} is damaged (${code})`, {
       code: 'database_damaged',
-      next: 'Stop the service and put a backup of the file in its place',
+      next: 'Stop the service, then put a backup in its place: rodizio backup list, rodizio restore NAME --into FOLDER --force',
       cause: error,
     })
   }
@@ -76,9 +76,32 @@ export function openSqlite(file: string): Database {
           throw error
         }
       }),
+    async copyTo(target) {
+      let done: Promise<unknown> = Promise.resolve()
+      try {
+        // Begun between two transactions: SQLite cannot say how much there is to copy while one of ours is open.
+        await inTurn(
+          () =>
+            new Promise<void>((begun, failed) => {
+              const progress = () => {
+                begun()
+                return pagesAtOnce
+              }
+              done = connection.backup(target, { progress })
+              done.then(() => begun(), failed)
+            }),
+        )
+        await done
+      } catch (error) {
+        throw explained(error, target)
+      }
+    },
     close: () => inTurn(async () => void connection.close()),
   }
 }
+
+/** Between two steps of a copy everything else has its turn: 256 KB take a moment that nobody notices. */
+const pagesAtOnce = 64
 
 function connect(file: string): Sqlite.Database {
   try {

@@ -13,6 +13,13 @@ const consequence = (alert: Alert): string => {
   return consequences[said] ?? said
 }
 
+const trouble: Readonly<Record<string, string>> = {
+  'backup-failed': 'the backup failed',
+  'backup-late': 'there is no backup of the last day',
+  'drill-failed': 'the newest backup cannot be restored',
+  'drill-late': 'no backup was restored on trial for more than a week',
+}
+
 const below = (alert: Alert): string => {
   const count = figure(alert, 'below') ?? 0
   if (count === 0) return ''
@@ -157,9 +164,28 @@ const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>>
       'What nobody needs goes with: rodizio store gc',
     ),
   }),
-  'backup-failed': (a) => ({
-    headline: `${a.about}: the backup failed`,
-    lines: lines(word(a, 'words')),
+  'backup-failed': (a, s) => ({
+    headline: `${a.about}: ${trouble[word(a, 'what')] ?? 'the backup failed'}`,
+    lines: lines(
+      word(a, 'words') && `Why: ${word(a, 'words')}`,
+      word(a, 'from') && `The last good one: ${s.time(word(a, 'from'))}`,
+      'Try by hand: rodizio backup create, rodizio backup drill',
+    ),
+  }),
+  'backup-recovered': (a) => ({
+    headline: `${a.about}: ${word(a, 'what') === 'drill-good' ? 'a backup was restored on trial again' : 'there is a good backup again'}`,
+    lines: lines('Look with: rodizio backup list'),
+  }),
+  'service-restored': (a, s) => ({
+    headline: `${a.about} was restored from a backup`,
+    lines: lines(
+      word(a, 'from') && `As it was ${s.time(word(a, 'from'))}`,
+      (figure(a, 'sessions') ?? 0) > 0 &&
+        `${word(a, 'sessions')} sessions that were open then are ended; their runs go on with others.`,
+      (figure(a, 'parked') ?? 0) > 0 &&
+        `${word(a, 'parked')} messages may have been sent since, and are not sent again: rodizio alerts list --state parked`,
+      'See to it that the old service stays off.',
+    ),
   }),
   digest: (a, s) => {
     const d = digestOf(a.facts)
@@ -207,7 +233,9 @@ const plural: Readonly<Record<AlertKind, (count: number) => string>> = {
   'quota-low': (n) => `${n} quotas are nearly used up`,
   'checkpoint-damaged': (n) => `${n} checkpoints are damaged`,
   'store-nearly-full': (n) => `${n} stores are nearly full`,
-  'backup-failed': (n) => `${n} backups failed`,
+  'backup-failed': (n) => `${n} backups or drills are missing`,
+  'backup-recovered': (n) => `${n} backups are good again`,
+  'service-restored': (n) => `restored ${n} times`,
   digest: (n) => `${n} digests`,
 }
 

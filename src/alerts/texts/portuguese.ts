@@ -13,6 +13,13 @@ const consequence = (alert: Alert): string => {
   return consequences[said] ?? said
 }
 
+const trouble: Readonly<Record<string, string>> = {
+  'backup-failed': 'o backup falhou',
+  'backup-late': 'não há backup do último dia',
+  'drill-failed': 'o backup mais novo não pode ser restaurado',
+  'drill-late': 'há mais de uma semana nenhum backup foi restaurado em teste',
+}
+
 const below = (alert: Alert): string => {
   const count = figure(alert, 'below') ?? 0
   if (count === 0) return ''
@@ -159,9 +166,28 @@ const tellers: Readonly<Record<AlertKind, (alert: Alert, shown: Shown) => Told>>
       'O que ninguém usa sai com: rodizio store gc',
     ),
   }),
-  'backup-failed': (a) => ({
-    headline: `${a.about}: o backup falhou`,
-    lines: lines(word(a, 'words')),
+  'backup-failed': (a, s) => ({
+    headline: `${a.about}: ${trouble[word(a, 'what')] ?? 'o backup falhou'}`,
+    lines: lines(
+      word(a, 'words') && `Motivo: ${word(a, 'words')}`,
+      word(a, 'from') && `O último bom: ${s.time(word(a, 'from'))}`,
+      'Tente à mão: rodizio backup create, rodizio backup drill',
+    ),
+  }),
+  'backup-recovered': (a) => ({
+    headline: `${a.about}: ${word(a, 'what') === 'drill-good' ? 'um backup foi restaurado em teste de novo' : 'há um bom backup de novo'}`,
+    lines: lines('Veja com: rodizio backup list'),
+  }),
+  'service-restored': (a, s) => ({
+    headline: `${a.about} foi restaurado de um backup`,
+    lines: lines(
+      word(a, 'from') && `Como estava ${s.time(word(a, 'from'))}`,
+      (figure(a, 'sessions') ?? 0) > 0 &&
+        `${word(a, 'sessions')} sessões que estavam abertas foram encerradas; os treinos seguem com outras.`,
+      (figure(a, 'parked') ?? 0) > 0 &&
+        `${word(a, 'parked')} mensagens talvez já tenham saído e não são enviadas de novo: rodizio alerts list --state parked`,
+      'Garanta que o serviço antigo fique desligado.',
+    ),
   }),
   digest: (a, s) => {
     const d = digestOf(a.facts)
@@ -218,7 +244,9 @@ const plural: Readonly<Record<AlertKind, (count: number) => string>> = {
   'quota-low': (n) => `${n} cotas estão quase no fim`,
   'checkpoint-damaged': (n) => `${n} checkpoints estão danificados`,
   'store-nearly-full': (n) => `${n} armazenamentos quase sem espaço`,
-  'backup-failed': (n) => `${n} backups falharam`,
+  'backup-failed': (n) => `${n} backups ou testes faltam`,
+  'backup-recovered': (n) => `${n} backups estão bons de novo`,
+  'service-restored': (n) => `restaurado ${n} vezes`,
   digest: (n) => `${n} resumos`,
 }
 

@@ -1,6 +1,6 @@
 import type { ArtifactStore, ByteRange, StoredFile } from '../../artifacts/artifact-store.ts'
 import type { FileIndex, IndexedFile } from '../../artifacts/file-index.ts'
-import type { Inventory } from '../../artifacts/inventory.ts'
+import type { FoundFile, Inventory } from '../../artifacts/inventory.ts'
 import { AppError } from '../../lib/errors.ts'
 import { checkedBytes } from './checked-bytes.ts'
 
@@ -220,6 +220,18 @@ export function driveArtifacts(files: () => Promise<DriveFiles>, index: FileInde
   return {
     store,
     inventory,
+    /** The bytes of a file that lies on Drive, whatever its key leads to. */
+    readFound: async ({ id, bytes }: FoundFile) => (await files()).read(id, { from: 0, to: bytes }),
+    /** Makes a file the one of its key, when Drive's own hash agrees; false when it does not. */
+    takeFound: ({ id, key }: FoundFile, { bytes, sha256 }: Expected): Promise<boolean> =>
+      inTurn(checked(key), async () => {
+        const client = await files()
+        const found = await client.metadata(id)
+        if (found?.bytes !== bytes || found.sha256 !== sha256) return false
+        const { clientId } = client
+        await index.put({ key, fileId: id, clientId, bytes, sha256, state: 'whole' })
+        return true
+      }),
     /** As `receive`, for a source that can be asked again: a cut costs what was on the line. */
     bring: (
       key: string,

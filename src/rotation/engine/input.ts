@@ -90,6 +90,8 @@ export type RotationInput =
       readonly files: CommittedFiles
     }
   | { readonly kind: 'reported'; readonly held: Held; readonly report: Report }
+  /** What is remembered comes from a backup, and the time since is lost. */
+  | { readonly kind: 'restored'; readonly reason: string }
 
 /** What has to be done outside; each is answered by another input, and none is remembered. */
 export type Effect =

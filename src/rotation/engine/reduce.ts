@@ -11,6 +11,7 @@ import { loseNode } from './lose-node.ts'
 import { launched, observed } from './observed.ts'
 import { planSession } from './plan-session.ts'
 import { askRestart } from './restart.ts'
+import { restored } from './restored.ts'
 import { seek } from './seek.ts'
 import { admittedTo, mustSession, type RotationState } from './state.ts'
 
@@ -95,6 +96,9 @@ export function reduce(state: RotationState, input: RotationInput, now: Date): R
       return result()
     case 'reported':
       takeReport(state, draft, input.held, input.report, now)
+      return result()
+    case 'restored':
+      restored(state, draft, input.reason, now)
       return result()
   }
 }
