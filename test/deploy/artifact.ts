@@ -70,3 +70,12 @@ export async function endEmulators(data: string): Promise<void> {
   process.kill(pid, 'SIGTERM')
   await until('the emulators to end', async () => !isAlive(pid), 15_000)
 }
+
+/** The script that cloud-init writes, out of the indentation that it has there. */
+export const bootstrap = (): string => {
+  const [, block = ''] =
+    /rodizio-install\n {4}permissions: .*\n {4}content: \|\n([\s\S]*?)\n\n/.exec(
+      readFileSync(join(projectRoot, 'deploy/vm/cloud-init.yaml'), 'utf8'),
+    ) ?? ['', '']
+  return `${block.replaceAll(/^ {6}/gm, '')}\n`
+}

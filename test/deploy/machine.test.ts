@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { freePort, until } from '../e2e/service.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { projectRoot } from './artifact.ts'
+import { bootstrap, projectRoot } from './artifact.ts'
 
 const vm = (name: string) => join(projectRoot, 'deploy/vm', name)
 const text = (name: string) => readFileSync(vm(name), 'utf8')
@@ -18,18 +18,15 @@ const said = ({ stdout, stderr, error }: SpawnSyncReturns<string>) =>
 const lacks = (tool: string, ...args: string[]) =>
   process.env.CI !== 'true' && run(tool, args).status !== 0
 
-/** The script that cloud-init writes, out of the indentation that it has there. */
-const bootstrap = (): string => {
-  const [, block = ''] =
-    /rodizio-install\n {4}permissions: .*\n {4}content: \|\n([\s\S]*?)\n\n/.exec(
-      text('cloud-init.yaml'),
-    ) ?? ['', '']
-  return `${block.replaceAll(/^ {6}/gm, '')}\n`
-}
-
 describe.skipIf(lacks('shellcheck', '--version'))('shellcheck', () => {
   it.each(['upgrade.sh', 'install.sh', 'rodizio'])('has nothing to say of %s', (name) => {
     expect(said(run('shellcheck', [vm(name)]))).toBe('')
+  })
+
+  it('has nothing to say of the stand-ins of the tests', () => {
+    const scripts = ['fake-systemctl.sh', 'fake-system.sh', 'whole-machine.sh']
+    const paths = scripts.map((name) => join(import.meta.dirname, name))
+    expect(said(run('shellcheck', paths))).toBe('')
   })
 
   it('has nothing to say of the script in the user data, and something of a wrong one', () => {
