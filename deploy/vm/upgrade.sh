@@ -179,7 +179,8 @@ roll_back() {
     restore_database || stop "$backup could not be restored" "Try by hand: sudo rodizio restore $backup --into FOLDER" 5
   fi
   unit start rodizio
-  is_ready "$from" "$wait" || stop "$from does not come up either" 'Look why: journalctl -u rodizio -n 50' 5
+  # However short the new one was waited for: there is nothing left to go back to.
+  is_ready "$from" $((wait > 120 ? wait : 120)) || stop "$from does not come up either" 'Look why: journalctl -u rodizio -n 50' 5
   rm -f "$journal"
   say "$from runs again"
 }
