@@ -231,7 +231,9 @@ export async function startService(options: ServiceOptions) {
     undo.unshift(async () => {
       await stopTelling()
       // A server that hangs is not waited for: what it was being sent is sent again, under the same id.
-      await Promise.race([desk.settled(), systemClock.sleep(5000)])
+      const settled = new AbortController()
+      await Promise.race([desk.settled(), systemClock.sleep(5000, settled.signal)])
+      settled.abort() // a timer that goes on would keep the process for so long
     })
     undo.unshift(startBeat({ everySeconds: 300, work: watch.look, failed }, clock))
     let isStart = true

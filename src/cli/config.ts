@@ -19,7 +19,7 @@ export function configCommand(program: Command, context: Context): void {
             lines.map(({ name, value, source, about }) => [name, value ?? '', source, about]),
           ),
           '',
-          `Environment before file before default. The file: ${config.file}`,
+          `Environment before credentials before file before default. The file: ${config.file}`,
         ].join('\n'),
       )
     })

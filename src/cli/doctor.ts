@@ -12,13 +12,16 @@ import { bad, type Check, good } from './check.ts'
 import type { Context } from './context.ts'
 import { googleClient, googleSignIn } from './google-checks.ts'
 import { hubToken } from './hub-checks.ts'
+import { bound, memory, memoryLimit } from './machine-checks.ts'
 import { brokenChannels, deepRefused, nodesDown, tunnelBudgets } from './node-checks.ts'
 
 /** `rodizio doctor`: everything a rotation needs, each with its fix in one line. */
 export function doctorCommand(program: Command, context: Context): void {
   program
     .command('doctor')
-    .description('check configuration, python, disk, clock, service, accounts and reachability')
+    .description(
+      'check configuration, python, disk, memory, clock, service, accounts and reachability',
+    )
     .addHelpText('after', '\nExample:\n  rodizio doctor --json')
     .action(async () => {
       const config = context.config()
@@ -26,6 +29,9 @@ export function doctorCommand(program: Command, context: Context): void {
         good('configuration', existsSync(config.file) ? config.file : 'defaults and environment'),
         python(config.RODIZIO_PYTHON),
         disk(config.RODIZIO_DATA_DIR),
+        ...memory(),
+        ...memoryLimit(readServiceFile(config.RODIZIO_DATA_DIR)?.pid),
+        ...bound(config.RODIZIO_HOST, config.RODIZIO_PUBLIC_URL),
         ...googleClient(config),
         ...(await serviceChecks(context)),
       ]

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { AppError } from '../lib/errors.ts'
+import { readCredentials } from './credentials.ts'
 import { readGoogleClient } from './google-client.ts'
 import { type Config, type SettingName, type Source, settings } from './schema.ts'
 
@@ -36,7 +37,7 @@ function refuseUnknown(given: readonly string[], where: string): void {
 }
 
 /**
- * Reads the settings once: environment before file before default.
+ * Reads the settings once: environment before systemd's credentials before file before default.
  * @param env the environment; an unknown `RODIZIO_…` in it is an error
  * @param root the folder of the installed project, whose `data` folder is the default data folder
  * @throws AppError `invalid` that names the setting, what was wrong and where it was given
@@ -61,13 +62,22 @@ export function loadConfig(
     })
   }
   refuseUnknown(Object.keys(fromFile), file)
+  const credentials = readCredentials(env.CREDENTIALS_DIRECTORY)
+  refuseUnknown(Object.keys(credentials), 'the credentials')
 
   const values: Record<string, unknown> = {}
   const sources: Record<string, Source> = {}
   for (const name of names) {
     // An empty value is how people switch a variable off in shells and unit files: it counts as unset.
-    const given = env[name] || fromFile[name] || undefined
-    const from = env[name] ? 'environment' : fromFile[name] ? 'file' : undefined
+    const found = (
+      [
+        ['environment', env],
+        ['credential', credentials],
+        ['file', fromFile],
+      ] as const
+    ).find(([, values]) => values[name])
+    const from = found?.[0]
+    const given = found?.[1][name]
     const raw = given ?? (name === 'RODIZIO_DATA_DIR' ? fallbackDir : undefined)
     const parsed = settings[name].schema.safeParse(raw)
     if (!parsed.success) {
@@ -75,7 +85,7 @@ export function loadConfig(
       const shown = 'secret' in settings[name] ? 'its value' : JSON.stringify(raw)
       throw new AppError('invalid', `${name}: ${shown} is not valid (${why})`, {
         code: 'invalid_setting',
-        next: `${settings[name].about}. Change it in ${from === 'file' ? file : 'the environment'}.`,
+        next: `${settings[name].about}. Change it in ${from === 'file' ? file : from === 'credential' ? 'its credential' : 'the environment'}.`,
       })
     }
     values[name] = parsed.data
@@ -102,7 +112,11 @@ export function loadConfig(
 /** Neither outranks the other: the two may be different clients, and files on Drive belong to the one that made them. */
 function twoClients(name: SettingName, sources: Readonly<Record<string, Source>>): AppError {
   const from = (one: SettingName) =>
-    sources[one] === 'file' ? 'the config file' : 'the environment'
+    sources[one] === 'file'
+      ? 'the config file'
+      : sources[one] === 'credential'
+        ? 'a credential'
+        : 'the environment'
   return new AppError(
     'invalid',
     `GOOGLE_CLIENT_FILE (in ${from('GOOGLE_CLIENT_FILE')}) and ${name} (in ${from(name)}) are both set, and each names a client`,

@@ -269,5 +269,5 @@ export type Config = { readonly [K in SettingName]: z.output<(typeof settings)[K
   readonly file: string
 }
 
-/** Where a value came from; `client file` is the one that GOOGLE_CLIENT_FILE names. */
-export type Source = 'environment' | 'file' | 'client file' | 'default' | 'unset'
+/** Where a value came from; `client file` is the one that GOOGLE_CLIENT_FILE names, `credential` a file of systemd's. */
+export type Source = 'environment' | 'credential' | 'file' | 'client file' | 'default' | 'unset'
