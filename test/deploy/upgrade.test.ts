@@ -29,18 +29,8 @@ afterAll(() => place[Symbol.dispose]())
 const base = unpacked(packed(place.path), join(place.path, 'base'))
 const script = join(projectRoot, 'deploy/vm/upgrade.sh')
 
-/** Until the program has a backup of its own, a copy of the database does for one. */
-const hasBackup = execFileSync(join(base, 'bin/rodizio'), ['--help']).includes('backup')
-const standIn = `case "$1 \${2-}" in
-'backup create') cp "$RODIZIO_DATA_DIR/rodizio.db" "\${4#folder:}/copy" && echo '{"name":"copy"}' && exit 0 ;;
-'backup verify') exec test -s "$3" ;;
-restore*) mkdir "$4" && exec cp "$2" "$4/rodizio.db" ;;
-esac`
 const version = (name: string, change: (top: string) => void = () => undefined): Artifact =>
-  otherVersion(base, place.path, name, (top) => {
-    if (!hasBackup) beforeStart(top, standIn)
-    change(top)
-  })
+  otherVersion(base, place.path, name, change)
 
 const first = version('0.1.1')
 const second = version('0.1.2')
