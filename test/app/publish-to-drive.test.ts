@@ -3,6 +3,7 @@ import { publishToDrive } from '../../src/app/publish-to-drive.ts'
 import { driveClient } from '../../src/providers/google/drive.ts'
 import { driveArtifacts } from '../../src/providers/google/drive-artifacts.ts'
 import { driveFiles } from '../../src/providers/google/drive-files.ts'
+import { driveServed } from '../../src/providers/pull/drive-source.ts'
 import { fileIndexRows } from '../../src/store/file-index-rows.ts'
 import { houseAdapter, publishWorld } from '../control/publish-world.ts'
 import { CLIENT, freshGoogle } from '../emulators/google-fixture.ts'
@@ -126,3 +127,24 @@ it('makes nothing of bytes that are not those of the manifest', async () => {
 async function* inOnePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
+
+it('is what a box finds that pulls from that folder', async () => {
+  await using world = await driveWorld()
+  await world.put(world.artifacts)(world.what, { kind: 'drive' })
+  const line = world.google.admin.state().files.find(({ name }) => name === 'house')
+  world.google.admin.share({ fileId: line?.id ?? '', with: 'anyone' })
+  const box = driveServed({
+    drive: world.google.url,
+    tokenUrl: `${world.google.url}/token`,
+    folder: line?.id ?? '',
+    reader: { kind: 'key', key: `AIza${'k'.repeat(35)}` },
+    clock: world.clock,
+  })
+  const found = await box.servedAdapter({ version: undefined, after: undefined, waitSeconds: 0 })
+  expect(found?.version).toBe('v1')
+  expect(found?.manifestSha256).toBe(world.made.manifestSha256)
+  for (const { url, headers, bytes } of found?.files ?? []) {
+    const answer = await fetch(url, { headers })
+    expect((await answer.arrayBuffer()).byteLength).toBe(bytes)
+  }
+})
