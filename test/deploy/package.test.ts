@@ -74,7 +74,7 @@ describe('the program in it', () => {
     expect(out.toString('utf8')).toContain(join(place.path, '.local/share/rodizio'))
   })
 
-  it.skipIf(!mayHide && process.env.CI !== 'true')(
+  it.skipIf(!mayHide)(
     'serves, its emulators beside it, where there is no checkout',
     async () => {
       const port = await freePort()
