@@ -117,16 +117,17 @@ const isOftener = (before: Node, after: Node): boolean =>
   after.turnSeconds < before.turnSeconds && after.state !== 'idle'
 
 /**
- * Its next turn is that of its new interval, not the one that the old interval, which may be a day, had still to come. What is left
- * alone until a tunnel account's limit is over stays so.
+ * Its next turn is that of its new interval, not the one that the old interval, which may be a day, had still to come; nor the one that
+ * a probe which is under way goes by. What is left alone until a tunnel account's limit is over stays so.
  */
 async function comeSooner(tx: Queries, node: Node, at: Date): Promise<Node> {
   await tx.run(
-    `update nodes set next_probe_ms = $1 where id = $2 and next_probe_ms > $1 and not exists
+    `update nodes set next_probe_ms = $1 where id = $2 and (next_probe_ms > $1 or next_probe_ms <= $3) and not exists
        (select 1 from nodes other where other.state = 'limited' and other.removed_at is null
           and (other.id = nodes.id or other.tunnel_account = nodes.tunnel_account))`,
     nextTurn(node.id, node.turnSeconds, at.getTime()),
     node.id,
+    at.getTime(),
   )
   return mustRead(tx, node.id)
 }

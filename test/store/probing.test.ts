@@ -426,6 +426,19 @@ describe('a node of a person', () => {
     expect(asked['house.example']).toBeLessThanOrEqual(3)
   })
 
+  it('is looked at by its new interval also when it is changed while a look is under way', async () => {
+    await add('house', { intervalSeconds: 86_400 })
+    await pass(1)
+    const { nextProbeAt } = (await desk.must('house')).watch
+    to(nextProbeAt)
+    const node = await desk.must('house') // as the look has it that begins now
+    await desk.change('house', { intervalSeconds: 60 })
+    await probeBook(db).save([{ node, at: clock.now(), seen: well }])
+    asked = {}
+    await pass(60)
+    expect(asked).toEqual({ 'house.example': 1 })
+  })
+
   it('behind a tunnel account at its limit is left alone all the same', async () => {
     for (const name of ['n0', 'n1']) await desk.add({ name, url: `https://${name}.ngrok.app` })
     await pass(1200)
