@@ -8,8 +8,8 @@ export type BackupDestination =
   | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string }
 
 const bucketForm = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
-/** Characters that every S3 store takes and that no address writes otherwise. */
-const partForm = /^(?!\.\.?$)[\w.=-]+$/
+/** Characters that no address writes otherwise: stores differ in how they read the others when they check a signature. */
+const partForm = /^(?!\.\.?$)[\w.-]+$/
 const longestPrefix = 400
 
 /**
@@ -30,7 +30,7 @@ export function backupDestination(text: string, own: string): BackupDestination 
     if (prefix !== '' && (!isPlain || prefix.length > longestPrefix))
       throw unknownPlace(
         text,
-        'What follows the bucket is words of A-Z a-z 0-9 . _ = - with / between',
+        'What follows the bucket is words of A-Z a-z 0-9 . _ - with / between',
       )
     return { kind: 's3', bucket, prefix }
   }
