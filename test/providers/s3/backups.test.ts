@@ -94,6 +94,7 @@ describe('a backup in a bucket', () => {
     ])
     expect(sent.map(({ headers }) => Number(headers['content-length']))).toEqual([8 * MIB, MIB, 2])
     expect((await bytesOf(await s3.place.read(name, 'database.gz'))).equals(big)).toBe(true)
+    expect(s3.objects.get(`team/a/${name}/database.gz`)?.sha256).toBe(large[0]?.sha256)
     expect(s3.uploads.size).toBe(0)
   })
 
@@ -265,26 +266,36 @@ describe('trouble on the way', () => {
     expect([...s3.objects.keys(), ...s3.uploads.keys()]).toEqual([])
   })
 
-  it('stays absent or whole wherever a process dies, and what it has left goes later', async () => {
-    await using s3 = await s3World()
-    // No call gets through any more: as if the process had died there.
-    for (const death of [isPart('2'), isFinish, ({ key }: Call) => key.endsWith('.json')]) {
-      let isDead = false
-      const matches = (call: Call) => {
-        isDead ||= death(call)
-        return isDead
+  it.each(['cut-before', 'cut-after'] as const)(
+    'is absent or whole wherever a process dies (%s), and what it has left goes later',
+    async (kind) => {
+      await using s3 = await s3World()
+      await s3.place.keep(name, '', large)
+      const most = s3.calls.length
+      s3.forget()
+      for (let deadly = 1; deadly <= most; deadly += 1) {
+        // From that call on nothing gets through, nor any of what would tidy up.
+        const from = s3.calls.length + deadly
+        s3.fail(() => s3.calls.length === from, { kind })
+        s3.fail(() => s3.calls.length > from, { kind: 'cut-before' }, 999)
+        await expect(s3.place.keep(half, '', large)).rejects.toMatchObject({ kind: 'unavailable' })
+        s3.heal()
+        const [found] = await s3.place.names()
+        expect(found).toBe(
+          deadly === most || (deadly === most - 1 && kind === 'cut-after') ? half : undefined,
+        )
+        if (found !== undefined)
+          expect(s3.objects.get(`team/a/${half}/database.gz`)?.body.equals(big)).toBe(true)
+        s3.objects.delete(`team/a/${half}/manifest.json`)
       }
-      s3.fail(matches, { kind: 'cut-before' }, 999)
-      await expect(s3.place.keep(half, '', large)).rejects.toMatchObject({ kind: 'unavailable' })
-      s3.heal()
-      expect(await s3.place.names()).toEqual([])
-    }
-    expect(s3.uploads.size + s3.objects.size).toBeGreaterThan(0)
-    s3.clock.advance(25 * 3600)
-    await s3.place.keep(name, '', small)
-    expect([...s3.objects.keys()].map((key) => key.split('/').at(-2))).toEqual([name, name])
-    expect(s3.uploads.size).toBe(0)
-  })
+      expect(s3.uploads.size).toBeGreaterThan(0)
+      expect(s3.objects.size).toBeGreaterThan(0)
+      s3.clock.advance(25 * 3600)
+      await s3.place.keep(name, '', small)
+      expect([...s3.objects.keys()].map((key) => key.split('/').at(-2))).toEqual([name, name])
+      expect(s3.uploads.size).toBe(0)
+    },
+  )
 
   it('gives up a store that takes nothing any more', async () => {
     await using s3 = await s3World({ timeoutMs: 100 })

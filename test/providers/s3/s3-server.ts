@@ -275,6 +275,11 @@ export async function startS3Server(clock: Clock) {
     fail(matches: (call: Call) => boolean, fault: Fault, times = 1) {
       faults.push({ matches, fault, left: times })
     },
+    /** Nothing is stored any more. */
+    forget() {
+      objects.clear()
+      uploads.clear()
+    },
     /** Nothing goes wrong any more. */
     heal() {
       faults.length = 0
