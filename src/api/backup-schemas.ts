@@ -32,7 +32,7 @@ export const NewBackup = z.strictObject({
     .string()
     .max(1000)
     .optional()
-    .describe('folder, folder:/path or drive; as set when left out'),
+    .describe('folder, folder:/path, drive or s3://bucket/prefix; as set when left out'),
   withAdapters: z.boolean().optional(),
 })
 

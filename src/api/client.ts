@@ -162,8 +162,11 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     audit: async (most: number) =>
       (await read(`/v1/audit?limit=${most}`, wire.page(log.AuditLine))).items,
     auditVerdict: () => read('/v1/audit/verdict', log.AuditVerdict),
-    backups: (from?: string) =>
-      read(`/v1/backups${from === undefined ? '' : `?from=${at(from)}`}`, safe.Backups),
+    /** A place elsewhere may let itself be asked for several times. */
+    backups: async (from?: string) => {
+      const path = `/v1/backups${from === undefined ? '' : `?from=${at(from)}`}`
+      return parse(safe.Backups, await (await send(path, {}, patientMs)).json())
+    },
     /** How backups fare, without a look at their place. */
     backupState: () => read('/v1/backups?brief=true', safe.Backups),
     fetchBackup: (name: string, from: string) =>

@@ -7,10 +7,9 @@ import { type BackupDesk, backupDesk } from '../control/backup-desk.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import { newId, sha256Hex } from '../lib/random.ts'
-import { backupDestination } from '../safekeeping/backup-destination.ts'
 import { type BackupManifest, backupName, peekManifest } from '../safekeeping/backup-manifest.ts'
 import type { BackupPlace } from '../safekeeping/backup-place.ts'
-import { backupAt, backupFolder, partPrefix } from '../store/backup-folder.ts'
+import { backupAt, partPrefix } from '../store/backup-folder.ts'
 import { folderLayout, lockDataFolder } from '../store/data-folder.ts'
 import { fetchBackup } from '../store/fetch-backup.ts'
 import { makeBackup, type Staging } from '../store/make-backup.ts'
@@ -26,6 +25,7 @@ import {
 import { type Restored, restoreFolder } from '../store/restore-folder.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Artifacts } from './artifacts.ts'
+import { placesFor } from './backup-places.ts'
 import type { Google } from './google.ts'
 import type { Storage } from './storage.ts'
 
@@ -50,7 +50,7 @@ export function openBackups(
   const { folder } = storage
   const now = () => clock.now()
   const migrations = new URL('migrations/', root)
-  const placeOf = placesFor(config, () => google?.backups() ?? noGoogle())
+  const placeOf = placesFor(config, clock, () => google?.backups() ?? noGoogle())
   const [hours, minutes] = config.RODIZIO_BACKUP_AT.split(':').map(Number)
   const minute = hours === undefined || minutes === undefined ? null : hours * 60 + minutes
   return backupDesk({
@@ -108,14 +108,6 @@ const noGoogle = (): never => {
   )
 }
 
-const placesFor =
-  (config: Config, drive: () => BackupPlace) =>
-  (to: string | undefined): BackupPlace => {
-    const own = folderLayout(config.RODIZIO_DATA_DIR).backups
-    const wanted = backupDestination(to ?? config.RODIZIO_BACKUP_TO, own)
-    return wanted.kind === 'drive' ? drive() : backupFolder(wanted.path)
-  }
-
 function stagingFor(place: BackupPlace, root: string): Staging {
   const own = folderLayout(root).backups
   const folder = place.folder ?? own
@@ -172,7 +164,7 @@ export function offlineBackups({ config, root, version, clock }: OfflineOptions)
       next: 'Start one that is signed in (rodizio up, rodizio login google), then ask again',
     })
   }
-  const placeOf = placesFor(config, noDrive)
+  const placeOf = placesFor(config, clock, noDrive)
   /** A backup by its name at a place, or by the path of its folder. */
   const found = (nameOrPath: string, from: string | undefined) =>
     backupName.test(nameOrPath)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { BackupMade, Backups } from '../api/backup-schemas.ts'
 import type { OfflineBackups } from '../app/backups.ts'
+import { missingOf } from '../config/s3-access.ts'
 import { readServiceFile } from '../config/service-file.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
@@ -18,11 +19,14 @@ export function backupCommands(program: Command, context: Context): void {
   backup
     .command('create')
     .description('make one, while the service goes on; without a service, of its data folder')
-    .option('--to <place>', 'folder, folder:/path or drive; as set when left out')
+    .option(
+      '--to <place>',
+      'folder, folder:/path, drive or s3://bucket/prefix; as set when left out',
+    )
     .option('--with-adapters', 'with the adapters that are served')
     .addHelpText(
       'after',
-      '\nExamples:\n  rodizio backup create\n  rodizio backup create --to folder:/mnt/usb --with-adapters\n  rodizio backup create --to drive --json',
+      '\nExamples:\n  rodizio backup create\n  rodizio backup create --to folder:/mnt/usb --with-adapters\n  rodizio backup create --to drive --json\n  rodizio backup create --to s3://my-backups/rodizio',
     )
     .action(async (flags: { to?: string; withAdapters?: boolean }) => {
       context.say('Copying; the service goes on meanwhile.')
@@ -33,8 +37,14 @@ export function backupCommands(program: Command, context: Context): void {
   backup
     .command('list')
     .description('backups that are whole, newest first')
-    .option('--from <place>', 'folder, folder:/path or drive; as set when left out')
-    .addHelpText('after', '\nExample:\n  rodizio backup list --from folder:/mnt/usb')
+    .option(
+      '--from <place>',
+      'folder, folder:/path, drive or s3://bucket/prefix; as set when left out',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rodizio backup list --from folder:/mnt/usb\n  rodizio backup list --from s3://my-backups/rodizio',
+    )
     .action(async (flags: { from?: string }) => {
       const found = await list(context, flags.from)
       context.answer(found, () => describeList(found))
@@ -92,7 +102,7 @@ export function restoreCommand(program: Command, context: Context): void {
     .option('--force', 'put aside what stands there; never while a service works on it')
     .addHelpText(
       'after',
-      '\nSessions that the backup has as open are ended, and no token, ticket or address of theirs is good any more.\n\nExamples:\n  rodizio restore rodizio-20261122T033000000Z-4f1c --into /var/lib/rodizio\n  rodizio restore /mnt/usb/rodizio-20261122T033000000Z-4f1c --into data --force',
+      '\nSessions that the backup has as open are ended, and no token, ticket or address of theirs is good any more.\n\nExamples:\n  rodizio restore rodizio-20261122T033000000Z-4f1c --into /var/lib/rodizio\n  rodizio restore /mnt/usb/rodizio-20261122T033000000Z-4f1c --into data --force\n  rodizio restore rodizio-20261122T033000000Z-4f1c --from s3://my-backups/rodizio --into data',
     )
     .action(async (name: string, flags: { into: string; from?: string; force?: boolean }) => {
       const { resolve } = await import('node:path')
@@ -168,18 +178,24 @@ async function offline(context: Context): Promise<OfflineBackups> {
   })
 }
 
-const isElsewhere = (context: Context, from: string | undefined): boolean =>
-  (from ?? context.config().RODIZIO_BACKUP_TO) === 'drive'
+/** Whether only a service gets at that place: Google Drive, and an S3 store whose key this process does not have. */
+function isElsewhere(context: Context, from: string | undefined): boolean {
+  const config = context.config()
+  const place = from ?? config.RODIZIO_BACKUP_TO
+  if (place === 'drive') return true
+  return place.startsWith('s3://') && missingOf(config).length > 0 && hasService(context)
+}
 
-/** A backup as this process can read it: one that lies on Google Drive is fetched by the service first. */
+/** A backup as this process can read it: one that only the service gets at is fetched by it first. */
 async function reachable(
   context: Context,
   nameOrPath: string,
   from: string | undefined,
 ): Promise<readonly [nameOrPath: string, from: string | undefined]> {
   if (!isElsewhere(context, from) || nameOrPath.includes('/')) return [nameOrPath, from]
-  context.say('Fetching it from Google Drive.')
-  const { path } = await context.client().fetchBackup(nameOrPath, 'drive')
+  const place = from ?? context.config().RODIZIO_BACKUP_TO
+  context.say(`Fetching it from ${place === 'drive' ? 'Google Drive' : place}.`)
+  const { path } = await context.client().fetchBackup(nameOrPath, place)
   return [path, undefined]
 }
 

@@ -16,6 +16,14 @@ const webAddress = z.url({
   hostname: /^.+$/,
   error: 'not an address such as https://rodizio.example',
 })
+/** Keys go there: in the clear only within this machine. */
+const s3Address = webAddress
+  .transform((text) => text.replace(/\/+$/, ''))
+  .refine((text) => {
+    const { protocol, hostname, username, password, search, hash } = new URL(text)
+    const isHere = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname)
+    return (protocol === 'https:' || isHere) && !username && !password && !search && !hash
+  }, 'not an address such as https://s3.example.com: https, and nothing but host, port and path')
 /** Words with commas between. */
 const words = z.string().transform((text) =>
   text
@@ -167,9 +175,12 @@ export const settings = {
   RODIZIO_BACKUP_TO: setting(
     z
       .string()
-      .regex(/^(folder|folder:\/.+|drive)$/, 'one of folder, folder:/path and drive')
+      .regex(
+        /^(folder|folder:\/.+|drive|s3:\/\/.+)$/,
+        'one of folder, folder:/path, drive and s3://bucket/prefix',
+      )
       .default('folder'),
-    'Where backups go: the folder backups in the data folder, another folder, or Google Drive',
+    'Where backups go: the folder backups in the data folder, another folder, Google Drive, or a bucket of an S3 store',
   ),
   RODIZIO_BACKUP_AT: setting(
     z
@@ -200,6 +211,31 @@ export const settings = {
   RODIZIO_BACKUP_DRILL: setting(
     flag.default(true),
     'Whether the newest backup is restored into a scratch folder once a week, and looked through',
+  ),
+  RODIZIO_S3_ENDPOINT: setting(
+    s3Address.optional(),
+    'Where the S3 store of backups answers, without the bucket: https, or http of this machine',
+  ),
+  RODIZIO_S3_REGION: setting(
+    z
+      .string()
+      .regex(/^[a-z0-9-]{1,40}$/, 'no region such as us-east-1 or auto')
+      .default('us-east-1'),
+    'Region that requests to it are signed for, as the store names it',
+  ),
+  RODIZIO_S3_ACCESS_KEY_ID: setting(
+    z
+      .string()
+      .regex(/^[!-~]{1,200}$/, 'a word without blanks')
+      .optional(),
+    'Access key of the S3 store, by its id',
+  ),
+  RODIZIO_S3_SECRET_ACCESS_KEY: secret(
+    z
+      .string()
+      .regex(/^[!-~]{1,500}$/, 'a word without blanks')
+      .optional(),
+    'Secret of that key',
   ),
   GOOGLE_CLIENT_FILE: setting(
     z.string().min(1).optional(),

@@ -102,10 +102,10 @@ export function backupDesk(ports: BackupPorts) {
 
   async function noted<T>(
     kind: Kind,
-    place: BackupPlace,
+    place: string,
     work: () => Promise<{ name: string; bytes: number; result: T }>,
   ): Promise<T> {
-    const id = await rows.begin(kind, place.shown)
+    const id = await rows.begin(kind, place)
     try {
       const { name, bytes, result } = await work()
       await rows.done(id, name, bytes)
@@ -116,11 +116,22 @@ export function backupDesk(ports: BackupPorts) {
     }
   }
 
+  /** As a person names it; as it was asked for where it leads nowhere. */
+  function shown(from: string | undefined): string {
+    try {
+      return ports.placeOf(from).shown
+    } catch (error) {
+      if (error instanceof AppError) return from ?? 'nowhere'
+      throw error
+    }
+  }
+
   const create = (to: string | undefined, withAdapters: boolean) =>
     alone(async () => {
-      const place = ports.placeOf(to)
+      if (to !== undefined) ports.placeOf(to) // a slip of who asks is no failed backup; one in the settings is
       await rows.installation()
-      return noted('backup', place, async () => {
+      return noted('backup', shown(to), async () => {
+        const place = ports.placeOf(to)
         const manifest = await ports.make(place, withAdapters)
         return { name: manifest.name, bytes: bytesOf(manifest), result: { manifest, place } }
       })
@@ -128,8 +139,8 @@ export function backupDesk(ports: BackupPorts) {
 
   const drillNewest = () =>
     alone(async () => {
-      const place = ports.placeOf(undefined)
-      return noted('drill', place, async () => {
+      return noted('drill', shown(undefined), async () => {
+        const place = ports.placeOf(undefined)
         const [name] = await place.names()
         if (name === undefined)
           throw new AppError('not-found', `there is no backup at ${place.shown}`, {
@@ -235,15 +246,7 @@ export function backupDesk(ports: BackupPorts) {
     /** A backup of another place beside the service's own, where commands can read it. One that is there already stays. */
     bringHere: (name: string, from: string | undefined) =>
       alone(async () => ports.bringHere(ports.placeOf(from), name)),
-    /** As a person names it; as it was asked for where it leads nowhere. */
-    shown(from: string | undefined): string {
-      try {
-        return ports.placeOf(from).shown
-      } catch (error) {
-        if (error instanceof AppError) return from ?? 'nowhere'
-        throw error
-      }
-    },
+    shown,
     /** The last good ones, and the last try where that failed. */
     async state() {
       const [lastBackup, lastDrill] = [await rows.lastDone('backup'), await rows.lastDone('drill')]

@@ -110,7 +110,7 @@ make({
   name: 'clients',
   requirements: 'requirements.txt',
   modules:
-    'aiosmtpd, googleapiclient, huggingface_hub, kagglesdk, ipykernel, nbclient, nbformat, six',
+    'aiosmtpd, boto3, googleapiclient, huggingface_hub, kagglesdk, ipykernel, moto.server, nbclient, nbformat, six',
   base,
 })
 

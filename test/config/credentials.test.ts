@@ -37,6 +37,12 @@ describe('a credential of the unit', () => {
     expect(unit.load({ KAGGLE_KEY: 'of-the-shell' }).KAGGLE_KEY).toBe('of-the-shell')
   })
 
+  it('may be the key of an S3 store', () => {
+    using unit = given({ settings_RODIZIO_S3_SECRET_ACCESS_KEY: 'planted-secret\n' })
+    expect(unit.load().RODIZIO_S3_SECRET_ACCESS_KEY).toBe('planted-secret')
+    expect(JSON.stringify(describeConfig(unit.load()))).not.toContain('planted-secret')
+  })
+
   it('that is empty is not set', () => {
     using unit = given({ settings_KAGGLE_KEY: '\n' }, 'KAGGLE_KEY=of-the-file\n')
     expect(unit.load().KAGGLE_KEY).toBe('of-the-file')

@@ -90,6 +90,12 @@ describe('a setting', () => {
     ['RODIZIO_SAMPLE', 'maybe'],
     ['RODIZIO_TICK_SECONDS', '0'],
     ['RODIZIO_LOG', 'loud'],
+    ['RODIZIO_BACKUP_TO', 'ftp://there'],
+    ['RODIZIO_S3_ENDPOINT', 'http://s3.example.com'],
+    ['RODIZIO_S3_ENDPOINT', 'http://127.0.0.1.example.com'],
+    ['RODIZIO_S3_ENDPOINT', 'https://s3.example.com/?bucket=mine'],
+    ['RODIZIO_S3_REGION', 'Europe, somewhere'],
+    ['RODIZIO_S3_ACCESS_KEY_ID', 'two words'],
   ])('%s=%s is refused by name, with the value and the next step', (name, value) => {
     using folder = project()
     const error = caught(() => loadConfig({ [name]: value }, folder.path))
@@ -104,6 +110,15 @@ describe('a setting', () => {
       next: expect.stringContaining('config.env'),
     })
   })
+})
+
+it.each([
+  ['https://s3.example.com/', 'https://s3.example.com'],
+  ['http://127.0.0.1:9000', 'http://127.0.0.1:9000'],
+  ['http://localhost:3900/', 'http://localhost:3900'],
+])('an S3 store may answer at %s', (given, meant) => {
+  using folder = project()
+  expect(loadConfig({ RODIZIO_S3_ENDPOINT: given }, folder.path).RODIZIO_S3_ENDPOINT).toBe(meant)
 })
 
 describe('an unknown setting', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Alert } from '../../src/alerts/alert.ts'
 import { backupDesk, lastDue } from '../../src/control/backup-desk.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import type { BackupManifest } from '../../src/safekeeping/backup-manifest.ts'
 import type { BackupPlace } from '../../src/safekeeping/backup-place.ts'
 import { backupRows } from '../../src/store/backup-rows.ts'
@@ -19,7 +20,7 @@ async function deskOf(first = '2026-11-22T12:00:00Z') {
   const names: string[] = []
   const made = new Map<string, BackupManifest>()
   const told = new Map<string, Alert>()
-  const fails = { backup: null as string | null, drill: null as string | null }
+  const fails = { backup: null as string | null, drill: null as string | null, place: false }
   const drilled: string[] = []
   const place: BackupPlace = {
     shown: 'folder:/there',
@@ -35,7 +36,10 @@ async function deskOf(first = '2026-11-22T12:00:00Z') {
   const open = () =>
     backupDesk({
       rows,
-      placeOf: () => place,
+      placeOf() {
+        if (fails.place) throw new AppError('invalid', 'a setting is missing')
+        return place
+      },
       async make() {
         if (fails.backup) throw new Error(fails.backup)
         const at = now()
@@ -153,6 +157,17 @@ describe('the daily backup', () => {
       'backup-failed backup-late',
       'backup-recovered backup-good',
     ])
+  })
+
+  it('to a place that the settings do not lead to has failed, and is told; a slip of who asks is not', async () => {
+    await using world = await deskOf()
+    world.fails.place = true
+    await expect(world.desk().create('s3://there', false)).rejects.toThrow('missing')
+    expect(await world.rows.newest('backup', 9)).toEqual([])
+    await world.passing(17 * hour)
+    expect(world.says()).toEqual(['backup-failed backup-failed'])
+    const tries = await world.rows.newest('backup', 9)
+    expect(tries.map(({ why }) => why)).toEqual(['a setting is missing', 'a setting is missing'])
   })
 
   it('of a process that died in the middle counts as failed', async () => {

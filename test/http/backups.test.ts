@@ -63,6 +63,9 @@ describe('backups of a running service', () => {
     ['--to', 'ftp://there', 'backup_place_unknown'],
     ['--to', 'folder:relative', 'backup_place_unknown'],
     ['--to', 'drive', 'google_client_missing'],
+    ['--to', 's3://Not_A_Bucket', 'backup_place_unknown'],
+    ['--to', 's3://some-bucket/../up', 'backup_place_unknown'],
+    ['--to', 's3://some-bucket/a', 's3_setting_missing'],
     ['--to', 'folder:/proc/nothing', 'backup_place'],
   ])('refuse %s %s with %s', async (flag, value, code) => {
     const { err, status } = await run('backup', 'create', flag, value, '--json')
