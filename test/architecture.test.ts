@@ -77,6 +77,7 @@ const doors: readonly {
       'src/emulators',
       'src/http/listen.ts',
       'src/api/client.ts',
+      'src/api/patient-fetch.ts',
       'src/cli/data.ts', // streams a file of any size, which the typed client does not
     ],
   },

@@ -5,6 +5,7 @@ import * as alerts from './alert-schemas.ts'
 import * as log from './audit-schemas.ts'
 import * as safe from './backup-schemas.ts'
 import * as node from './node-schemas.ts'
+import { patientFetch } from './patient-fetch.ts'
 import * as wire from './schemas.ts'
 import * as served from './serving-schemas.ts'
 import * as standing from './standing-schemas.ts'
@@ -31,6 +32,8 @@ const kindOf = (status: number): ErrorKind => {
 
 /** Work that takes a call to the store for each file may last so long. */
 const patientMs = 600_000
+/** `fetch` waits no longer for an answer to begin. */
+const fetchMs = 300_000
 /** A backup may have to be sent elsewhere. */
 const backupMs = 4 * 3_600_000
 
@@ -57,15 +60,16 @@ export function rodizioClient({ url, token, timeoutMs = 30_000 }: ClientOptions)
     const headers = { authorization: `Bearer ${token}`, ...init.headers }
     const late = AbortSignal.timeout(patienceMs)
     const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
-    const response = await fetch(base + path, { ...init, headers, signal }).catch(
-      (cause: unknown) => {
-        throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
-          code: 'service_unreachable',
-          next: 'Start it with: rodizio up (or set RODIZIO_URL to where it runs)',
-          cause,
-        })
-      },
-    )
+    const asked = { ...init, headers, signal }
+    const answer =
+      patienceMs > fetchMs ? patientFetch(base + path, asked) : fetch(base + path, asked)
+    const response = await answer.catch((cause: unknown) => {
+      throw new AppError('unavailable', `no Rodízio service answers at ${base}`, {
+        code: 'service_unreachable',
+        next: 'Start it with: rodizio up (or set RODIZIO_URL to where it runs)',
+        cause,
+      })
+    })
     if (response.ok) return response
     throw problemOf(response.status, await response.text().catch(messageOf))
   }

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { problemOf, rodizioClient, statusOf } from '../../src/api/client.ts'
 import { durationSeconds } from '../../src/api/duration.ts'
 
@@ -54,5 +57,58 @@ describe('a refusal of the service', () => {
       message: 'no Rodízio service answers at http://127.0.0.1:9',
       next: expect.stringContaining('rodizio up'),
     })
+  })
+})
+
+describe('a backup that takes longer than fetch waits for an answer', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('is asked for by a call that has the patience; its refusals are those of every other', async () => {
+    const calls: string[] = []
+    let status = 201
+    const made = {
+      name: 'rodizio-1',
+      madeAt: '2026-03-10T12:00:00.000Z',
+      bytes: 1,
+      encrypted: false,
+      withAdapters: false,
+      version: '0.1.0',
+      schema: 25,
+      place: 'folder:/b',
+      leftOut: [],
+    }
+    const server = createServer(async (request, response) => {
+      const parts = (await Array.fromAsync(request)) as Buffer[]
+      const { authorization } = request.headers
+      calls.push(`${request.method} ${request.url} ${authorization} ${Buffer.concat(parts)}`)
+      const problem = {
+        type: 'about:blank',
+        title: 'x',
+        status,
+        code: 'backup_running',
+        detail: 'one is made',
+        next: 'wait',
+      }
+      response.writeHead(status).end(JSON.stringify(status === 201 ? made : problem))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      vi.stubGlobal('fetch', () => Promise.reject(new Error('fetch gives up after five minutes')))
+      const client = rodizioClient({ url, token: 'rz_1' })
+      const wanted = { to: 'folder:/b', withAdapters: false }
+      expect(await client.createBackup(wanted)).toEqual(made)
+      expect(calls).toEqual([`POST /v1/backups Bearer rz_1 ${JSON.stringify(wanted)}`])
+      status = 409
+      await expect(client.createBackup(wanted)).rejects.toMatchObject({
+        kind: 'conflict',
+        code: 'backup_running',
+      })
+    } finally {
+      server.close()
+    }
+    await expect(
+      rodizioClient({ url: 'http://127.0.0.1:1', token: 'rz_1' }).createBackup({}),
+    ).rejects.toMatchObject({ code: 'service_unreachable' })
   })
 })
