@@ -67,7 +67,8 @@ it('waits for a sign-in, then rotates with its checkpoints on Drive, through kil
   const manifests = files.filter(({ name }) => name === 'manifest.json')
   expect(manifests.length).toBe(kept.length + 1) // and the artifact's
   await place.stop()
-  const secrets = [ownClient.GOOGLE_CLIENT_SECRET, 'ya29.', '1//']
+  // As the emulated Google begins them: `1//` alone is also a row of SQLite's whose texts are 18, 17 and 17 characters long.
+  const secrets = [ownClient.GOOGLE_CLIENT_SECRET, 'ya29.emulated', '1//emulated']
   for (const name of readdirSync(place.data, { recursive: true, encoding: 'utf8' })) {
     if (name.startsWith('emulators') || name === 'secret.key') continue
     const path = join(place.data, name)
