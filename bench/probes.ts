@@ -57,7 +57,7 @@ export async function measure(isShort = false): Promise<Figures> {
   return {
     rssMb: rounded(Math.max(...many.rss)),
     slopeMbPerHour: isShort ? null : rounded(slopePerHour(many.kept), 2),
-    keptMb: isShort ? null : rounded(median(many.kept.map(({ mb }) => mb))),
+    keptMb: isShort ? null : rounded(Math.min(...many.kept.map(({ mb }) => mb))),
     p99LatenessMs: rounded(many.p99LatenessMs, 0),
     busiestSecond: rounded(many.busiestSecond, 2),
     missedTurns: many.missedTurns,
@@ -231,12 +231,12 @@ function cpuTicks({ child }: Served): number {
   return Number(fields[11]) + Number(fields[12])
 }
 
-/** From the median at the beginning to that at the end. */
+/** From the least at the beginning to the least at the end: what a collection frees is not always given back at once. */
 function slopePerHour(kept: readonly Kept[]): number {
   const half = kept.length / 2
   const [first, last] = [kept.slice(0, half), kept.slice(half)].map((part) => ({
     second: median(part.map(({ second }) => second)),
-    mb: median(part.map(({ mb }) => mb)),
+    mb: Math.min(...part.map(({ mb }) => mb)),
   }))
   if (!first || !last) return Number.NaN
   return ((last.mb - first.mb) * 3600) / (last.second - first.second)
